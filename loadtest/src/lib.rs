@@ -1,0 +1,1 @@
+//! A simulated charger fleet, a partner and its webhook sink, load scenarios and their verification.

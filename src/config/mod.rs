@@ -1,0 +1,36 @@
+//! Configuration (RT-10). Owns the shape of `config.toml`, one file a section, and its checks; never applies it.
+//!
+//! Invariant: the documented `config.toml` at the top of the tree is compiled in as the defaults, so it cannot lie.
+
+pub mod api;
+pub mod charger;
+pub mod engine;
+pub mod gateway;
+pub mod journal;
+pub mod session;
+pub mod webhook;
+
+use serde::{Deserialize, Serialize};
+
+/// The documented defaults, as text.
+pub const DEFAULTS: &str = include_str!("../../config.toml");
+
+/// The whole configuration. Durations in the file are texts such as `60s`, `500ms`, `24h`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Partner and operator HTTP.
+    pub api: api::Api,
+    /// What is expected of chargers: liveness, call time-outs, faults.
+    pub charger: charger::Charger,
+    /// Actors: mailboxes, restarts, snapshots.
+    pub engine: engine::Engine,
+    /// OCPP sockets.
+    pub gateway: gateway::Gateway,
+    /// The store.
+    pub journal: journal::Journal,
+    /// Charging sessions.
+    pub session: session::Session,
+    /// Webhooks to partners.
+    pub webhook: webhook::Webhook,
+}

@@ -1,0 +1,18 @@
+//! Chargeline: an actor-based real-time runtime for electric-vehicle charging.
+//!
+//! Start reading at `ARCHITECTURE.md`. Rooms, from the wire inwards: [`gateway`] and [`api`] speak to the world,
+//! [`protocol`] turns bytes into types, [`actors`] give every entity its order and timers, [`domain`] decides,
+//! [`persistence`] makes it last.
+
+pub mod actors;
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod gateway;
+pub mod ids;
+pub mod persistence;
+pub mod protocol;
+pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

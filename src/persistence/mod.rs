@@ -1,0 +1,12 @@
+//! The journal room. Owns order and durability: what is appended, when it is on stable storage, how it is read back.
+//! Never decides anything about charging.
+//!
+//! Invariants: an `Ok` from [`Journal::append`] means that the records, rows and notices of that append are all on stable
+//! storage (RT-4); reads never show what is not durable yet; one writer a stream, fenced by its sequence.
+
+pub mod journal;
+
+pub use journal::{
+    Append, AppendError, Appended, Claimed, CreateOnce, Journal, JournalError, NewRecord, OutboxEntry, Record,
+    Snapshot, StoredRow, StreamName, StreamSummary, Token,
+};

@@ -1,0 +1,1 @@
+//! Bytes <-> types <-> domain commands. Owns wire shapes; never state.

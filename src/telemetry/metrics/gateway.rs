@@ -1,0 +1,6 @@
+//! Metrics of the gateway room.
+
+use super::Described;
+
+/// Every metric of this room.
+pub const ALL: &[Described] = &[];

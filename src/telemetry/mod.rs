@@ -1,0 +1,3 @@
+//! What operators and SREs see of the process: metrics, logs, traces. Owns names, help texts and labels; never a rule.
+
+pub mod metrics;

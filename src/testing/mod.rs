@@ -1,0 +1,1 @@
+//! Fakes and the virtual-time system, for tests only (feature `testing`).
