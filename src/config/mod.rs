@@ -7,6 +7,7 @@ pub mod charger;
 pub mod engine;
 pub mod gateway;
 pub mod journal;
+pub mod seconds;
 pub mod session;
 pub mod webhook;
 
