@@ -8,5 +8,5 @@ pub mod journal;
 
 pub use journal::{
     Append, AppendError, Appended, Claimed, CreateOnce, Journal, JournalError, NewRecord, OutboxEntry, Record,
-    Snapshot, StoredRow, StreamName, StreamSummary, Token,
+    SharedJournal, Snapshot, StoredRow, StreamName, StreamSummary, Token,
 };
