@@ -113,6 +113,24 @@ pub static RECOVERY: Metric<0> = Metric {
     page: None,
 };
 
+/// Alerts raised.
+pub static ALERTS: Metric<1> = Metric {
+    name: "chargeline_engine_alerts_total",
+    kind: Kind::Counter,
+    help: "Alerts raised to operators.",
+    labels: [("level", &["warning", "critical"])],
+    page: Some("any `critical`"),
+};
+
+/// Alerts that are in the log only.
+pub static ALERTS_NOT_KEPT: Metric<0> = Metric {
+    name: "chargeline_engine_alerts_not_kept_total",
+    kind: Kind::Counter,
+    help: "Alerts that could not be kept in the journal; the log has them.",
+    labels: [],
+    page: Some("any"),
+};
+
 /// Every metric of this room.
 pub static ALL: &[Described] = &[
     STEPS.described(),
@@ -127,4 +145,6 @@ pub static ALL: &[Described] = &[
     TIMERS.described(),
     TIMER_LATENESS.described(),
     RECOVERY.described(),
+    ALERTS.described(),
+    ALERTS_NOT_KEPT.described(),
 ];
