@@ -102,12 +102,7 @@ impl Family for Counter {
         State::default()
     }
 
-    fn decide(
-        _: &Key,
-        state: &State,
-        command: Command,
-        context: &Context<'_, ()>,
-    ) -> Result<Decision<Self>, Refused> {
+    fn decide(_: &Key, state: &State, command: Command, context: &Context<'_, ()>) -> Result<Decision<Self>, Refused> {
         Ok(match command {
             Command::Add(n) => {
                 let total = state.total + n;

@@ -56,7 +56,7 @@ struct World {
 }
 
 fn limits() -> Limits {
-    crate::config::Config::default().engine
+    crate::config::load::from_text(None, &[]).expect("the documented defaults").config.engine
 }
 
 impl World {
@@ -74,10 +74,7 @@ impl World {
             clock: clock.clone(),
             entropy: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed)) << 32 | 1),
             pacer: Pacer::new(limits.overdue_per_second),
-            process_restarts: Arc::new(Mutex::new(RestartBudget::new(
-                limits.process_restarts,
-                limits.restart_window,
-            ))),
+            process_restarts: Arc::new(Mutex::new(RestartBudget::new(limits.process_restarts, limits.restart_window))),
             limits,
             shell: shell.clone(),
         });
@@ -312,10 +309,16 @@ fn what_fell_due_while_we_were_away_fires_in_due_order_and_paced() {
         let early = again.shell.effects.borrow().len();
         assert!((1..=11).contains(&early), "{early} in the first second");
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let fired: Vec<_> = again.shell.effects.borrow().iter().map(|(_, effect)| match effect {
-            Effect::Fired(due) => *due,
-            Effect::Saw(_) => began,
-        }).collect();
+        let fired: Vec<_> = again
+            .shell
+            .effects
+            .borrow()
+            .iter()
+            .map(|(_, effect)| match effect {
+                Effect::Fired(due) => *due,
+                Effect::Saw(_) => began,
+            })
+            .collect();
         assert_eq!(fired.len(), 20);
         assert!(fired.is_sorted(), "{fired:?}");
     });
