@@ -4,3 +4,4 @@
 pub mod alerts;
 pub mod engine;
 pub mod platform;
+pub mod tree;
