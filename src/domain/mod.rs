@@ -2,3 +2,4 @@
 //! clock, randomness or a log: what it needs comes in with the command (architecture §3).
 
 pub mod entity;
+pub mod platform;
