@@ -1,5 +1,7 @@
 //! Generated documents agree with what they are made from. `cargo xtask docs` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::path::Path;
 
 /// The file at `path` holds `text`; with `CHARGELINE_WRITE_DOCS` set it is written instead.
