@@ -307,8 +307,8 @@ impl Device {
                 self.link.boot_due_ms = now_ms + BOOT_RETRY_DEFAULT_S * 1_000;
             }
         }
-        if self.link.cut_at_ms.is_some_and(|at| at <= now_ms) {
-            self.out.push(Out::Cut);
+        if self.link.cut_at_ms.take_if(|at| *at <= now_ms).is_some() {
+            return self.out.push(Out::Cut);
         }
         self.pump(now_ms);
     }

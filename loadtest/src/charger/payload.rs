@@ -6,7 +6,7 @@ use crate::time::rfc3339;
 use serde_json::{Value, json};
 
 /// BootNotification.
-pub fn boot(spec: &ChargerSpec) -> Value {
+pub(super) fn boot(spec: &ChargerSpec) -> Value {
     json!({
         "chargePointVendor": "Chargeline",
         "chargePointModel": format!("Simulated-{}", spec.scripts.len()),
@@ -16,7 +16,7 @@ pub fn boot(spec: &ChargerSpec) -> Value {
 }
 
 /// StatusNotification; connector 0 is the charger itself.
-pub fn status(connector: usize, status: Status, fault: Option<&str>, now_ms: i64) -> Value {
+pub(super) fn status(connector: usize, status: Status, fault: Option<&str>, now_ms: i64) -> Value {
     json!({
         "connectorId": connector,
         "status": status.as_str(),
@@ -26,21 +26,21 @@ pub fn status(connector: usize, status: Status, fault: Option<&str>, now_ms: i64
 }
 
 /// StartTransaction.
-pub fn start(connector: usize, id_tag: &str, meter_wh: i64, now_ms: i64) -> Value {
+pub(super) fn start(connector: usize, id_tag: &str, meter_wh: i64, now_ms: i64) -> Value {
     json!({"connectorId": connector, "idTag": id_tag, "meterStart": meter_wh, "timestamp": rfc3339(now_ms)})
 }
 
 /// What a sample shows.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
+pub(super) struct Sample {
     /// The register, Wh.
-    pub register_wh: i64,
+    pub(super) register_wh: i64,
     /// The power, W.
-    pub power_w: i64,
+    pub(super) power_w: i64,
     /// The state of charge, percent.
-    pub soc_percent: Option<i64>,
+    pub(super) soc_percent: Option<i64>,
     /// ms since 1970.
-    pub at_ms: i64,
+    pub(super) at_ms: i64,
 }
 
 fn register(value: &str, context: &str) -> Value {
@@ -60,13 +60,13 @@ fn sampled(sample: Sample, context: &str) -> Vec<Value> {
 }
 
 /// MeterValues of a transaction, without its id.
-pub fn meter(connector: usize, sample: Sample) -> Value {
+pub(super) fn meter(connector: usize, sample: Sample) -> Value {
     let values = sampled(sample, "Sample.Periodic");
     json!({"connectorId": connector, "meterValue": [{"timestamp": rfc3339(sample.at_ms), "sampledValue": values}]})
 }
 
 /// The same with one of several kinds of rubbish in the register's place (C10).
-pub fn rubbish(connector: usize, sample: Sample, which: u32) -> Value {
+pub(super) fn rubbish(connector: usize, sample: Sample, which: u32) -> Value {
     let bad = match which % 5 {
         0 => json!({"value": "-500", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}),
         1 => json!({"value": "NaN", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}),
@@ -78,13 +78,13 @@ pub fn rubbish(connector: usize, sample: Sample, which: u32) -> Value {
 }
 
 /// MeterValues outside a transaction.
-pub fn free_meter(connector: usize, register_wh: i64, now_ms: i64) -> Value {
+pub(super) fn free_meter(connector: usize, register_wh: i64, now_ms: i64) -> Value {
     let value = register(&register_wh.to_string(), "Trigger");
     json!({"connectorId": connector, "meterValue": [{"timestamp": rfc3339(now_ms), "sampledValue": [value]}]})
 }
 
 /// StopTransaction, without the transaction's id.
-pub fn stop(reason: &str, id_tag: Option<&str>, begin: (i64, i64), end: Sample) -> Value {
+pub(super) fn stop(reason: &str, id_tag: Option<&str>, begin: (i64, i64), end: Sample) -> Value {
     let (begin_ms, begin_wh) = begin;
     let mut body = json!({
         "meterStop": end.register_wh,

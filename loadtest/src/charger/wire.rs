@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// A frame as received.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Frame {
+pub(super) enum Frame {
     /// `[2, id, action, payload]`.
     Call {
         /// The message id.
@@ -31,7 +31,7 @@ pub enum Frame {
 }
 
 /// Reads a frame; `None` when it is none.
-pub fn parse(text: &str) -> Option<Frame> {
+pub(super) fn parse(text: &str) -> Option<Frame> {
     let Value::Array(mut parts) = serde_json::from_str(text).ok()? else { return None };
     let kind = parts.first()?.as_u64()?;
     let id = parts.get(1)?.as_str()?.to_owned();
@@ -47,17 +47,17 @@ pub fn parse(text: &str) -> Option<Frame> {
 }
 
 /// A CALL.
-pub fn call(id: &str, action: &str, payload: &Value) -> String {
+pub(super) fn call(id: &str, action: &str, payload: &Value) -> String {
     json!([2, id, action, payload]).to_string()
 }
 
 /// A CALLRESULT.
-pub fn result(id: &str, payload: &Value) -> String {
+pub(super) fn result(id: &str, payload: &Value) -> String {
     json!([3, id, payload]).to_string()
 }
 
 /// A CALLERROR.
-pub fn error(id: &str, code: &str, description: &str) -> String {
+pub(super) fn error(id: &str, code: &str, description: &str) -> String {
     json!([4, id, code, description, {}]).to_string()
 }
 
