@@ -73,6 +73,11 @@ impl<const N: usize> Metric<N> {
         metrics::counter!(self.name, self.labels(values)).increment(n);
     }
 
+    /// The counter itself, for hot paths that keep it: looking one up costs more than counting.
+    pub fn counter(&self, values: [&'static str; N]) -> metrics::Counter {
+        metrics::counter!(self.name, self.labels(values))
+    }
+
     /// Sets a gauge.
     pub fn set(&self, value: f64, values: [&'static str; N]) {
         metrics::gauge!(self.name, self.labels(values)).set(value);
