@@ -1,1 +1,3 @@
 //! Bytes <-> types <-> domain commands. Owns wire shapes; never state.
+
+pub mod webhook;
