@@ -5,3 +5,4 @@ pub mod alerts;
 pub mod engine;
 pub mod platform;
 pub mod tree;
+pub mod webhook;
