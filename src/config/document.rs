@@ -1,8 +1,9 @@
 //! `config.toml` as a document: its sections, keys, comments, ranges and `(live)` marks, read from the very text that is
 //! compiled in. Owns the reading of comments; never a value that is in force.
 //!
-//! The form of a key's comment: sentences that give unit and reason, then `Allowed: …` and, if the key can change at run
-//! time, `(live)`. What can follow `Allowed:` is [`Allowed`].
+//! The form of a key's comment: sentences that give unit, range and reason, and `(live)` if the key can change at run
+//! time. The range is `LOW to HIGH` (numbers such as `1 to 64`, `0 to 1 MiB`, or durations such as `1s to 1h`, whichever
+//! the default is) or what follows `Allowed:`; see [`Allowed`]. It is checked, so the comment cannot lie.
 
 use super::check::{ADDRESS, Problem};
 use super::seconds;
@@ -94,12 +95,15 @@ fn key(text: &str, path: String, at: usize, value: std::ops::Range<usize>) -> Ke
     let whole = comment.join(" ");
     let live = whole.contains("(live)");
     let plain = whole.replace("(live)", "").split_whitespace().collect::<Vec<_>>().join(" ");
-    let (about, allowed_text) = match plain.split_once("Allowed:") {
-        Some((about, allowed)) => (about.trim().to_owned(), Some(allowed.trim().trim_end_matches('.').to_owned())),
-        None => (plain, None),
+    let (about, stated) = match plain.split_once("Allowed:") {
+        Some((about, allowed)) => (about.trim().to_owned(), Some(allowed.trim().trim_end_matches('.'))),
+        None => (plain.clone(), None),
     };
-    let allowed = allowed_text.as_deref().and_then(range);
-    Key { path, about, default: text.get(value).unwrap_or_default().to_owned(), allowed, allowed_text, live }
+    let default = text.get(value).unwrap_or_default().to_owned();
+    let read = format!("v = {default}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
+    let range = read.and_then(|default| range(stated, &about, &default));
+    let (allowed, words) = range.unzip();
+    Key { path, default, allowed, allowed_text: words.or(stated.map(str::to_owned)), about, live }
 }
 
 /// The lines of comment directly above the line of `at`.
@@ -112,31 +116,64 @@ fn comment_above(text: &str, at: usize) -> Vec<String> {
     lines
 }
 
-fn range(text: &str) -> Option<Allowed> {
-    // Words in brackets or after a comma explain; the first part is the range.
-    let first = text.split([';', '(']).next().unwrap_or_default().trim();
-    if first.starts_with("any") {
+/// The range that a comment states for a key with this default.
+fn range(stated: Option<&str>, about: &str, default: &toml::Value) -> Option<(Allowed, String)> {
+    // Of a list, each element has the range.
+    let default = match default {
+        toml::Value::Array(values) => values.first()?,
+        value => value,
+    };
+    if let Some(text) = stated {
+        return named(text).or_else(|| between(text, default)).map(|allowed| (allowed, text.to_owned()));
+    }
+    if default.is_bool() {
+        return Some((Allowed::Flag, "true or false".to_owned()));
+    }
+    let allowed = between(about, default)?;
+    let words = match &allowed {
+        Allowed::Durations(low, high) => format!("{} to {}", seconds::format(*low), seconds::format(*high)),
+        Allowed::Numbers(low, high) => format!("{low} to {high}"),
+        Allowed::OneOf(_) | Allowed::Address | Allowed::Flag | Allowed::Any => return None,
+    };
+    Some((allowed, words))
+}
+
+fn named(text: &str) -> Option<Allowed> {
+    if text.starts_with("any") {
         return Some(Allowed::Any);
     }
-    if first.starts_with("an address") {
+    if text.starts_with("an address") {
         return Some(Allowed::Address);
     }
-    if first.starts_with("true or false") {
+    if text.starts_with("true or false") {
         return Some(Allowed::Flag);
     }
-    if let Some(list) = first.strip_prefix("one of") {
-        let names = list.split([',', ' ']).filter_map(|word| word.trim().strip_prefix('`')?.strip_suffix('`'));
-        let names: Vec<_> = names.map(str::to_owned).collect();
-        return (!names.is_empty()).then_some(Allowed::OneOf(names));
-    }
-    let (low, high) = first.split_once(" to ")?;
-    let high = high.split([' ', ',', '.']).next().unwrap_or_default();
-    if let (Ok(low), Ok(high)) = (seconds::parse(low.trim()), seconds::parse(high.trim())) {
-        return Some(Allowed::Durations(low, high));
-    }
-    let number = |word: &str| word.trim().replace(['_', '\''], "").parse::<f64>().ok();
-    let high = first.split_once(" to ")?.1.split(' ').next().unwrap_or_default().trim_end_matches(',');
-    Some(Allowed::Numbers(number(low)?, number(high)?))
+    let list = text.strip_prefix("one of")?;
+    let names = list.split([',', ' ', ';']).filter_map(|word| word.trim().strip_prefix('`')?.strip_suffix('`'));
+    let names: Vec<_> = names.map(str::to_owned).collect();
+    (!names.is_empty()).then_some(Allowed::OneOf(names))
+}
+
+/// The last `LOW to HIGH` in a text that is of the default's kind. The last: what comes first may count the elements.
+fn between(text: &str, default: &toml::Value) -> Option<Allowed> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let ranges = words.windows(3).enumerate().filter(|(_, three)| three[1] == "to").filter_map(|(n, three)| {
+        let low = three[0].trim_start_matches(['(', '`']);
+        let high = three[2].trim_end_matches(['.', ',', ';', ':', ')', '`']);
+        if default.is_str() {
+            return Some(Allowed::Durations(seconds::parse(low).ok()?, seconds::parse(high).ok()?));
+        }
+        let unit = words.get(n + 3).map_or("", |word| word.trim_end_matches(['.', ',', ';', ':', ')']));
+        let factor = match unit {
+            "KiB" => 1024.0,
+            "MiB" => 1_048_576.0,
+            "GiB" => 1_073_741_824.0,
+            _ => 1.0,
+        };
+        let number = |word: &str| word.replace(['_', '\''], "").parse::<f64>().ok();
+        Some(Allowed::Numbers(number(low)?, number(high)? * factor))
+    });
+    ranges.last()
 }
 
 impl Key {
@@ -184,7 +221,7 @@ mod tests {
 # How long. Two lines
 # of it. Allowed: 1s to 1h. (live)
 wait = "60s"
-# How many. Allowed: 1 to 20_000 (at 300 bytes each).
+# How many, 1 to 20_000 (at 300 bytes each).
 many = 64
 kind = "text"   # Which one. Allowed: one of `text`, `json`. (live)
 # Where. Allowed: an address.
@@ -197,6 +234,10 @@ on = true
 names = [
   "x",
 ]
+# Waits, one each. 1 to 20 steps of 1s to 7d.
+waits = ["1m", "5m"]
+# Bytes kept, 0 to 1 MiB; from first to last.
+bytes = 65536
 "#;
 
     fn keys() -> Vec<Key> {
@@ -218,6 +259,9 @@ names = [
         assert_eq!(keys[3].allowed, Some(Allowed::Address));
         assert_eq!(keys[4].allowed, Some(Allowed::Flag));
         assert_eq!(keys[5].allowed, Some(Allowed::Any));
+        assert_eq!(keys[6].allowed, Some(Allowed::Durations(Duration::from_secs(1), Duration::from_secs(7 * 86_400))));
+        assert_eq!(keys[7].allowed, Some(Allowed::Numbers(0.0, 1_048_576.0)));
+        assert_eq!(keys[7].allowed_text.as_deref(), Some("0 to 1048576"));
     }
 
     #[test]

@@ -4,8 +4,14 @@ use super::handles::LABELS_MAX;
 use super::{Kind, Metric, all, api, engine, gateway, journal, process, webhook};
 use std::collections::BTreeSet;
 
-/// What a metric's last word may be, besides what is counted.
-const WORDS_MIN: usize = 4;
+/// `chargeline`, the room, the thing; of what is counted the thing is the unit (`…_restarts_total`).
+const WORDS_MIN: usize = 3;
+
+/// Units of what is measured rather than counted.
+const UNITS: [&str; 5] = ["seconds", "bytes", "ratio", "watts", "info"];
+
+/// Words for a moment or an amount that hide the unit.
+const NO_UNITS: [&str; 8] = ["ms", "millis", "latency", "time", "duration", "size", "age", "percent"];
 
 #[test]
 fn every_metric_is_named_after_its_room_thing_and_unit_and_has_help() {
@@ -23,6 +29,9 @@ fn every_metric_is_named_after_its_room_thing_and_unit_and_has_help() {
             let words: Vec<_> = name.trim_end_matches("_total").split('_').collect();
             assert!(words[0] == "chargeline" && words[1] == room, "{name}: chargeline_{room}_<thing>_<unit>[_total]");
             assert!(words.len() >= WORDS_MIN, "{name}: chargeline_{room}_<thing>_<unit>[_total]");
+            let unit = words.last().copied().unwrap_or_default();
+            let measured = matches!(metric.kind, Kind::Histogram(_)) && !unit.ends_with('s');
+            assert!(UNITS.contains(&unit) || !(measured || NO_UNITS.contains(&unit)), "{name}: `{unit}` is no unit");
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
             assert_eq!(
                 metric.kind == Kind::Counter,
