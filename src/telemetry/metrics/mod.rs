@@ -90,7 +90,7 @@ impl<const N: usize> Metric<N> {
 
     /// The counter itself, for hot paths that keep it: looking one up costs more than counting.
     pub fn counter(&self, values: [&'static str; N]) -> metrics::Counter {
-        metrics::counter!(self.name, self.labels(values))
+        metrics::counter!(self.name, self.labels_of(&values))
     }
 
     /// Sets a gauge.
