@@ -1,4 +1,8 @@
 //! The engine, the supervision tree, the registry, and one thin file per kind of actor. Owns mailboxes, timers and the
 //! order decide → append → durable → apply → effects; never a rule of charging (architecture §3).
 
+pub mod alerts;
+pub mod engine;
+pub mod platform;
+pub mod tree;
 pub mod webhook;

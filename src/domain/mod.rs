@@ -3,3 +3,4 @@
 
 pub mod delivery;
 pub mod entity;
+pub mod platform;

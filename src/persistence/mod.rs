@@ -5,8 +5,9 @@
 //! storage (RT-4); reads never show what is not durable yet; one writer a stream, fenced by its sequence.
 
 pub mod journal;
+pub mod memory;
 
 pub use journal::{
     Append, AppendError, Appended, Claimed, CreateOnce, Journal, JournalError, NewRecord, OutboxEntry, Record,
-    Snapshot, StoredRow, StreamName, StreamSummary, Token,
+    SharedJournal, Snapshot, StoredRow, StreamName, StreamSummary, Token,
 };

@@ -1,0 +1,64 @@
+//! Tells operators (OP-5): every alert is logged, counted, and kept in the platform's journal, with a ticket where a person
+//! must act. Owns the way there; never the decision to raise one.
+
+use super::engine::HostAddr;
+use crate::domain::platform::{Alert, Command, PARTITION, Platform, PlatformFamily};
+use crate::telemetry::metrics::engine as metrics;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Alerts that wait to be kept. More at once than this are a storm: they are still logged and counted.
+const WAITING: usize = 1024;
+
+/// How often an alert is tried to be kept before it is left to the log alone.
+const TRIES: u32 = 5;
+
+/// Where alerts go. Cheap to clone, callable from any thread, never blocks.
+#[derive(Debug, Clone)]
+pub struct Alerts {
+    sender: mpsc::Sender<Alert>,
+}
+
+/// The other end of [`Alerts`], to be run by [`keep`].
+#[derive(Debug)]
+pub struct Waiting(mpsc::Receiver<Alert>);
+
+/// A way for alerts, and its end.
+pub fn channel() -> (Alerts, Waiting) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (Alerts { sender }, Waiting(receiver))
+}
+
+impl Alerts {
+    /// Tells the operators.
+    pub fn raise(&self, alert: Alert) {
+        let critical = alert.level == "critical";
+        metrics::ALERTS.add(1, [if critical { "critical" } else { "warning" }]);
+        let Alert { code, subject, text, .. } = &alert;
+        if critical {
+            tracing::error!(target: "alert", code, subject, text);
+        } else {
+            tracing::warn!(target: "alert", code, subject, text);
+        }
+        if self.sender.try_send(alert).is_err() {
+            metrics::ALERTS_NOT_KEPT.add(1, []);
+        }
+    }
+}
+
+/// Keeps alerts in the platform's journal until the last [`Alerts`] is dropped.
+pub async fn keep(mut waiting: Waiting, platform: HostAddr<PlatformFamily>) {
+    while let Some(alert) = waiting.0.recv().await {
+        let mut kept = false;
+        for attempt in 0..TRIES {
+            if platform.ask(PARTITION, Platform, Command::Raise(alert.clone())).await.is_ok() {
+                kept = true;
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
+        }
+        if !kept {
+            metrics::ALERTS_NOT_KEPT.add(1, []);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+"""The tests with clients that we did not write, against the real binary. Started by `cargo xtask peers`.
+
+Ends with one line that says what was found, and status 1 if anything falls short.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from lib.frames import Frames, self_test
+from lib.http import Operator, Partner
+from lib.node_charger import NodeCharger
+from lib.python_charger import PythonCharger
+from lib.scenario import Checks, Stage, run
+from lib.server import Server
+from lib.sink import Sink
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", required=True, help="the chargeline binary")
+    parser.add_argument("--node-modules", required=True, help="where ocpp-rpc is installed")
+    parser.add_argument("--only", choices=["python", "node"], help="one of the chargers")
+    parser.add_argument("--keep", action="store_true", help="keep the temporary directory")
+    return parser.parse_args()
+
+
+async def scenarios(args, server, sink, frames, checks):
+    """Both chargers, one after the other, each with a partner of its own."""
+    node_modules = Path(args.node_modules).resolve()
+    kinds = {
+        "python": lambda *where: PythonCharger(*where, frames),
+        "node": lambda *where: NodeCharger(*where, frames, node_modules),
+    }
+    operator = Operator(server.operator_url, server.token())
+    for name, make in kinds.items():
+        if args.only in (None, name):
+            begun = time.monotonic()
+            checks.begin(name)
+            stage = Stage(name, server, operator, sink, checks, make, Partner)
+            try:
+                await run(stage)
+            except Exception:
+                checks.that(False, f"the scenario ends by itself:\n{traceback.format_exc()}")
+            print(f"peers: {name}: {time.monotonic() - begun:.1f} s")
+
+
+def main():
+    args = arguments()
+    self_test()
+    checks = Checks()
+    frames = Frames()
+    with Sink() as sink, Server(args.server, sink.port, keep=args.keep) as server:
+        asyncio.run(scenarios(args, server, sink, frames, checks))
+        checks.begin("all")
+        checks.that(not sink.unverified, f"every webhook is verified by standardwebhooks: {sink.unverified[:3]}")
+        checks.that(server.alive(), "the server is still alive at the end")
+        if checks.failed:
+            server.show_log()
+    invalid = frames.validate()
+    for line in invalid[:20]:
+        print("frame:", line)
+    checks.that(not invalid, f"{len(invalid)} of {frames.count()} frames break their schema")
+    checks.that(frames.count() > 0, "there were frames")
+    print(
+        f"peers: {frames.count()} frames valid in both directions but {len(invalid)}, "
+        f"{len(sink.received)} webhooks verified, {len(checks.passed)} checks passed, {len(checks.failed)} failed"
+    )
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
