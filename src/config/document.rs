@@ -157,7 +157,7 @@ fn named(text: &str) -> Option<Allowed> {
 /// The last `LOW to HIGH` in a text that is of the default's kind. The last: what comes first may count the elements.
 fn between(text: &str, default: &toml::Value) -> Option<Allowed> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let ranges = words.windows(3).enumerate().filter(|(_, three)| three[1] == "to").filter_map(|(n, three)| {
+    let mut ranges = words.windows(3).enumerate().filter(|(_, three)| three[1] == "to").filter_map(|(n, three)| {
         let low = three[0].trim_start_matches(['(', '`']);
         let high = three[2].trim_end_matches(['.', ',', ';', ':', ')', '`']);
         if default.is_str() {
@@ -173,7 +173,7 @@ fn between(text: &str, default: &toml::Value) -> Option<Allowed> {
         let number = |word: &str| word.replace(['_', '\''], "").parse::<f64>().ok();
         Some(Allowed::Numbers(number(low)?, number(high)? * factor))
     });
-    ranges.last()
+    ranges.next_back()
 }
 
 impl Key {

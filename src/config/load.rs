@@ -131,6 +131,27 @@ pub fn from_settings(set: &BTreeMap<String, Value>) -> Result<Config, Problems> 
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
 }
 
+/// Values by path from values by path or by section.
+///
+/// # Errors
+/// When the defaults that are compiled in are no TOML, which a test excludes.
+pub fn paths(set: BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, Problems> {
+    let documented = documented()?;
+    let mut out = BTreeMap::new();
+    let mut left: Vec<_> = set.into_iter().collect();
+    while let Some((path, value)) = left.pop() {
+        match value {
+            Value::Table(inner) if !documented.contains_key(&path) => {
+                left.extend(inner.into_iter().map(|(name, value)| (format!("{path}.{name}"), value)));
+            }
+            value => {
+                out.insert(path, value);
+            }
+        }
+    }
+    Ok(out)
+}
+
 /// The keys of `config` that differ from the defaults.
 ///
 /// # Errors
