@@ -4,3 +4,5 @@
 pub mod alerts;
 pub mod engine;
 pub mod platform;
+pub mod tree;
+pub mod webhook;

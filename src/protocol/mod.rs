@@ -4,4 +4,5 @@ pub mod json;
 pub mod metering;
 pub mod ocpp16;
 pub mod ocppj;
+pub mod webhook;
 pub mod wire_time;

@@ -118,6 +118,7 @@ pub(crate) fn opt_time<S: Serializer>(at: &Option<crate::clock::Timestamp>, s: S
 }
 
 #[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro makes public enumerations")]
 mod tests {
     use super::*;
 

@@ -88,6 +88,11 @@ impl<const N: usize> Metric<N> {
         handles::counter(self.name, &values, || self.labels_of(&values), |counter| counter.increment(n));
     }
 
+    /// The counter itself, for hot paths that keep it: looking one up costs more than counting.
+    pub fn counter(&self, values: [&'static str; N]) -> metrics::Counter {
+        metrics::counter!(self.name, self.labels_of(&values))
+    }
+
     /// Sets a gauge.
     pub fn set(&self, value: f64, values: [&'static str; N]) {
         handles::gauge(self.name, &values, || self.labels_of(&values), |gauge| gauge.set(value));
