@@ -118,13 +118,16 @@ fn comment_above(text: &str, at: usize) -> Vec<String> {
 
 /// The range that a comment states for a key with this default.
 fn range(stated: Option<&str>, about: &str, default: &toml::Value) -> Option<(Allowed, String)> {
+    if let Some(allowed) = stated.and_then(named) {
+        return Some((allowed, stated.unwrap_or_default().to_owned()));
+    }
     // Of a list, each element has the range.
     let default = match default {
         toml::Value::Array(values) => values.first()?,
         value => value,
     };
     if let Some(text) = stated {
-        return named(text).or_else(|| between(text, default)).map(|allowed| (allowed, text.to_owned()));
+        return between(text, default).map(|allowed| (allowed, text.to_owned()));
     }
     if default.is_bool() {
         return Some((Allowed::Flag, "true or false".to_owned()));

@@ -181,7 +181,10 @@ fn differing(path: &str, new: &Table, old: &Table, out: &mut BTreeMap<String, Va
 /// Whether two values mean the same: `60s` and `1m` do.
 fn same(a: &Value, b: &Value) -> bool {
     let duration = |value: &Value| value.as_str().and_then(|text| super::seconds::parse(text).ok());
-    a == b || duration(a).is_some_and(|a| Some(a) == duration(b))
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (a, b) => a == b || duration(a).is_some_and(|a| Some(a) == duration(b)),
+    }
 }
 
 fn defaults() -> Result<Table, Problems> {
