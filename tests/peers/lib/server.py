@@ -39,6 +39,7 @@ first_call_delay = "0ms"
 
 [journal]
 path = "{directory}/data"
+key_file = "{directory}/chargeline.key"
 
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
