@@ -4,3 +4,7 @@
 pub mod delivery;
 pub mod entity;
 pub mod platform;
+pub mod charger;
+pub mod charging;
+pub mod entity;
+pub mod session;
