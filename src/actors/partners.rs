@@ -57,7 +57,13 @@ impl fmt::Debug for Partners {
 impl Partners {
     /// An empty directory.
     pub fn new(unseal: Unseal) -> Self {
-        Partners { known: DashMap::new(), keys: DashMap::new(), queues: DashMap::new(), edition: AtomicU64::new(1), unseal }
+        Partners {
+            known: DashMap::new(),
+            keys: DashMap::new(),
+            queues: DashMap::new(),
+            edition: AtomicU64::new(1),
+            unseal,
+        }
     }
 
     /// Takes a partner's newest state.

@@ -12,9 +12,7 @@ use crate::clock::SharedClock;
 use crate::domain::charger::{BootPolicy, Command, Outcome, Verdict};
 use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply};
 use crate::domain::platform::Alert;
-use crate::gateway::{
-    self, CallAnswer, CallOutcome, ChargerPort, CloseReason, Generation, InboundCall, LinkHandle,
-};
+use crate::gateway::{self, CallAnswer, CallOutcome, ChargerPort, CloseReason, Generation, InboundCall, LinkHandle};
 use crate::ids::{ChargerId, CommandId};
 use crate::protocol::ocpp16::{self, EMPTY, Flag, Request, neutral, to_payload};
 use crate::protocol::ocppj::{CallError, ErrorCode};
@@ -32,7 +30,7 @@ const TRIES: u32 = 6;
 const WAIT: Duration = Duration::from_millis(100);
 
 /// What connections work with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConnectionParts {
     /// Chargers and their connections.
     pub register: Arc<Register>,
@@ -304,9 +302,9 @@ impl ChargerPort for Connection {
             let generation = answer.generation.0;
             let action = this.core.loaded(this.charger.as_str()).and_then(|partition| {
                 let state = partition.state(&Key::Charger)?;
-                state.charger()?.action_of(command_id)
+                state.charger()?.action_of(command_id).map(str::to_owned)
             });
-            let outcome = outcome(answer, action);
+            let outcome = outcome(answer, action.as_deref());
             this.tell(Command::CommandAnswered { command_id, generation, outcome }).await;
         });
     }

@@ -3,8 +3,8 @@
 use crate::clock::SharedClock;
 use crate::domain::charger::{Tag, TokenInfo, Verdict, remote_tag};
 use crate::domain::platform::{Token, TokenStatus};
-use crate::persistence::{JournalError, SharedJournal};
 use crate::persistence::vault::Vault;
+use crate::persistence::{JournalError, SharedJournal};
 use std::sync::Arc;
 
 /// The scope of token pseudonyms (OP-9).
@@ -14,7 +14,7 @@ pub const SCOPE: &str = "token";
 pub const TABLE: &str = "token";
 
 /// Looks idTags up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tokens {
     /// Makes pseudonyms.
     pub vault: Arc<Vault>,
@@ -40,9 +40,10 @@ impl Tokens {
         }
         let reference = self.reference(id_tag);
         let row = self.journal.row(TABLE, &reference).await?;
-        let token = row.map(|row| serde_json::from_slice::<Token>(&row)).transpose().map_err(|error| {
-            JournalError::Corrupt { key: format!("{TABLE}/{reference}"), why: error.to_string() }
-        })?;
+        let token = row
+            .map(|row| serde_json::from_slice::<Token>(&row))
+            .transpose()
+            .map_err(|error| JournalError::Corrupt { key: format!("{TABLE}/{reference}"), why: error.to_string() })?;
         let verdict = token.as_ref().map_or(Verdict::Unknown, |token| self.verdict(token));
         let owner = token.and_then(|token| Some((token.partner?, token.user?.into())));
         Ok(Tag::Token(TokenInfo { reference: reference.into(), verdict, owner }))

@@ -181,16 +181,15 @@ pub fn command(call: &Call) -> Command {
             requested_message: trigger_message::MessageTrigger::read(message),
             connector_id: *connector,
         }),
-        Call::Reset { hard } => Command::Reset(reset::Request {
-            kind: if *hard { reset::ResetType::Hard } else { reset::ResetType::Soft },
-        }),
+        Call::Reset { hard } => {
+            Command::Reset(reset::Request { kind: if *hard { reset::ResetType::Hard } else { reset::ResetType::Soft } })
+        }
         Call::GetConfiguration { keys } => Command::GetConfiguration(get_configuration::Request {
             key: (!keys.is_empty()).then(|| keys.iter().map(|key| Text::cut(key)).collect()),
         }),
-        Call::ChangeConfiguration { key, value } => Command::ChangeConfiguration(change_configuration::Request {
-            key: Text::cut(key),
-            value: Text::cut(value),
-        }),
+        Call::ChangeConfiguration { key, value } => {
+            Command::ChangeConfiguration(change_configuration::Request { key: Text::cut(key), value: Text::cut(value) })
+        }
         Call::ChangeAvailability { connector, operative } => {
             use change_availability::AvailabilityType;
             Command::ChangeAvailability(change_availability::Request {
@@ -218,18 +217,16 @@ pub fn call(command: Command) -> Call {
             Call::RemoteStart { connector: request.connector_id, id_tag: owned(request.id_tag.as_str()) }
         }
         Command::RemoteStopTransaction(request) => Call::RemoteStop { transaction: request.transaction_id },
-        Command::TriggerMessage(request) => Call::Trigger {
-            message: owned(request.requested_message.as_str()),
-            connector: request.connector_id,
-        },
+        Command::TriggerMessage(request) => {
+            Call::Trigger { message: owned(request.requested_message.as_str()), connector: request.connector_id }
+        }
         Command::Reset(request) => Call::Reset { hard: request.kind == reset::ResetType::Hard },
         Command::GetConfiguration(request) => Call::GetConfiguration {
             keys: request.key.unwrap_or_default().iter().map(|key| owned(key.as_str())).collect(),
         },
-        Command::ChangeConfiguration(request) => Call::ChangeConfiguration {
-            key: owned(request.key.as_str()),
-            value: owned(request.value.as_str()),
-        },
+        Command::ChangeConfiguration(request) => {
+            Call::ChangeConfiguration { key: owned(request.key.as_str()), value: owned(request.value.as_str()) }
+        }
         Command::ChangeAvailability(request) => Call::ChangeAvailability {
             connector: request.connector_id,
             operative: request.kind == change_availability::AvailabilityType::Operative,
