@@ -3,9 +3,11 @@
 
 pub mod alerts;
 pub mod charger;
+pub mod configuration;
 pub mod engine;
 pub mod partner;
 pub mod partners;
 pub mod platform;
+pub mod service;
 pub mod tree;
 pub mod webhook;

@@ -1,8 +1,0 @@
-//! temp
-#[derive(Debug)]
-pub struct Vault;
-impl Vault {
-    pub fn pseudonym(&self, s: &str, t: &str) -> String {
-        format!("{s}{t}")
-    }
-}
