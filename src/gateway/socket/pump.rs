@@ -140,7 +140,10 @@ impl Socket {
 
     async fn on_timer(&mut self, ws: &mut Ws) -> Result<(), CloseReason> {
         let now = Instant::now();
-        self.throttled_until.take_if(|until| *until <= now);
+        if self.throttled_until.take_if(|until| *until <= now).is_some() {
+            // The message that was too many is paid for now.
+            self.throttle();
+        }
         if let Some(id) = self.calls.expire(now.duration_since(self.began)) {
             self.tell(id, false, Outcome::TimedOut);
         }
