@@ -141,7 +141,8 @@ async fn when_nothing_can_be_taken_chargers_are_told_to_come_again() {
     let answer = exchange(rig.addr(), HOME, upgrade("/ocpp/CP-1", &basic("CP-1", PASSWORD)).as_bytes()).await;
     assert_eq!(status(&answer), "HTTP/1.1 503 Service Unavailable");
     rig.script.ready.store(true, Ordering::Relaxed);
-    rig.charger("CP-1").await;
+    let mut charger = rig.charger("CP-1").await;
+    charger.ask(r#"[2,"1","Heartbeat",{}]"#).await;
     assert_eq!(rig.handle.present(), (0, 1));
 }
 
