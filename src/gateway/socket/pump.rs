@@ -13,6 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::future::{pending, poll_fn};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolError};
 
@@ -42,9 +43,9 @@ impl Socket {
                 return (ws, reason);
             }
             if self.swollen && current.is_none() {
-                ws = match self.shrink(ws).await {
+                ws = match Box::pin(self.shrink(ws)).await {
                     Ok(ws) => ws,
-                    Err(end) => return *end,
+                    Err(end) => return end,
                 };
             }
             let due = self.next_due();
@@ -55,7 +56,7 @@ impl Socket {
             let event = self.next_event(&mut ws, &mut current, timer.as_mut()).await;
             let step = match event {
                 Event::Order(Order::Close(reason)) => {
-                    self.finish(&mut ws, current.take(), reason).await;
+                    Box::pin(self.finish(&mut ws, current.take(), reason)).await;
                     Err(reason)
                 }
                 Event::Order(Order::Call(call)) => {
@@ -257,21 +258,21 @@ impl Socket {
     }
 
     /// Gives back the buffers that a large message left behind, once nothing of it is left in them.
-    async fn shrink(&mut self, mut ws: Ws) -> Result<Ws, Box<(Ws, CloseReason)>> {
+    async fn shrink(&mut self, mut ws: Ws) -> Result<Ws, (Ws, CloseReason)> {
         if !ws.get_ref().is_drained(self.items) {
             return Ok(ws);
         }
         let limit = self.shared.settings().write_timeout;
         match timeout(limit, ws.flush()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Box::new((ws, reason_of(&error)))),
-            Err(_) => return Err(Box::new((ws, CloseReason::Stuck))),
+            Ok(Err(error)) => return Err((ws, reason_of(&error))),
+            Err(_) => return Err((ws, CloseReason::Stuck)),
         }
         self.swollen = false;
         let mut guarded = ws.into_inner();
         guarded.give_back();
         let config = ws_config(&self.shared.settings());
-        Ok(Ws::from_raw_socket(guarded, Role::Server, Some(config)).await)
+        Ok(Box::new(WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await))
     }
 }
 

@@ -171,6 +171,45 @@ async fn bytes_sent_right_behind_the_request_are_not_lost() {
     assert!(answer[2..].starts_with(br#"[3,"early","#), "{answer:?}");
 }
 
+/// Everything logged by this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_password_is_ever_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let rig = rig(|_| {});
+    let planted = b"planted-secret-17";
+    exchange(rig.addr(), HOME, upgrade("/ocpp/CP-1", &basic("CP-1", planted)).as_bytes()).await;
+    exchange(rig.addr(), HOME, upgrade("/ocpp/CP-1", &basic("planted-secret-17", planted)).as_bytes()).await;
+    rig.charger("CP-1").await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("login refused"), "{text}");
+    for secret in [&planted[..], PASSWORD] {
+        let forms = [
+            String::from_utf8(secret.to_vec()).unwrap(),
+            hex::encode(secret),
+            base64::engine::general_purpose::STANDARD_NO_PAD.encode([b"CP-1:", secret].concat()),
+        ];
+        assert!(!forms.iter().any(|form| text.contains(form.as_str())), "{text}");
+    }
+}
+
 /// Control 5: the time that a refusal takes must not tell a known id from an unknown one. The comparison itself is measured,
 /// so that the noise of sockets does not hide a difference.
 #[test]
