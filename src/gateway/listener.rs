@@ -227,7 +227,12 @@ impl GatewayHandle {
                 slice.iter().for_each(|link| link.close(reason));
                 tokio::time::sleep(DRAIN_PAUSE).await;
             }
-            while !self.shared.connections.is_empty() {
+            // A connection counts until its closing handshake is over; handshakes of strangers are not waited for.
+            let open = || {
+                let (handshakes, connections) = self.shared.admission.present();
+                connections > handshakes || !self.shared.connections.is_empty()
+            };
+            while open() {
                 self.shared.connections.links().iter().for_each(|link| link.close(reason));
                 tokio::time::sleep(DRAIN_PAUSE).await;
             }

@@ -237,9 +237,33 @@ fn what_we_write_is_what_the_specification_spells() {
 
 /// Every command with every member, as an operator would give it.
 const COMMANDS: &[(&str, &str)] = &[
+    ("CancelReservation", r#"{"reservationId":7}"#),
     ("ChangeAvailability", r#"{"connectorId":0,"type":"Inoperative"}"#),
     ("ChangeConfiguration", r#"{"key":"HeartbeatInterval","value":"300"}"#),
     ("ClearCache", "{}"),
+    ("ClearChargingProfile", r#"{"id":1,"connectorId":0,"chargingProfilePurpose":"TxDefaultProfile","stackLevel":2}"#),
+    ("GetCompositeSchedule", r#"{"connectorId":1,"duration":60,"chargingRateUnit":"W"}"#),
+    (
+        "GetDiagnostics",
+        r#"{"location":"ftp://x/","retries":1,"retryInterval":60,"startTime":"2026-01-01T00:00:00.000Z","stopTime":"2026-01-02T00:00:00.000Z"}"#,
+    ),
+    ("GetLocalListVersion", "{}"),
+    (
+        "ReserveNow",
+        r#"{"connectorId":1,"expiryDate":"2026-01-01T00:00:00.000Z","idTag":"T","parentIdTag":"P","reservationId":7}"#,
+    ),
+    (
+        "SendLocalList",
+        r#"{"listVersion":3,"localAuthorizationList":[{"idTag":"T","idTagInfo":{"expiryDate":"2026-01-01T00:00:00.000Z","status":"Accepted"}},{"idTag":"U"}],"updateType":"Differential"}"#,
+    ),
+    (
+        "SetChargingProfile",
+        r#"{"connectorId":0,"csChargingProfiles":{"chargingProfileId":1,"transactionId":9,"stackLevel":0,"chargingProfilePurpose":"ChargePointMaxProfile","chargingProfileKind":"Relative","chargingSchedule":{"chargingRateUnit":"W","chargingSchedulePeriod":[{"startPeriod":0,"limit":11000}]}}}"#,
+    ),
+    (
+        "UpdateFirmware",
+        r#"{"location":"https://x/f","retries":1,"retrieveDate":"2026-01-01T00:00:00.000Z","retryInterval":60}"#,
+    ),
     ("DataTransfer", r#"{"vendorId":"v","messageId":"m","data":"d"}"#),
     ("GetConfiguration", r#"{"key":["a","b"]}"#),
     ("GetConfiguration", "{}"),
@@ -288,6 +312,12 @@ fn answers_are_understood_leniently() {
     let payload = r#"{"configurationKey":[{"key":"a","readonly":"false","value":"1"},{"key":"b"}],"unknownKey":["c"]}"#;
     let Answer::GetConfiguration(got) = Answer::read("GetConfiguration", payload).unwrap().answer else { panic!() };
     assert_eq!((got.configuration_key.len(), got.unknown_key.as_slice()), (1, &["c".to_owned()][..]));
+    let payload = r#"{"status":"Accepted","connectorId":1,"scheduleStart":"2026-01-01T00:00:00Z","chargingSchedule":
+        {"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":"16.05"}]}}"#;
+    let Answer::GetCompositeSchedule(got) = Answer::read("GetCompositeSchedule", payload).unwrap().answer else {
+        panic!()
+    };
+    assert_eq!(got.charging_schedule.unwrap().charging_schedule_period[0].limit.0, 160);
     assert!(Answer::read("Reset", "null").is_err() && Answer::read("Reset", "{}").is_err());
 }
 
