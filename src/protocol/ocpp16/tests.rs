@@ -117,6 +117,8 @@ fn a_stop_is_taken_with_whatever_time_reason_and_data_it_has() {
     assert_eq!(stop.transaction_data.len(), 1);
     assert_eq!(stop.transaction_data[0].samples.len(), 1);
     assert!(flags.contains(&("transactionData[1]".into(), FlagKind::BadEntry)), "{flags:?}");
+    let (_, flags) = taken("StopTransaction", r#"{"transactionId":3,"meterStop":1,"timestamp":true}"#);
+    assert_eq!(flags, [("timestamp".into(), FlagKind::UnreadableTime)]);
     let empty = r#"{"transactionId":3,"meterStop":1,"transactionData":[]}"#;
     let (_, flags) = taken("StopTransaction", empty);
     assert_eq!(flags, [("timestamp".into(), FlagKind::UnreadableTime)]);
