@@ -9,7 +9,7 @@ mod pump;
 
 use super::admission::{ConnectionPermit, HandshakePermit};
 use super::connections::Attached;
-use super::guard::{FrameLimits, Guarded, Watch};
+use super::guard::{FrameLimits, Guarded, Progress, Watch};
 use super::link::LinkHandle;
 use super::listener::Shared;
 use super::ports::{CallAnswer, ChargerPort, CloseReason, Generation, Outcome};
@@ -72,6 +72,8 @@ struct Socket {
     /// Anything heard since the last ping.
     heard: bool,
     silent_intervals: u8,
+    /// How far the charger had come at the last ping.
+    progress: Progress,
     /// Messages and control frames taken from the WebSocket.
     items: u64,
     /// A message larger than the read buffer has been taken: its memory is to be given back.
@@ -185,6 +187,7 @@ impl Socket {
             throttled_until: None,
             heard: false,
             silent_intervals: 0,
+            progress: Progress::default(),
             items: 0,
             swollen: false,
         }

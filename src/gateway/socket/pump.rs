@@ -17,6 +17,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolError};
 
+/// Bytes by which a message that is under way must grow in a ping interval. The slowest mobile link brings a hundred
+/// times as much.
+const PROGRESS_MIN: u64 = 1024;
+
 /// The call that is being worked on.
 struct Current {
     id: String,
@@ -154,11 +158,17 @@ impl Socket {
         Ok(())
     }
 
-    /// Counts silence and pings (CH-4). While we do not read, nobody is silent.
+    /// Counts silence and pings (CH-4). While we do not read, nobody is silent. A message under way counts as life as long
+    /// as it comes nearer its end: a slow link must get a large one through, but nobody may hold the budget by stalling.
     async fn ping(&mut self, ws: &mut Ws, now: Instant) -> Result<(), CloseReason> {
-        self.silent_intervals = if self.heard || !self.may_read() { 0 } else { self.silent_intervals + 1 };
+        let before = std::mem::replace(&mut self.progress, ws.get_ref().progress());
+        let bytes = self.progress.bytes - before.bytes;
+        let same_message = before.unfinished && self.progress.unfinished && before.messages == self.progress.messages;
+        let reading = self.may_read();
+        self.silent_intervals =
+            if self.heard || bytes > 0 || !reading { 0 } else { self.silent_intervals.saturating_add(1) };
         self.heard = false;
-        if self.silent_intervals >= 2 {
+        if self.silent_intervals >= 2 || (reading && same_message && bytes < PROGRESS_MIN) {
             return Err(CloseReason::Silent);
         }
         self.ping_due = now + self.shared.settings().ping_interval;

@@ -168,3 +168,37 @@ async fn pings_are_answered_and_silence_ends_the_socket() {
     assert_eq!(close_code(stream).await, Some(1008));
     assert_eq!(rig.script.detached(1).await, CloseReason::Silent);
 }
+
+#[tokio::test]
+async fn a_slow_message_gets_through_and_a_stalled_one_does_not_hold_the_budget() {
+    let rig = rig(|s| s.ping_interval = Duration::from_millis(100));
+    let text = format!(r#"[2,"1","DataTransfer",{{"vendorId":"a","data":"{}"}}]"#, " ".repeat(150_000));
+    let bytes = frame(0x81, text.as_bytes());
+    let mut slow = rig.raw("CP-1").await;
+    for chunk in bytes.chunks(bytes.len() / 20) {
+        slow.write_all(chunk).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let mut sniffed = [0; 256];
+    let answered = async {
+        loop {
+            let n = slow.read(&mut sniffed).await.unwrap();
+            assert!(n > 0, "cut off");
+            if sniffed[..n].windows(2).any(|w| w == b"[4") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap();
+    let mut stalled = rig.raw("CP-2").await;
+    let total = rig.handle.budget_left();
+    stalled.write_all(&bytes[..100_000]).await.unwrap();
+    let closing = close_code(stalled).await;
+    assert_eq!((closing, rig.script.detached(2).await), (Some(1008), CloseReason::Silent));
+    let given_back = async {
+        while rig.handle.budget_left() != total {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, given_back).await.unwrap();
+}
