@@ -150,7 +150,7 @@ async fn a_charger_that_reads_nothing_is_cut_off() {
 
 #[tokio::test]
 async fn pings_are_answered_and_silence_ends_the_socket() {
-    let rig = rig(|s| s.ping_interval = Duration::from_millis(150));
+    let rig = rig(|s| s.ping_interval = Duration::from_millis(300));
     let mut stream = rig.raw("CP-1").await;
     stream.write_all(&frame(0x89, b"abc")).await.unwrap();
     let mut pong = [0; 5];
@@ -171,13 +171,13 @@ async fn pings_are_answered_and_silence_ends_the_socket() {
 
 #[tokio::test]
 async fn a_slow_message_gets_through_and_a_stalled_one_does_not_hold_the_budget() {
-    let rig = rig(|s| s.ping_interval = Duration::from_millis(100));
+    let rig = rig(|s| s.ping_interval = Duration::from_millis(400));
     let text = format!(r#"[2,"1","DataTransfer",{{"vendorId":"a","data":"{}"}}]"#, " ".repeat(150_000));
     let bytes = frame(0x81, text.as_bytes());
     let mut slow = rig.raw("CP-1").await;
-    for chunk in bytes.chunks(bytes.len() / 20) {
+    for chunk in bytes.chunks(bytes.len() / 40) {
         slow.write_all(chunk).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
     let mut sniffed = [0; 256];
     let answered = async {

@@ -236,5 +236,5 @@ fn refusals_take_the_same_time_for_known_and_unknown_ids() {
         list[list.len() / 2].as_nanos() as f64
     };
     let ratio = median(&mut times[0]) / median(&mut times[1]);
-    assert!((0.8..1.25).contains(&ratio), "{ratio}");
+    assert!((0.75..1.33).contains(&ratio), "{ratio}");
 }
