@@ -90,7 +90,7 @@ impl Shared {
     pub(crate) fn retry_after(&self) -> String {
         let settings = self.settings();
         let (min, max) = (settings.retry_after_min.as_secs(), settings.retry_after_max.as_secs());
-        format!("retry-after: {}\r\n", rand::random_range(min..=max.max(min)))
+        format!("Retry-After: {}\r\n", rand::random_range(min..=max.max(min)))
     }
 }
 

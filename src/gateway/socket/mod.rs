@@ -78,6 +78,18 @@ struct Socket {
     items: u64,
     /// A message larger than the read buffer has been taken: its memory is to be given back.
     swollen: bool,
+    /// The end has been told.
+    ended: bool,
+}
+
+/// A panic in the socket's task, or the end of its arbiter, is told like any other end: nobody may go on believing that
+/// the charger is there.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(CloseReason::Aborted);
+        }
+    }
 }
 
 /// What waits for its turn.
@@ -190,6 +202,7 @@ impl Socket {
             progress: Progress::default(),
             items: 0,
             swollen: false,
+            ended: false,
         }
     }
 
@@ -208,6 +221,7 @@ impl Socket {
 
     /// Tells everyone that it is over.
     fn end(&mut self, reason: CloseReason) {
+        self.ended = true;
         self.shared.connections.detach(&self.link);
         for call in self.link.end() {
             self.tell(call.id, false, Outcome::NotSent);

@@ -193,3 +193,16 @@ async fn a_message_id_that_is_too_long_is_echoed_and_flagged() {
     let mut charger = rig.charger("CP-1").await;
     assert_eq!(charger.ask(&format!(r#"[2,"{id}","Authorize",{payload}]"#)).await, format!(r#"[3,"{id}",{{}}]"#));
 }
+
+#[tokio::test]
+async fn a_panic_behind_the_port_ends_that_socket_alone_and_is_told() {
+    let rig = rig(|_| {});
+    let mut first = rig.charger("CP-1").await;
+    let mut second = rig.charger("CP-2").await;
+    first.send(r#"[2,"panic","Authorize",{"idTag":"a"}]"#).await;
+    assert_eq!(first.next().await, Err(None));
+    assert_eq!(rig.script.detached(1).await, CloseReason::Aborted);
+    assert!(second.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"));
+    assert_eq!((rig.handle.connected(), rig.handle.present()), (1, (0, 1)));
+    rig.charger("CP-1").await;
+}

@@ -68,6 +68,9 @@ impl ChargerPort for FakePort {
     fn call(&self, call: InboundCall) -> LocalBoxFuture<'static, CallOutcome> {
         let script = self.0.clone();
         Box::pin(async move {
+            if call.id == "panic" {
+                panic!("a fault in the port");
+            }
             let request = Box::new(call.decoded.request);
             script.saw(Seen::Call { id: call.id, request, repeat: call.repeat });
             script.gate.acquire().await.unwrap().forget();
