@@ -58,7 +58,7 @@ impl Refusal {
             Refusal::NotFound => head::refusal("404 Not Found", ""),
             Refusal::Timeout => head::refusal("408 Request Timeout", ""),
             Refusal::Gone => return None,
-            Refusal::Unauthorized => head::refusal("401 Unauthorized", "www-authenticate: Basic realm=\"ocpp\"\r\n"),
+            Refusal::Unauthorized => head::refusal("401 Unauthorized", "WWW-Authenticate: Basic realm=\"ocpp\"\r\n"),
             Refusal::Throttled(_) => head::refusal("429 Too Many Requests", &shared.retry_after()),
         })
     }

@@ -7,6 +7,7 @@ use super::ports::{CloseReason, Generation};
 use crate::clock::Timestamp;
 use crate::ids::ChargerId;
 use crate::protocol::ocppj::write_call;
+use crate::telemetry::metrics::gateway as metric;
 use futures_util::task::AtomicWaker;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -126,6 +127,7 @@ impl LinkHandle {
             return Err(LinkError::Closed);
         }
         if queue.calls.len() >= self.0.bound {
+            metric::CALLS_OUT.add(1, ["queue_full"]);
             return Err(LinkError::Full);
         }
         queue.calls.push_back(OutCall { id: id.into(), frame: write_call(id, action, payload) });

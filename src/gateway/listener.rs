@@ -90,7 +90,7 @@ impl Shared {
     pub(crate) fn retry_after(&self) -> String {
         let settings = self.settings();
         let (min, max) = (settings.retry_after_min.as_secs(), settings.retry_after_max.as_secs());
-        format!("retry-after: {}\r\n", rand::random_range(min..=max.max(min)))
+        format!("Retry-After: {}\r\n", rand::random_range(min..=max.max(min)))
     }
 }
 
@@ -227,7 +227,12 @@ impl GatewayHandle {
                 slice.iter().for_each(|link| link.close(reason));
                 tokio::time::sleep(DRAIN_PAUSE).await;
             }
-            while !self.shared.connections.is_empty() {
+            // A connection counts until its closing handshake is over; handshakes of strangers are not waited for.
+            let open = || {
+                let (handshakes, connections) = self.shared.admission.present();
+                connections > handshakes || !self.shared.connections.is_empty()
+            };
+            while open() {
                 self.shared.connections.links().iter().for_each(|link| link.close(reason));
                 tokio::time::sleep(DRAIN_PAUSE).await;
             }
