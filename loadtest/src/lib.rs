@@ -5,7 +5,7 @@
 //! `docs/partner-api.md` and `docs/operator-api.md`.
 
 pub mod charger;
-// pub mod check;
+pub mod check;
 // pub mod crash;
 // pub mod demo;
 // pub mod fleet;
