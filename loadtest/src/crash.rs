@@ -180,9 +180,10 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         max_power_w: 120_000.0,
         ramp_per_s: 200,
         profile,
-        dir: Some(options.work_dir.join("history")),
+        dir: options.work_dir.join("history"),
+        keeps_history: true,
         store: None,
-        sink_listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        sink: None,
         patience: Duration::from_secs(60),
     }
 }

@@ -28,6 +28,8 @@ const REGISTRATIONS: usize = 32;
 const CARDS: u64 = 50;
 /// Partner calls on the way at once; above it starts are skipped.
 const CALLS_MAX: usize = 2_000;
+/// Any port of the loopback.
+pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// Where the server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +65,14 @@ pub struct FleetOptions {
     pub ramp_per_s: u32,
     /// What the chargers share.
     pub profile: Profile,
-    /// Where histories and access data are kept; `None` keeps no history.
-    pub dir: Option<PathBuf>,
+    /// Where histories and access data are kept.
+    pub dir: PathBuf,
+    /// Whether histories are written there, for a verification.
+    pub keeps_history: bool,
     /// Where the chargers' flash memory is kept.
     pub store: Option<FleetStore>,
-    /// Where the sink listens; port 0 takes any.
-    pub sink_listen: SocketAddr,
+    /// A sink that listens already; otherwise one is started at any port.
+    pub sink: Option<Sink>,
     /// How long the partner goes on trying one write.
     pub patience: Duration,
 }
@@ -96,7 +100,7 @@ pub struct World {
     pub stats: Arc<Stats>,
     partner_id: String,
     histories: [History; 3],
-    dir: Option<PathBuf>,
+    dir: PathBuf,
 }
 
 /// How much happens.
@@ -117,31 +121,40 @@ impl World {
     ///
     /// # Errors
     /// When the server refuses a registration or does not answer.
-    pub async fn build(endpoints: &Endpoints, options: FleetOptions) -> anyhow::Result<World> {
+    pub async fn build(endpoints: &Endpoints, mut options: FleetOptions) -> anyhow::Result<World> {
         let operator = Operator::new(&endpoints.operator, &endpoints.operator_token)?;
         let stats = Arc::new(Stats::default());
-        let histories = match &options.dir {
-            Some(dir) => {
-                std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-                let open = |name: &str| History::file(&dir.join(name));
-                [open("chargers.jsonl")?, open("partner.jsonl")?, open("sink.jsonl")?]
-            }
-            None => [History::off(), History::off(), History::off()],
+        let dir = options.dir.clone();
+        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        let open = |name: &str| if options.keeps_history { History::file(&dir.join(name)) } else { Ok(History::off()) };
+        let histories = [open("chargers.jsonl")?, open("partner.jsonl")?, open("sink.jsonl")?];
+        let sink = match options.sink.take() {
+            Some(sink) => sink,
+            None => Sink::start(ANY_PORT, options.seed, histories[2].clone(), stats.clone()).await?,
         };
-        let sink = Sink::start(options.sink_listen, options.seed, histories[2].clone(), stats.clone()).await?;
-        let mut access = options.dir.as_deref().map(read_access).unwrap_or_default();
+        let mut access = read_access(&dir);
         register(&operator, &options, &sink, &mut access).await?;
-        if let Some(dir) = &options.dir {
-            write_access(dir, &access)?;
-        }
+        write_access(&dir, &access)?;
         sink.set_secrets(access.webhook_secrets.clone());
         let key = access.key.clone().context("no key was made")?;
         let partner =
             PartnerClient::new(&endpoints.partner, key, histories[1].clone(), stats.clone(), options.patience)?;
         let around = Surroundings { history: histories[0].clone(), stats: stats.clone(), store: options.store.clone() };
-        let (partner_id, dir) = (options.name.clone(), options.dir.clone());
+        let partner_id = options.name.clone();
         let chargers = switch_on(options, &access, around).await;
         Ok(World { operator, partner, sink, chargers, stats, partner_id, histories, dir })
+    }
+
+    /// How many deliveries wait for the partner, and how old the oldest is, s.
+    pub async fn queue(&self) -> (Option<u64>, Option<u64>) {
+        self.operator.queue(&self.partner_id).await.unwrap_or_default()
+    }
+
+    /// Switches the chargers off.
+    pub async fn switch_off(&mut self) {
+        for charger in std::mem::take(&mut self.chargers) {
+            charger.shut_down().await;
+        }
     }
 
     /// Begins sessions at random until `stop` turns true or its sender is gone.
@@ -237,14 +250,11 @@ impl World {
     /// # Errors
     /// When a history cannot be read or the server does not answer.
     pub async fn verify(&mut self) -> anyhow::Result<Verdict> {
-        for charger in std::mem::take(&mut self.chargers) {
-            charger.shut_down().await;
-        }
-        let dir = self.dir.clone().context("this run kept no history")?;
+        self.switch_off().await;
         self.histories.iter().try_for_each(History::flush)?;
-        let (histories, _): (Histories, _) = check::load(&dir)?;
+        let (histories, _): (Histories, _) = check::load(&self.dir)?;
         let answers: ServerAnswers = check::ask_server(&histories, &self.operator, &self.partner).await?;
-        check::store(&dir, &answers)?;
+        check::store(&self.dir, &answers)?;
         Ok(check::check(&histories, &answers))
     }
 }
@@ -260,6 +270,11 @@ async fn one_session(partner: PartnerClient, call: StartCall, stops_after: Optio
 /// A card's number: at most 20 characters (OCPP 1.6 idTag).
 fn card(name: &str, n: u64) -> String {
     format!("{}C{n:03}", name.chars().take(12).collect::<String>())
+}
+
+/// The webhook secrets that an earlier run was shown.
+pub(crate) fn secrets_of(dir: &Path) -> Vec<String> {
+    read_access(dir).webhook_secrets
 }
 
 /// A charger's identity.
@@ -326,8 +341,12 @@ fn read_access(dir: &Path) -> Access {
 fn write_access(dir: &Path, access: &Access) -> anyhow::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(dir.join("access.json"))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(dir.join("access.json"))?;
     Ok(file.write_all(&serde_json::to_vec(access)?)?)
 }
 

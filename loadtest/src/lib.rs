@@ -7,13 +7,13 @@
 pub mod charger;
 pub mod check;
 pub mod crash;
-// pub mod demo;
+pub mod demo;
 pub mod fleet;
 pub mod history;
 pub mod net;
 pub mod operator;
 pub mod partner;
-// pub mod scenario;
+pub mod scenario;
 pub mod server;
 pub mod stats;
 pub mod time;

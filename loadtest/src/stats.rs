@@ -167,11 +167,7 @@ impl Stats {
         let mut text = format!("{:<30} {:>9} {:>10} {:>10} {:>10} {:>10}\n", "", "count", "p50", "p90", "p99", "max");
         for (measure, s) in self.summaries() {
             let [p50, p90, p99, max] = [s.p50_us, s.p90_us, s.p99_us, s.max_us].map(human);
-            text.push_str(&format!(
-                "{:<30} {:>9} {p50:>10} {p90:>10} {p99:>10} {max:>10}\n",
-                measure.label(),
-                s.count
-            ));
+            text.push_str(&format!("{:<30} {:>9} {p50:>10} {p90:>10} {p99:>10} {max:>10}\n", measure.label(), s.count));
         }
         text
     }

@@ -34,7 +34,9 @@ impl Device {
     /// Someone does something at the charger.
     pub fn at_charger(&mut self, what: AtCharger, now_ms: i64) {
         match what {
-            AtCharger::Card { connector, id_tag } => self.card(usize::from(connector).saturating_sub(1), id_tag, now_ms),
+            AtCharger::Card { connector, id_tag } => {
+                self.card(usize::from(connector).saturating_sub(1), id_tag, now_ms)
+            }
             AtCharger::Unplug { connector } => self.unplug(usize::from(connector).saturating_sub(1), now_ms),
             AtCharger::StopButton { connector } => {
                 self.stop(usize::from(connector).saturating_sub(1), "Local", now_ms);

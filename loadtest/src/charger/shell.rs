@@ -116,16 +116,22 @@ pub fn spawn(spec: ChargerSpec, profile: Arc<Profile>, around: Surroundings) -> 
     let saved = around.store.as_ref().and_then(|s| s.get(&spec.identity));
     // Registers differ from charger to charger, so that a mix-up shows.
     #[allow(clippy::cast_precision_loss, reason = "below a million")]
-    let state = saved.unwrap_or_else(|| {
-        ChargerState::new(spec.scripts.len(), (spec.seed % 1_000_000) as f64, now_ms())
-    });
+    let state =
+        saved.unwrap_or_else(|| ChargerState::new(spec.scripts.len(), (spec.seed % 1_000_000) as f64, now_ms()));
     let (mailbox, commands) = mpsc::channel(MAILBOX);
     let (power, switch) = watch::channel(true);
     let view = Arc::new(Mutex::new(ChargerView::default()));
     let identity = spec.identity.clone();
     let device = Device::new(spec, profile.clone(), state);
-    let shell =
-        Shell { device, profile, around, view: view.clone(), link: Link::Down { until_ms: 0 }, failures: 0, sent: None };
+    let shell = Shell {
+        device,
+        profile,
+        around,
+        view: view.clone(),
+        link: Link::Down { until_ms: 0 },
+        failures: 0,
+        sent: None,
+    };
     let task = tokio::spawn(shell.run(commands, switch));
     ChargerHandle { identity, mailbox, view, power, task }
 }
@@ -220,9 +226,8 @@ impl Shell {
             }
             Happened::Frame(Some(Ok(Message::Text(text)))) => self.device.frame(text.as_str(), now),
             Happened::Frame(Some(Ok(Message::Close(_)))) => self.lost("closed by the server"),
-            Happened::Frame(Some(Ok(
-                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
-            ))) => {} // tungstenite answers pings
+            Happened::Frame(Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
+            } // tungstenite answers pings
             Happened::Frame(Some(Err(error))) => self.lost(&error.to_string()),
             Happened::Frame(None) => self.lost("end of stream"),
         }

@@ -332,7 +332,7 @@ fn scripts_of_the_start_do_what_they_say() {
         let answer = bench.remote_start();
         let said = answer.iter().find(|f| f[0] == 3).map(|f| f[2]["status"].as_str().unwrap().to_owned());
         assert_eq!(said.as_deref(), answers, "{script:?}");
-            bench.serve(2_000);
+        bench.serve(2_000);
         assert_eq!(bench.running(), runs_after_2s, "{script:?}");
         bench.serve(78_000);
         assert_eq!(bench.running(), runs_after_80s, "{script:?}");
@@ -414,7 +414,8 @@ fn a_state_saved_in_mid_charge_goes_on_where_it_was() {
     let before = bench.device.state().connectors[0].power.reading_wh();
     let state: ChargerState = serde_json::from_str(&saved).unwrap();
     let (spec, profile) = (bench.device.spec().clone(), bench.device.profile.clone());
-    let mut again = Bench { device: Device::new(spec, profile, state), now: bench.now + 60_000, records: vec![], saves: 0 };
+    let mut again =
+        Bench { device: Device::new(spec, profile, state), now: bench.now + 60_000, records: vec![], saves: 0 };
     again.device.tick(again.now);
     again.device.connected(again.now);
     let calls = again.serve(100);

@@ -49,7 +49,9 @@ pub async fn ask_server(
         .partner
         .iter()
         .filter_map(|r| match &r.it {
-            PartnerRecord::Ok { request_id, .. } | PartnerRecord::Unknown { request_id, .. } => Some(request_id.as_str()),
+            PartnerRecord::Ok { request_id, .. } | PartnerRecord::Unknown { request_id, .. } => {
+                Some(request_id.as_str())
+            }
             PartnerRecord::Invoke { .. } | PartnerRecord::Fail { .. } => None,
         })
         .collect();

@@ -17,7 +17,8 @@ pub(super) fn check(records: &[Stamped<SinkRecord>], server: &ServerAnswers, ver
     let mut places: HashMap<&str, (&str, Option<u64>)> = HashMap::new();
     let mut accepted: HashSet<&str> = HashSet::new();
     for record in records {
-        let SinkRecord::Delivery { event_id, order_key, sequence, verified, answer, arrival, answered, .. } = &record.it;
+        let SinkRecord::Delivery { event_id, order_key, sequence, verified, answer, arrival, answered, .. } =
+            &record.it;
         if !verified {
             verdict.add(Kind::SignatureWrong, event_id, "the signature does not hold");
         }
