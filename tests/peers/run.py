@@ -58,6 +58,7 @@ def main():
         checks.begin("all")
         checks.that(not sink.unverified, f"every webhook is verified by standardwebhooks: {sink.unverified[:3]}")
         checks.that(server.alive(), "the server is still alive at the end")
+        checks.same(server.stop(), 0, "the server ends by itself on SIGTERM")
         if checks.failed:
             server.show_log()
     invalid = frames.validate()
@@ -66,7 +67,7 @@ def main():
     checks.that(not invalid, f"{len(invalid)} of {frames.count()} frames break their schema")
     checks.that(frames.count() > 0, "there were frames")
     print(
-        f"peers: {frames.count()} frames valid in both directions but {len(invalid)}, "
+        f"peers: {frames.count()} frames in both directions, {len(invalid)} invalid, "
         f"{len(sink.received)} webhooks verified, {len(checks.passed)} checks passed, {len(checks.failed)} failed"
     )
     return 1 if checks.failed else 0
