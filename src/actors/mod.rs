@@ -2,7 +2,10 @@
 //! order decide → append → durable → apply → effects; never a rule of charging (architecture §3).
 
 pub mod alerts;
+pub mod charger;
 pub mod engine;
+pub mod partner;
+pub mod partners;
 pub mod platform;
 pub mod tree;
 pub mod webhook;

@@ -6,6 +6,7 @@
 
 pub mod journal;
 pub mod memory;
+pub mod vault;
 
 pub use journal::{
     Append, AppendError, Appended, Claimed, CreateOnce, Journal, JournalError, NewRecord, OutboxEntry, Record,

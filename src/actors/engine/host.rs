@@ -251,6 +251,11 @@ impl<F: Family> Clone for HostAddr<F> {
     }
 }
 
+/// An arbiter takes no more work now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the arbiter is too busy")]
+pub struct TooBusy;
+
 /// Which of `n` arbiters a partition lives on: the same on every start of a build, not over builds.
 pub fn place(id: &str, n: usize) -> usize {
     let mut hasher = DefaultHasher::new();
@@ -313,6 +318,14 @@ impl<F: Family> HostAddr<F> {
         }));
         self.hosts[index].try_send(run).ok()?;
         told.await.ok()
+    }
+
+    /// Runs work with one arbiter's partitions, without waiting for it.
+    ///
+    /// # Errors
+    /// When the arbiter is too busy or gone; the work is dropped undone.
+    pub fn send_to(&self, index: usize, work: impl FnOnce(Rc<HostCore<F>>) + Send + 'static) -> Result<(), TooBusy> {
+        self.hosts[index].try_send(Run(Box::new(work))).map_err(|_| TooBusy)
     }
 
     /// How many arbiters there are.

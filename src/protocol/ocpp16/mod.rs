@@ -18,6 +18,7 @@ pub mod get_configuration;
 pub mod heartbeat;
 pub mod id_tag_info;
 pub mod meter_values;
+pub mod neutral;
 mod reader;
 pub mod remote_start_transaction;
 pub mod remote_stop_transaction;

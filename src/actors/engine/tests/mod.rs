@@ -33,6 +33,8 @@ impl Shell<Counter> for Recorder {
         self.effects.borrow_mut().push((*key, effect));
     }
 
+    fn refresh(&self, _: &Partition<Counter>) {}
+
     fn applied(&self, _: &Rc<Partition<Counter>>, _: &Key, _: &counter::State) {}
 
     fn noticed(&self, partners: &BTreeSet<PartnerId>) {
