@@ -4,12 +4,12 @@
 use super::engine::HostAddr;
 use crate::clock::SharedClock;
 use crate::config::check::{Problem, Problems};
+use crate::config::gateway::Gateway;
 use crate::config::live::{AdoptError, LiveConfig, Version};
 use crate::config::load::Sources;
 use crate::config::{Config, webhook::Webhook};
 use crate::domain::charging::Policy;
 use crate::domain::platform::{Command, PARTITION, Platform, PlatformFamily};
-use crate::gateway::listener::Settings;
 use crate::telemetry::logs::Logs;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct Swaps {
     /// Webhooks.
     pub webhook: Arc<ArcSwap<Webhook>>,
     /// Sockets.
-    pub gateway: Arc<ArcSwap<Settings>>,
+    pub gateway: Arc<ArcSwap<Gateway>>,
 }
 
 impl Swaps {

@@ -289,6 +289,19 @@ pub trait Journal: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StoredRow>, JournalError>;
 
+    /// Rows whose key starts with `prefix`, before key `before`, the last key first, at most `limit`: newest first where
+    /// keys rise with time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn rows_back(
+        &self,
+        table: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>, JournalError>;
+
     /// Durable notices to a partner after `position`, in order, at most `limit`.
     ///
     /// # Errors

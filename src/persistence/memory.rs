@@ -222,6 +222,20 @@ impl Journal for MemoryJournal {
         Ok(self.state()?.rows(table, prefix, after, limit))
     }
 
+    async fn rows_back(
+        &self,
+        table: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>, JournalError> {
+        let mut rows = self.state()?.rows(table, prefix, None, usize::MAX);
+        rows.retain(|row| before.is_none_or(|before| row.key.as_str() < before));
+        rows.reverse();
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
     async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError> {
         Ok(self.state()?.outbox(partner, position, limit))
     }

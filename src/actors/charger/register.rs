@@ -50,6 +50,14 @@ impl Register {
         self.entries.get(id).map(|entry| entry.registration.clone())
     }
 
+    /// The chargers of a site, by id.
+    pub fn at_site(&self, site: &SiteId) -> Vec<ChargerId> {
+        let at = self.entries.iter().filter(|entry| entry.registration.site == *site);
+        let mut ids: Vec<_> = at.map(|entry| entry.key().clone()).collect();
+        ids.sort();
+        ids
+    }
+
     /// How many are registered.
     pub fn len(&self) -> usize {
         self.entries.len()

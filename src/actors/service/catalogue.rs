@@ -3,7 +3,9 @@
 use super::sessions::Eyes;
 use super::{Service, corrupt};
 use crate::api::catalogue::Code;
-use crate::api::port::{ChargerView, ConnectorStatus, ConnectorView, Moment, Page, PageRequest, PositionView, Refusal, SiteView};
+use crate::api::port::{
+    ChargerView, ConnectorStatus, ConnectorView, Moment, Page, PageRequest, PositionView, Refusal, SiteView,
+};
 use crate::clock::Timestamp;
 use crate::domain::charger::{Maintenance, Registration};
 use crate::domain::platform::Site;
@@ -53,10 +55,9 @@ impl Service {
     fn sees_site(&self, eyes: Eyes<'_>, site: &SiteId) -> bool {
         match eyes {
             Eyes::Operator => true,
-            Eyes::Partner(partner) => self
-                .directory
-                .get(partner)
-                .is_some_and(|known| crate::actors::partners::sees(&known.partner, site)),
+            Eyes::Partner(partner) => {
+                self.directory.get(partner).is_some_and(|known| crate::actors::partners::sees(&known.partner, site))
+            }
         }
     }
 

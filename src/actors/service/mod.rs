@@ -3,6 +3,7 @@
 //!
 //! Reading order: [`sessions`] (start, stop, views), [`catalogue`] (sites and chargers), [`webhooks`], [`operator`].
 
+mod admin;
 mod catalogue;
 mod operator;
 mod partner;

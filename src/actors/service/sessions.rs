@@ -139,8 +139,9 @@ impl Service {
         let mut value = found.value;
         if found.pointer.open {
             let (charger, now) = (found.pointer.charger_id.clone(), self.clock.now());
-            let live = self.chargers.read(charger.clone().as_str(), Key::Session(id), move |state: &State| {
-                state.session().map(|session| serde_json::to_value(session.view(id, charger.as_str(), now)))
+            let name = charger.to_string();
+            let live = self.chargers.read(charger.as_str(), Key::Session(id), move |state: &State| {
+                state.session().map(|session| serde_json::to_value(session.view(id, &name, now)))
             });
             match live.await.flatten() {
                 Some(Ok(live)) => value = live,
@@ -235,7 +236,8 @@ impl Service {
         key: &str,
         row: &[u8],
     ) -> Result<Option<SessionView>, Refusal> {
-        let id: SessionId = key.rsplit('/').next().unwrap_or(key).parse().map_err(|error| corrupt(TABLE, key, &error))?;
+        let id: SessionId =
+            key.rsplit('/').next().unwrap_or(key).parse().map_err(|error| corrupt(TABLE, key, &error))?;
         let listed = read_row(key, row)?.pointer;
         let wanted = filter.open.is_none_or(|open| open == listed.open)
             && filter.charger_id.as_ref().is_none_or(|charger| *charger == listed.charger_id);
@@ -257,7 +259,7 @@ impl Service {
             Err(refusal) => return Err(refusal),
         };
         let at = view.ended_at.or(view.started_at).unwrap_or(view.created_at);
-        let failed = || view.failure.as_ref().and_then(|failure| Code::from_str_code(&failure.code));
+        let failed = || view.failure.as_ref().and_then(|failure| Code::named(&failure.code));
         let (status, error) = match (which.kind, view.status) {
             (OperationKind::Start, SessionStatus::Starting) => (OperationStatus::Pending, None),
             (OperationKind::Start, SessionStatus::Failed) => {

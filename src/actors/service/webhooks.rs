@@ -20,7 +20,9 @@ fn service_error(error: ServiceError) -> Refusal {
             Refusal::field("event_ids", "not exactly one choice", "one of `event_ids`, `from` and `to`, `all_dead`")
         }
         ServiceError::TooManyIds => Refusal::field("event_ids", "too many", "at most 100 ids"),
-        ServiceError::UnknownEvent(id) => Refusal::field("event_ids", format!("`{id}` is unknown"), "ids of kept events"),
+        ServiceError::UnknownEvent(id) => {
+            Refusal::field("event_ids", format!("`{id}` is unknown"), "ids of kept events")
+        }
     }
 }
 
@@ -111,7 +113,9 @@ impl Service {
 
 fn delivery(logged: Logged) -> DeliveryView {
     let (outcome, http_status) = match logged.answer {
-        Answer::Status { code, .. } => (if (200..300).contains(&code) { "delivered" } else { "status" }.to_owned(), Some(code)),
+        Answer::Status { code, .. } => {
+            (if (200..300).contains(&code) { "delivered" } else { "status" }.to_owned(), Some(code))
+        }
         Answer::TimedOut => ("timed_out".to_owned(), None),
         Answer::NameFailed(why) => (format!("name_failed: {why}"), None),
         Answer::Refused(why) => (format!("refused: {why}"), None),

@@ -28,11 +28,8 @@ pub fn markdown() -> String {
         let e = code.entry();
         let (fault, retry) = (e.fault.as_str(), e.retry.as_str());
         // Writing to a text cannot fail.
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {fault} | {retry} | {} | {} | {} |",
-            e.code, e.status, e.message, e.en, e.zh
-        );
+        let _ =
+            writeln!(out, "| `{}` | {} | {fault} | {retry} | {} | {} | {} |", e.code, e.status, e.message, e.en, e.zh);
     }
     out
 }

@@ -282,6 +282,18 @@ impl Journal for SledJournal {
         self.read(move || read::rows(&shared, base.len(), &prefix, after.as_deref(), limit)).await
     }
 
+    async fn rows_back(
+        &self,
+        table: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>, JournalError> {
+        let (shared, base) = (Arc::clone(&self.shared), keys::row(table, ""));
+        let (prefix, before) = (keys::row(table, prefix), before.map(|before| keys::row(table, before)));
+        self.read(move || read::rows_back(&shared, base.len(), &prefix, before.as_deref(), limit)).await
+    }
+
     async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError> {
         let (shared, partner) = (Arc::clone(&self.shared), partner.clone());
         self.read(move || read::outbox(&shared, &partner, position, limit)).await

@@ -173,6 +173,29 @@ pub(super) fn rows(
     Ok(found)
 }
 
+/// Rows of a table by descending key.
+pub(super) fn rows_back(
+    shared: &Shared,
+    table: usize,
+    prefix: &[u8],
+    before: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<StoredRow>, JournalError> {
+    // No key has 0xff bytes: the prefix with one behind it is beyond all keys that start with it.
+    let end = [prefix, &[0xff]].concat();
+    let to = before.filter(|before| *before < end.as_slice()).unwrap_or(&end);
+    let mut found = Vec::new();
+    if to <= prefix {
+        return Ok(found);
+    }
+    for entry in shared.tree.range::<&[u8], _>((Bound::Included(prefix), Bound::Excluded(to))).rev().take(limit) {
+        let (key, raw) = entry.map_err(|e| values::failed(&e))?;
+        let name = std::str::from_utf8(&key[table..]).map_err(|why| values::corrupt(&key, why))?;
+        found.push(StoredRow { key: name.to_owned(), value: values::open(&shared.tree, &key, &raw)? });
+    }
+    Ok(found)
+}
+
 /// Event id and notice, each with its length before it.
 pub(super) fn encode_notice(id: &str, notice: &Notice) -> Vec<u8> {
     // A notice is plain data: its serializer has no way to fail.

@@ -209,10 +209,10 @@ pub fn command(call: &Call) -> Command {
     }
 }
 
-/// A request that an operator gives, as a call of the rules.
-pub fn call(command: Command) -> Call {
+/// A request that an operator gives, as a call of the rules; `None`: one that they do not know yet.
+pub fn call(command: Command) -> Option<Call> {
     let owned = |text: &str| Box::<str>::from(text);
-    match command {
+    Some(match command {
         Command::RemoteStartTransaction(request) => {
             Call::RemoteStart { connector: request.connector_id, id_tag: owned(request.id_tag.as_str()) }
         }
@@ -238,7 +238,16 @@ pub fn call(command: Command) -> Call {
             message: request.message_id.map(|id| owned(id.as_str())),
             data: request.data.map(boxed),
         },
-    }
+        Command::CancelReservation(_)
+        | Command::ClearChargingProfile(_)
+        | Command::GetCompositeSchedule(_)
+        | Command::GetDiagnostics(_)
+        | Command::GetLocalListVersion(_)
+        | Command::ReserveNow(_)
+        | Command::SendLocalList(_)
+        | Command::SetChargingProfile(_)
+        | Command::UpdateFirmware(_) => return None,
+    })
 }
 
 /// What a charger's confirmation of `action` comes to.
@@ -270,5 +279,15 @@ fn accepted(answer: &Answer) -> bool {
         Answer::Reset(c) => c.status == reset::ResetStatus::Accepted,
         Answer::TriggerMessage(c) => c.status == trigger_message::TriggerMessageStatus::Accepted,
         Answer::UnlockConnector(c) => c.status == unlock_connector::UnlockStatus::Unlocked,
+        // Never asked: `command` makes none of these.
+        Answer::CancelReservation(_)
+        | Answer::ClearChargingProfile(_)
+        | Answer::GetCompositeSchedule(_)
+        | Answer::GetDiagnostics(_)
+        | Answer::GetLocalListVersion(_)
+        | Answer::ReserveNow(_)
+        | Answer::SendLocalList(_)
+        | Answer::SetChargingProfile(_)
+        | Answer::UpdateFirmware(_) => false,
     }
 }
