@@ -344,4 +344,7 @@ impl Drop for SledJournal {
 }
 
 #[cfg(test)]
+pub(in crate::persistence) use tests::{config as test_config, damage};
+
+#[cfg(test)]
 mod tests;

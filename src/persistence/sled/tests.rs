@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-pub(super) fn config(path: &Path) -> Config {
+pub(in crate::persistence) fn config(path: &Path) -> Config {
     #[derive(serde::Deserialize)]
     struct File {
         journal: Config,
@@ -22,6 +22,15 @@ pub(super) fn config(path: &Path) -> Config {
     config.cache_bytes = 8 << 20;
     config.upkeep_interval = Duration::from_millis(100);
     config
+}
+
+/// Flips a bit of a value in a store that nobody has open.
+pub(in crate::persistence) fn damage(path: &Path, key: &[u8]) {
+    let store = super::open::open_sled(&disk::current(path).unwrap().unwrap(), 8 << 20).unwrap();
+    let mut raw = store.get(key).unwrap().unwrap().to_vec();
+    *raw.last_mut().unwrap() ^= 1;
+    store.insert(key, raw).unwrap();
+    store.flush().unwrap();
 }
 
 struct Sled {
