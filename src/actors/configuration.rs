@@ -63,7 +63,7 @@ impl Swaps {
 /// The configuration in force and the way to another.
 pub struct Configuration {
     /// What is in force, and was.
-    pub live: LiveConfig,
+    pub live: Arc<LiveConfig>,
     /// Where live values are read.
     pub swaps: Swaps,
     /// Keeps versions.

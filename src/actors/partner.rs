@@ -13,6 +13,7 @@ use crate::domain::delivery::{
 };
 use crate::domain::platform;
 use crate::ids::PartnerId;
+use crate::persistence::vault::Vault;
 use crate::persistence::{SharedJournal, StreamName};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -44,6 +45,8 @@ pub struct QueueParts {
     pub settings: Arc<ArcSwap<Webhook>>,
     /// Operators.
     pub alerts: Alerts,
+    /// Opens what is sealed in events, for their own partner.
+    pub vault: Arc<Vault>,
 }
 
 /// The impure half of [`PartnerFamily`].

@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Opens a sealed secret. `None`: it was sealed under another master key.
 pub type Unseal = Arc<dyn Fn(&Sealed) -> Option<SecretString> + Send + Sync>;
 
+/// The purpose under which the vault seals partners' secrets.
+pub const PARTNER_SECRETS: &str = "partner";
+
 /// One partner, as callers need it.
 pub struct Known {
     /// Who.

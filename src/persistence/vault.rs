@@ -41,6 +41,13 @@ impl UserRef {
     }
 }
 
+impl From<&str> for UserRef {
+    /// A pseudonym as it was journaled.
+    fn from(pseudonym: &str) -> Self {
+        UserRef(pseudonym.to_owned())
+    }
+}
+
 impl fmt::Display for UserRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -161,6 +168,11 @@ impl Vault {
     /// When that could not be made durable.
     pub async fn forget(&self, user: &UserRef) -> Result<(), VaultError> {
         self.users.forget(user).await
+    }
+
+    /// The key under which the gateway tags chargers' passwords: derived, so that it lives where the master key does.
+    pub fn charger_pepper(&self) -> [u8; 32] {
+        *self.pepper.mac(&[b"charger passwords"])
     }
 
     /// What is kept of a credential instead of itself. A keyed hash without a slow function: a charger's key is 16 to 20

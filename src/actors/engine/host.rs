@@ -333,6 +333,18 @@ impl<F: Family> HostAddr<F> {
         self.hosts.len()
     }
 
+    /// Writes a partition's snapshot, bringing it into memory if need be.
+    pub async fn snapshot(&self, id: String) {
+        let index = place(&id, self.hosts.len());
+        let work = self.run_on(index, move |core| async move {
+            if let Some(partition) = core.partition(&id).await {
+                partition.snapshot_soon();
+            }
+        });
+        // Too busy now: the next look finds it again.
+        work.await;
+    }
+
     /// Recovers the live partitions of the family on all arbiters; the number recovered.
     pub async fn recover(&self, ids: Vec<String>, downtime: Duration) -> usize {
         let mut shares: Vec<Vec<String>> = vec![Vec::new(); self.hosts.len()];

@@ -10,6 +10,7 @@ use crate::domain::charger::Opening;
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::domain::session::{self, StopBy};
 use crate::ids::{ChargerId, PartnerId, SessionId};
+use crate::persistence::Sealed;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -73,7 +74,7 @@ impl Service {
             return Ok(());
         }
         let user = self.vault.pseudonym(&user_scope(partner), &start.user.id);
-        let personal = serde_json::to_vec(&start.user).map_err(|error| corrupt("user", "", &error))?;
+        let personal = serde_json::to_string(&start.user).map_err(|error| corrupt("user", "", &error))?;
         let sealed = self.vault.seal(&user, &personal).await.map_err(|error| corrupt("userkey", "", &error))?;
         let seconds = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
         let opening = Opening {
@@ -82,7 +83,7 @@ impl Service {
             partner: partner.clone(),
             connector: start.connector_id,
             user: user.to_string().into(),
-            sealed: Some(sealed.to_string().into()),
+            sealed: Some(sealed.0.into()),
             limits: session::Limits {
                 energy_wh: seconds(start.limits.energy_wh),
                 duration_s: seconds(start.limits.duration_s),
@@ -186,8 +187,8 @@ impl Service {
     }
 
     async fn open_user(&self, user: &str, sealed: &str) -> Option<UserRef> {
-        let plain = self.vault.unseal(&user.parse().ok()?, &sealed.parse().ok()?).await.ok()?;
-        serde_json::from_slice(&plain).ok()
+        let plain = self.vault.unseal(&user.into(), &Sealed(sealed.to_owned())).await.ok()?;
+        serde_json::from_str(&plain).ok()
     }
 
     pub(super) async fn sessions_of(
@@ -259,7 +260,11 @@ impl Service {
             Err(refusal) => return Err(refusal),
         };
         let at = view.ended_at.or(view.started_at).unwrap_or(view.created_at);
-        let failed = || view.failure.as_ref().and_then(|failure| Code::named(&failure.code));
+        let failed = || {
+            view.failure
+                .as_ref()
+                .and_then(|failure| Code::ALL.iter().copied().find(|code| code.as_str() == failure.code))
+        };
         let (status, error) = match (which.kind, view.status) {
             (OperationKind::Start, SessionStatus::Starting) => (OperationStatus::Pending, None),
             (OperationKind::Start, SessionStatus::Failed) => {

@@ -14,6 +14,8 @@ use crate::protocol::webhook::SigningSecret;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
+use crate::actors::partners::PARTNER_SECRETS;
+
 async fn order(service: &Service, id: &PartnerId, order: PartnerOrder) -> Result<(), Refusal> {
     service.working()?;
     let asked = service.partners.ask(id.as_str(), PartnerKey::Partner, PartnerCommand::Partner(order)).await;
@@ -21,7 +23,7 @@ async fn order(service: &Service, id: &PartnerId, order: PartnerOrder) -> Result
 }
 
 fn seal(service: &Service, secret: &SecretString) -> Sealed {
-    Sealed(service.vault.seal_secret(secret.expose_secret()))
+    Sealed(service.vault.seal_secret(PARTNER_SECRETS, secret.expose_secret().as_bytes()))
 }
 
 fn new_secret() -> SecretString {
