@@ -1,5 +1,5 @@
-//! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; [`pump`] is what
-//! happens between, [`inbound`] what a message leads to.
+//! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; `pump` is what
+//! happens between, `inbound` what a message leads to.
 //!
 //! Invariants: `attached` comes first and `detached` last, once each; between them every call that was queued has got
 //! its answer; the end is told before the closing handshake, so that it delays nobody.
