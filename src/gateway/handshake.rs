@@ -72,7 +72,7 @@ pub(crate) async fn shake(
     permits: (HandshakePermit, ConnectionPermit),
 ) {
     let began = tokio::time::Instant::now();
-    let settings = shared.settings();
+    let settings = shared.settings_kept();
     let mut bytes = Vec::with_capacity(1024);
     let reading = read_head(&mut stream, &mut bytes, settings.head_bytes_max, settings.headers_max);
     let read = tokio::time::timeout(settings.handshake_timeout, reading).await;

@@ -149,7 +149,7 @@ impl SocketStart {
 
 /// Registers the stream with this thread's runtime and completes the handshake.
 async fn upgrade(shared: &Shared, stream: std::net::TcpStream, response: &[u8], rest: Vec<u8>) -> Option<Ws> {
-    let settings = shared.settings();
+    let settings = shared.settings_kept();
     let mut stream = TcpStream::from_std(stream).ok()?;
     timeout(settings.write_timeout, stream.write_all(response)).await.ok()?.ok()?;
     let limits = FrameLimits {

@@ -134,7 +134,7 @@ async fn a_slow_head_is_cut_off_and_a_huge_one_refused() {
 #[tokio::test]
 async fn idle_strangers_leave_room_for_chargers() {
     let rig = rig(|s| {
-        s.handshake_timeout = Duration::from_millis(400);
+        s.handshake_timeout = Duration::from_secs(30);
         s.handshakes_in_flight = 300;
         s.handshakes_per_address = 64;
     });
