@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod engine;
 pub mod partner;
 pub mod partners;
+pub mod personal;
 pub mod platform;
 pub mod service;
 pub mod tree;

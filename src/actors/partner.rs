@@ -4,7 +4,7 @@
 use super::alerts::Alerts;
 use super::engine::{HostCore, Partition, Refusal, Shell};
 use super::partners::{DirectoryEndpoint, Partners};
-use super::webhook::{Deliver, DriverError, FactsError, QueueBoard, QueueDriver, QueueFacts, Tuning};
+use super::webhook::{Deliver, Dress, DriverError, FactsError, QueueBoard, QueueDriver, QueueFacts, Tuning};
 use crate::clock::SharedClock;
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
@@ -156,6 +156,7 @@ async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, part
             journal: parts.journal.clone(),
             facts: Rc::new(EngineFacts { host: Rc::clone(&host), partner: partner.clone() }),
             deliver: parts.deliver.clone(),
+            dress: Rc::new(VaultDress(parts.vault.clone())),
             endpoint: Rc::new(DirectoryEndpoint { partners: parts.partners.clone(), partner: partner.clone() }),
             clock: parts.clock.clone(),
             board: parts.board.clone(),
@@ -172,6 +173,16 @@ async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, part
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(AGAIN_MAX);
+    }
+}
+
+/// Opens names with the vault.
+struct VaultDress(Arc<Vault>);
+
+#[async_trait(?Send)]
+impl Dress for VaultDress {
+    async fn dress(&self, data: &mut serde_json::Value) {
+        super::personal::dress(&self.0, data, false).await;
     }
 }
 

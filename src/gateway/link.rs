@@ -27,27 +27,24 @@ pub enum LinkError {
 }
 
 /// A call on its way out.
-#[derive(Debug)]
 pub(crate) struct OutCall {
     pub(crate) id: Arc<str>,
     pub(crate) frame: String,
 }
 
 /// What the socket is told.
-#[derive(Debug)]
 pub(crate) enum Order {
     Call(OutCall),
     Close(CloseReason),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     calls: VecDeque<OutCall>,
     close: Option<CloseReason>,
     ended: bool,
 }
 
-#[derive(Debug)]
 struct Shared {
     charger: ChargerId,
     generation: Generation,
@@ -61,8 +58,15 @@ struct Shared {
 }
 
 /// The sending end of one connection. Cheap to clone, may cross threads.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LinkHandle(Arc<Shared>);
+
+/// Without what waits to be sent: a new password may be in it.
+impl std::fmt::Debug for LinkHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LinkHandle({} {})", self.0.charger, self.0.generation.0)
+    }
+}
 
 impl LinkHandle {
     pub(crate) fn new(

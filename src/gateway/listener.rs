@@ -82,8 +82,14 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// The settings of this moment, cheaply: not to be held over an await.
     pub(crate) fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
         self.settings.load()
+    }
+
+    /// The settings of this moment, to be kept.
+    pub(crate) fn settings_kept(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     /// A random `Retry-After`, so that those who are turned away together do not come back together.

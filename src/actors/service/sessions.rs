@@ -1,16 +1,16 @@
 //! Starting and stopping sessions, and showing them (SE-1, SE-12).
 
 use super::{Service, bad_cursor, corrupt, refused, rejected};
+use crate::actors::personal;
 use crate::api::catalogue::Code;
 use crate::api::port::{
     OperationKind, OperationRef, OperationState, OperationStatus, Page, PageRequest, Refusal, SessionFilter,
-    SessionStatus, SessionView, Start, Stop, UserRef,
+    SessionStatus, SessionView, Start, Stop,
 };
 use crate::domain::charger::Opening;
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::domain::session::{self, StopBy};
 use crate::ids::{ChargerId, PartnerId, SessionId};
-use crate::persistence::Sealed;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -161,34 +161,8 @@ impl Service {
         serde_json::from_value(value).map_err(|error| corrupt(TABLE, &id.to_string(), &error))
     }
 
-    /// Puts the partner's name of the user in the place of its seal, and our names in the place of the rules'.
     pub(super) async fn dress(&self, view: &mut Value, operator: bool) {
-        let Some(members) = view.as_object_mut() else { return };
-        let (partner, user, sealed) = (members.remove("partner"), members.remove("user"), members.remove("sealed"));
-        if let (true, Some(partner)) = (operator, partner) {
-            members.insert("partner_id".to_owned(), partner);
-        }
-        let texts = (user.as_ref().and_then(Value::as_str), sealed.as_ref().and_then(Value::as_str));
-        if let (Some(user), Some(sealed)) = texts {
-            // Erased, or sealed under a lost key: the view simply does not name the user.
-            if let Some(user) = self.open_user(user, sealed).await {
-                members.insert("user_id".to_owned(), user.id.into());
-            }
-        }
-        let readings = members.get_mut("readings").and_then(Value::as_array_mut);
-        for reading in readings.into_iter().flatten().filter_map(Value::as_object_mut) {
-            if let Some(energy) = reading.remove("energy_wh") {
-                reading.insert("register_wh".to_owned(), energy);
-            }
-        }
-        if let Some(readings) = members.get_mut("readings").and_then(Value::as_array_mut) {
-            readings.retain(|reading| reading.get("register_wh").is_some());
-        }
-    }
-
-    async fn open_user(&self, user: &str, sealed: &str) -> Option<UserRef> {
-        let plain = self.vault.unseal(&user.into(), &Sealed(sealed.to_owned())).await.ok()?;
-        serde_json::from_str(&plain).ok()
+        personal::dress(&self.vault, view, operator).await;
     }
 
     pub(super) async fn sessions_of(

@@ -67,6 +67,22 @@ pub trait EndpointSource {
     fn target(&self) -> Option<Arc<Target>>;
 }
 
+/// Makes an event's data fit for its partner's eyes just before it is sent: opens the user's name (OP-9).
+#[async_trait(?Send)]
+pub trait Dress {
+    /// Changes the data in place.
+    async fn dress(&self, data: &mut serde_json::Value);
+}
+
+/// Leaves data as they are.
+#[derive(Debug, Clone, Copy)]
+pub struct AsIs;
+
+#[async_trait(?Send)]
+impl Dress for AsIs {
+    async fn dress(&self, _: &mut serde_json::Value) {}
+}
+
 /// The numbers of a driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tuning {
@@ -155,6 +171,8 @@ pub struct QueueDriver {
     pub facts: Rc<dyn QueueFacts>,
     /// Sends.
     pub deliver: Arc<dyn Deliver>,
+    /// Opens the user's name.
+    pub dress: Rc<dyn Dress>,
     /// Where to.
     pub endpoint: Rc<dyn EndpointSource>,
     /// The wall clock: for the signature's time and the first reading of the driver's own clock.

@@ -1,5 +1,5 @@
-//! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; [`pump`] is what
-//! happens between, [`inbound`] what a message leads to.
+//! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; `pump` is what
+//! happens between, `inbound` what a message leads to.
 //!
 //! Invariants: `attached` comes first and `detached` last, once each; between them every call that was queued has got
 //! its answer; the end is told before the closing handshake, so that it delays nobody.
@@ -149,7 +149,7 @@ impl SocketStart {
 
 /// Registers the stream with this thread's runtime and completes the handshake.
 async fn upgrade(shared: &Shared, stream: std::net::TcpStream, response: &[u8], rest: Vec<u8>) -> Option<Ws> {
-    let settings = shared.settings();
+    let settings = shared.settings_kept();
     let mut stream = TcpStream::from_std(stream).ok()?;
     timeout(settings.write_timeout, stream.write_all(response)).await.ok()?.ok()?;
     let limits = FrameLimits {

@@ -1,5 +1,6 @@
 //! The gateway over real loopback sockets, with fakes behind its ports. Here the harness; the cases are beside it.
 
+mod arbiters;
 mod calls;
 mod frames;
 mod handshake;
@@ -185,6 +186,15 @@ pub(super) fn defaults() -> Settings {
 
 /// Chargers `CP-0` to `CP-2999` with [`PASSWORD`], and `OPEN` without.
 pub(super) fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
+    rig_on(change, |script| {
+        let (starts, receiver) = mpsc::channel(10_000);
+        arbiter(receiver, script.clone());
+        Arc::new(FakePlacement { starts, script })
+    })
+}
+
+/// The same with a placement of its own.
+fn rig_on(change: impl FnOnce(&mut Settings), placement: impl FnOnce(Arc<Script>) -> Arc<dyn Placement>) -> Rig {
     let mut settings = defaults();
     settings.listen = "127.0.0.1:0".parse().unwrap();
     settings.handshakes_per_second = 100_000;
@@ -205,11 +215,9 @@ pub(super) fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
         ready: AtomicBool::new(true),
         outcome: Mutex::new(CallOutcome::Result("{}".into())),
     });
-    let (starts, receiver) = mpsc::channel(10_000);
-    arbiter(receiver, script.clone());
     let ports = Ports {
         register: Arc::new(FakeRegister(known)),
-        placement: Arc::new(FakePlacement { starts, script: script.clone() }),
+        placement: placement(script.clone()),
         clock: Arc::new(WallClock),
         pepper,
     };

@@ -229,11 +229,14 @@ impl Run {
             }
         };
         let started = self.with.clock.now();
-        let delivery = payload.map(|row| sign(&row, target, started));
+        let (dress, target) = (self.with.dress.clone(), Arc::clone(target));
         let (deliver, begun) = (self.with.deliver.clone(), Instant::now());
         self.sends.push(Box::pin(async move {
-            let answer = match delivery {
-                Some(delivery) => deliver.deliver(delivery).await,
+            let answer = match payload {
+                Some(mut row) => {
+                    dress.dress(&mut row.notice.data).await;
+                    deliver.deliver(sign(&row, &target, started)).await
+                }
                 None => Answer::Missing,
             };
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);
