@@ -173,6 +173,16 @@ pub enum Event {
         /// It never began.
         start_failed: bool,
     },
+    /// A failed start need not be recognised any more.
+    StartForgotten {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Its clock cannot be believed (CH-11).
+    ClockDoubted {
+        /// As received.
+        raw: Box<str>,
+    },
     /// FirmwareStatusNotification.
     FirmwareStatus(Box<str>),
     /// DiagnosticsStatusNotification.
@@ -240,6 +250,7 @@ impl Fold for Charger {
                     *ready_at = *ready;
                 }
                 self.connectors.iter_mut().for_each(|connector| connector.device_at = None);
+                self.clock_doubted = false;
             }
             Event::Configured { print } => self.configured = *print,
             Event::StatusChanged { connector, status, fault, at, device_at } => {
@@ -271,6 +282,8 @@ impl Fold for Charger {
             Event::StopJoined { content } => self.orphans.retain(|orphan| orphan.content != *content),
             Event::ReadingsStrayed { transaction, .. } => self.stray = transaction.map(|transaction| transaction.0),
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
+            Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
+            Event::ClockDoubted { .. } => self.clock_doubted = true,
             Event::FirmwareStatus(status) => self.firmware_status = Some(status.clone()),
             Event::DiagnosticsStatus(status) => self.diagnostics_status = Some(status.clone()),
             Event::Minted { count } => self.minted = *count,

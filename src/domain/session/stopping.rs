@@ -9,9 +9,9 @@ use crate::domain::charging::{Case, Level, Rejection, Reply};
 
 /// A person or partner wants it stopped.
 pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rejection> {
-    let (cause, request) = match by {
-        StopBy::Partner(request) => (StopCause::Partner, Some(request)),
-        StopBy::Operator(_) => (StopCause::Operator, None),
+    let (cause, request, by) = match by {
+        StopBy::Partner(request) => (StopCause::Partner, Some(request), None),
+        StopBy::Operator(name) => (StopCause::Operator, None, Some(name)),
     };
     match step.state.status {
         None => return Err(Rejection::SessionUnknown),
@@ -27,7 +27,7 @@ pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rej
     }
     let online = step.context.ambient.online;
     let first = step.state.stop.is_none();
-    step.emit(Event::StopRequested { cause, request, next_due: None });
+    step.emit(Event::StopRequested { cause, by, request, next_due: None });
     if step.state.status == Some(Status::Starting) {
         let session = step.id;
         step.to_charger(charger::Command::CancelStart(session));
@@ -47,7 +47,7 @@ pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rej
 /// The rules want it stopped: now, or at a time.
 pub(super) fn stop_for(step: &mut SessionStep<'_>, cause: StopCause, at: Option<Timestamp>) {
     let first = step.state.stop.is_none();
-    step.emit(Event::StopRequested { cause, request: None, next_due: at });
+    step.emit(Event::StopRequested { cause, by: None, request: None, next_due: at });
     if first && at.is_none() {
         carry_out(step);
     }
