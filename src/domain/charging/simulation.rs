@@ -38,7 +38,7 @@ const REASONS: [Option<StopReason>; 6] = [
 ];
 
 /// How many seeds an ordinary test run takes; `SIMULATION_RUNS` asks for more, `SIMULATION_SEED` for a certain one.
-const RUNS: u64 = 24;
+const RUNS: u64 = 16;
 
 struct Run {
     world: World,
@@ -257,7 +257,7 @@ impl Run {
         let free = self.rng.random_bool(0.6);
         let status = if free { Status::Available } else { self.pick(&STATUSES).unwrap() };
         let code = ErrorCode::GroundFailure;
-        let fault = (status == Status::Faulted).then(|| Fault { code, vendor: None, info: None });
+        let fault = (status == Status::Faulted).then_some(Fault { code, vendor: None, info: None });
         let (connector, at) = (ConnectorId(self.rng.random_range(0..4)), Some(self.time()));
         self.world.tell(charger::Command::Status(StatusFact { connector, status, fault, at }));
     }

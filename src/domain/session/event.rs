@@ -245,7 +245,8 @@ impl Fold for Session {
             Event::StopDeferred { next_due } => {
                 if let Some(stop) = &mut self.stop {
                     stop.next_due = *next_due;
-                    stop.attempts = 0;
+                    // On reconnect it begins anew; after the last quick attempt it goes on slowly.
+                    stop.attempts = next_due.map_or(0, |_| stop.attempts.saturating_add(1));
                 }
             }
             Event::StopResultTold => {

@@ -127,7 +127,7 @@ impl<'a> SessionStep<'a> {
         }
     }
 
-    fn to_charger(&mut self, command: charger::Command) {
+    fn tell_charger(&mut self, command: charger::Command) {
         self.also(Key::Charger, command);
     }
 
@@ -211,7 +211,7 @@ fn forget(step: &mut SessionStep<'_>) {
         let (session, failed) = (step.id, step.state.status == Some(Status::Failed));
         step.emit(Event::Forgotten);
         if failed {
-            step.to_charger(charger::Command::ForgetStart(session));
+            step.tell_charger(charger::Command::ForgetStart(session));
         }
     }
 }

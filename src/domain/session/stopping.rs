@@ -30,7 +30,7 @@ pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rej
     step.emit(Event::StopRequested { cause, by, request, next_due: None });
     if step.state.status == Some(Status::Starting) {
         let session = step.id;
-        step.to_charger(charger::Command::CancelStart(session));
+        step.tell_charger(charger::Command::CancelStart(session));
     } else if !online {
         wait_for_charger(step);
     } else if first || step.state.stop.as_ref().is_some_and(|stop| stop.next_due.is_none()) {
@@ -64,10 +64,12 @@ pub(super) fn carry_out(step: &mut SessionStep<'_>) {
 fn attempt(step: &mut SessionStep<'_>) {
     let Some(stop) = &step.state.stop else { return };
     let attempt = stop.attempts.saturating_add(1);
-    let next_due = step.context.now + step.context.ambient.policy.session.stop_retry;
+    let limits = &step.context.ambient.policy.session;
+    let slowly = stop.attempts > limits.stop_attempts;
+    let next_due = step.context.now + if slowly { limits.stop_pending_retry } else { limits.stop_retry };
     step.emit(Event::StopTried { attempt, next_due });
     let session = step.id;
-    step.to_charger(charger::Command::StopTransaction(session));
+    step.tell_charger(charger::Command::StopTransaction(session));
 }
 
 /// The charger cannot be told now: it is stopped when it is back, and whoever asked knows at once (SE-7).
@@ -95,20 +97,17 @@ pub(super) fn retry(step: &mut SessionStep<'_>) {
         return;
     }
     let limits = &step.context.ambient.policy.session;
-    if stop.attempts < limits.stop_attempts {
+    if stop.attempts != limits.stop_attempts {
         attempt(step);
         return;
     }
     let next_due = Some(step.context.now + limits.stop_pending_retry);
-    let pending = step.state.status == Some(Status::StopPending);
     step.emit(Event::StopDeferred { next_due });
     tell_result(step, false, Some("not_confirmed"));
-    if !pending {
-        let text = format!("{} stops were sent and the transaction still runs", stop.attempts);
-        let subject = step.subject();
-        step.raise(Case::alert(Level::Critical, "stop_not_confirmed", subject, text));
-        pend(step);
-    }
+    let text = format!("{} stops were sent and the transaction still runs", stop.attempts);
+    let subject = step.subject();
+    step.raise(Case::alert(Level::Critical, "stop_not_confirmed", subject, text));
+    pend(step);
 }
 
 /// The charger is back: what should not run is stopped again (SE-7).
