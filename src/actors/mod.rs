@@ -1,2 +1,13 @@
 //! The engine, the supervision tree, the registry, and one thin file per kind of actor. Owns mailboxes, timers and the
 //! order decide → append → durable → apply → effects; never a rule of charging (architecture §3).
+
+pub mod alerts;
+pub mod charger;
+pub mod configuration;
+pub mod engine;
+pub mod partner;
+pub mod partners;
+pub mod platform;
+pub mod service;
+pub mod tree;
+pub mod webhook;

@@ -4,13 +4,23 @@
 
 pub mod api;
 pub mod charger;
+pub mod check;
+pub mod cli;
+pub mod document;
 pub mod engine;
 pub mod gateway;
 pub mod journal;
+pub mod live;
+pub mod load;
+pub mod reference;
 pub mod seconds;
 pub mod session;
+pub mod telemetry;
+#[cfg(test)]
+mod tests;
 pub mod webhook;
 
+use check::{Checked, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The documented defaults, as text.
@@ -32,6 +42,18 @@ pub struct Config {
     pub journal: journal::Journal,
     /// Charging sessions.
     pub session: session::Session,
+    /// Metrics and logs.
+    pub telemetry: telemetry::Telemetry,
     /// Webhooks to partners.
     pub webhook: webhook::Webhook,
+}
+
+impl Config {
+    /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
+    pub fn check(&self, problems: &mut Vec<Problem>) {
+        let sections: [&dyn Checked; 3] = [&self.gateway, &self.telemetry, &self.webhook];
+        for section in sections {
+            section.check(problems);
+        }
+    }
 }

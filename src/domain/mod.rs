@@ -3,5 +3,7 @@
 
 pub mod charger;
 pub mod charging;
+pub mod delivery;
 pub mod entity;
+pub mod platform;
 pub mod session;

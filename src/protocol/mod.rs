@@ -1,1 +1,8 @@
 //! Bytes <-> types <-> domain commands. Owns wire shapes; never state.
+
+pub mod json;
+pub mod metering;
+pub mod ocpp16;
+pub mod ocppj;
+pub mod webhook;
+pub mod wire_time;

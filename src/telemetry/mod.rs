@@ -1,3 +1,6 @@
 //! What operators and SREs see of the process: metrics, logs, traces. Owns names, help texts and labels; never a rule.
 
+pub mod exporter;
+pub mod logs;
 pub mod metrics;
+pub mod redact;

@@ -1,3 +1,77 @@
-//! The project's own commands.
+//! The project's own commands. `cargo xtask check` is what has to pass; each command ends with one line that says what
+//! it found, and a non-zero status if that falls short.
 
-fn main() {}
+mod audit;
+mod bench;
+mod check;
+mod peers;
+mod run;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, a short crash and power-cut test.
+    Check,
+    /// Licences, bans and sources of all dependencies.
+    Audit {
+        /// Known vulnerabilities too; fetches the advisory database.
+        #[arg(long)]
+        advisories: bool,
+    },
+    /// Real clients that we did not write, against the real binary.
+    Peers,
+    /// Kills the server with -9 at random points under load and checks that nothing acknowledged is lost.
+    Crash {
+        /// How many times.
+        #[arg(long, default_value_t = 50)]
+        kills: u32,
+        /// With the optimised build.
+        #[arg(long)]
+        release: bool,
+        /// Anything else for `loadtest crash`.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Cuts the power under a journal on a disk image (root; Linux) and checks that nothing acknowledged is lost.
+    Powercut {
+        /// How many times.
+        #[arg(long, default_value_t = 10)]
+        rounds: u32,
+    },
+    /// Runs benchmarks, all or those named.
+    Bench {
+        /// Which.
+        names: Vec<String>,
+        /// One JSON object a line: name, value, unit, limit, against.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes the generated documents anew.
+    Docs,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    std::env::set_current_dir(run::root())?;
+    let good = match arguments.command {
+        Command::Check => check::run()?,
+        Command::Audit { advisories } => audit::run(advisories)?,
+        Command::Peers => peers::run()?,
+        Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
+        Command::Powercut { rounds } => check::powercut(rounds)?,
+        Command::Bench { names, json } => bench::run(&names, json)?,
+        Command::Docs => check::docs()?,
+    };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -56,9 +56,10 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
 }
 
 fn registration_row(partition: &str, charger: &Charger) -> Row {
-    let boot = charger.boot.as_ref().map(|boot| boot.status);
+    let boot = charger.boot.as_ref();
     let value = serde_json::json!({"charger_id": partition, "registration": charger.registration,
-        "maintenance": charger.maintenance, "boot": boot});
+        "maintenance": charger.maintenance, "boot": boot.map(|boot| boot.status),
+        "vendor": boot.map(|boot| &boot.fact.vendor), "model": boot.map(|boot| &boot.fact.model)});
     row("charger", partition.to_owned(), &value)
 }
 

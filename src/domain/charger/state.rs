@@ -333,6 +333,12 @@ impl Charger {
         self.queue.iter().find(|pending| pending.sent.is_some())
     }
 
+    /// The action of a command that waits, is outstanding, or was over lately.
+    pub fn action_of(&self, id: CommandId) -> Option<&str> {
+        let pending = self.queue.iter().find(|pending| pending.id == id).map(|pending| pending.call.action());
+        pending.or_else(|| self.finished.iter().find(|finished| finished.id == id).map(|f| &*f.action))
+    }
+
     /// Whether it was last accepted at boot and still would be (CH-3).
     pub fn is_accepted(&self) -> bool {
         let policy = self.registration.as_ref().map(|registration| registration.boot);

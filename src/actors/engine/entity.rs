@@ -1,0 +1,133 @@
+//! The actor of one durable entity: its bounded mailbox and its timers. Owns nothing that the journal does not know;
+//! its state is lent by the partition's writer, which alone changes it.
+//!
+//! Invariants: it keeps exactly the deadlines of the committed state armed, as monotonic timers; a deadline that changed
+//! while armed is stale and never delivered; what fell due while nobody was there waits in the pacer's line (RT-3).
+
+use super::messages::{Do, Retire};
+use super::pacer::OVERDUE;
+use super::partition::Partition;
+use crate::domain::entity::{Deadline, Family};
+use crate::telemetry::metrics::engine as metrics;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, WrapFuture};
+use std::rc::{Rc, Weak};
+use tokio::sync::Notify;
+
+/// The actor of one entity.
+#[derive(Debug)]
+pub struct EntityActor<F: Family> {
+    partition: Weak<Partition<F>>,
+    key: F::Key,
+    rearm: Rc<Notify>,
+}
+
+impl<F: Family> EntityActor<F> {
+    /// Starts the actor of `key` on the current arbiter.
+    pub(super) fn start_for(partition: &Rc<Partition<F>>, key: F::Key) -> Addr<Self> {
+        let rearm = partition
+            .inner
+            .borrow()
+            .slots
+            .get(&key)
+            .map_or_else(|| Rc::new(Notify::new()), |slot| Rc::clone(&slot.rearm));
+        let mailbox = partition.env.limits.mailbox;
+        let partition = Rc::downgrade(partition);
+        EntityActor::create(|context| {
+            context.set_mailbox_capacity(mailbox);
+            EntityActor { partition, key, rearm }
+        })
+    }
+}
+
+/// Nothing in it is pinned; a family's key need not say so.
+impl<F: Family> Unpin for EntityActor<F> {}
+
+impl<F: Family> Actor for EntityActor<F> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let timers = keep_timers(Weak::clone(&self.partition), self.key.clone(), Rc::clone(&self.rearm));
+        context.spawn(timers.into_actor(self));
+    }
+}
+
+impl<F: Family> Handler<Do<F>> for EntityActor<F> {
+    type Result = ();
+
+    fn handle(&mut self, order: Do<F>, _: &mut Context<Self>) {
+        // A partition that is gone drops the reply; the sender reads that as unavailable.
+        if let Some(partition) = self.partition.upgrade() {
+            partition.hand_in(self.key.clone(), order.command, order.reply, order.span);
+        }
+    }
+}
+
+impl<F: Family> Handler<Retire> for EntityActor<F> {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, context: &mut Context<Self>) {
+        context.stop();
+    }
+}
+
+fn earliest<F: Family>(partition: &Partition<F>, key: &F::Key) -> Option<Deadline<F::Timer>> {
+    let inner = partition.inner.borrow();
+    inner.slots.get(key)?.deadlines.iter().min_by_key(|deadline| deadline.due).cloned()
+}
+
+fn still_armed<F: Family>(partition: &Partition<F>, key: &F::Key, deadline: &Deadline<F::Timer>) -> bool {
+    partition.inner.borrow().slots.get(key).is_some_and(|slot| slot.deadlines.contains(deadline))
+}
+
+/// Waits for the earliest deadline and hands it in as a command, for ever. Ends with its actor.
+async fn keep_timers<F: Family>(partition: Weak<Partition<F>>, key: F::Key, rearm: Rc<Notify>) {
+    loop {
+        let Some(here) = partition.upgrade() else { return };
+        let (next, now) = (earliest(&here, &key), here.env.clock.now());
+        let (pacer, idle_after) = (Rc::clone(&here.env.pacer), here.env.limits.idle_after);
+        drop(here);
+        let Some(deadline) = next else {
+            tokio::select! {
+                () = rearm.notified() => {}
+                () = tokio::time::sleep(idle_after), if key == F::root() => {
+                    let Some(here) = partition.upgrade() else { return };
+                    here.leave_if_idle().await;
+                }
+            }
+            continue;
+        };
+        let wait = async {
+            if now.since(deadline.due) >= OVERDUE {
+                pacer.turn(deadline.due).await;
+            } else {
+                tokio::time::sleep(deadline.due.since(now)).await;
+            }
+        };
+        tokio::select! {
+            () = rearm.notified() => continue,
+            () = wait => {}
+        }
+        let Some(here) = partition.upgrade() else { return };
+        if still_armed(&here, &key, &deadline) {
+            fire(here, &key, deadline).await;
+        }
+    }
+}
+
+async fn fire<F: Family>(partition: Rc<Partition<F>>, key: &F::Key, deadline: Deadline<F::Timer>) {
+    let late = partition.env.clock.now().since(deadline.due);
+    metrics::TIMERS.add(1, [F::NAME]);
+    metrics::TIMER_LATENESS.record(late.as_secs_f64(), []);
+    let outcome = partition.submit(key.clone(), deadline.timer.clone().into()).await;
+    let retry = partition.env.limits.retry_after;
+    let settled = !still_armed(&partition, key, &deadline);
+    drop(partition);
+    match outcome {
+        Ok(_) if settled => {}
+        // Nothing is lost: the deadline stands in the state. Not at once again, or a rule that leaves its timer armed would spin.
+        Ok(_) | Err(_) => {
+            tracing::warn!(%key, timer = ?deadline.timer, "a timer's step changed nothing; it fires again");
+            tokio::time::sleep(retry).await;
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! After the decision: append, and once durable commit the working copy, perform, answer, snapshot. Owns the third
+//! outcome of an append (unknown), and what a lost token means.
+
+use super::entity::EntityActor;
+use super::messages::{Refusal, Retire};
+use super::partition::{Partition, Slot, Turn};
+use super::{codec, turn};
+use crate::domain::entity::{Deadline, Family, Standing};
+use crate::persistence::{AppendError, Snapshot};
+use crate::telemetry::metrics::engine as metrics;
+use smallvec::SmallVec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How a turn failed for everybody in it.
+#[derive(Clone, Copy)]
+enum Lost {
+    Full,
+    Unavailable(Duration),
+}
+
+impl<F: Family> Partition<F> {
+    pub(super) async fn append_and_settle(self: &Rc<Self>, mut turn: Turn<F>) {
+        let append = turn.take_append();
+        let records = append.records.len() as u64;
+        let last = append.records.last().map(|record| record.id);
+        let token = self.inner.borrow().token.clone();
+        metrics::RECORDS_A_TURN.record(records as f64, [F::NAME]);
+        let lost = match self.env.journal.append(&token, append).await {
+            Ok(appended) => {
+                self.stored(turn, records, appended.snapshot_advised);
+                return;
+            }
+            Err(AppendError::Full) => Lost::Full,
+            Err(AppendError::Unavailable(after)) => Lost::Unavailable(after),
+            Err(AppendError::Fenced) => {
+                tracing::error!(stream = %self.stream, "another writer owns the stream; this one stops");
+                self.close("fenced");
+                Lost::Unavailable(self.env.limits.retry_after)
+            }
+            Err(AppendError::Unknown(why)) => match self.env.journal.resolve(&token, last.unwrap_or(0)).await {
+                Ok(true) => {
+                    self.stored(turn, records, false);
+                    return;
+                }
+                Ok(false) => Lost::Unavailable(self.env.limits.retry_after),
+                Err(error) => {
+                    tracing::error!(stream = %self.stream, why, %error, "an append's outcome cannot be told");
+                    self.close("unknown");
+                    Lost::Unavailable(self.env.limits.retry_after)
+                }
+            },
+        };
+        metrics::APPENDS_LOST.add(1, [F::NAME]);
+        for answer in turn.answers {
+            let refusal = match (answer.outcome, lost) {
+                (Err(refusal), _) => refusal,
+                (Ok(_), Lost::Full) => Refusal::Full,
+                (Ok(_), Lost::Unavailable(after)) => Refusal::Unavailable(after),
+            };
+            // Whoever asked may have gone.
+            let _ = answer.reply.send(Err(refusal));
+        }
+    }
+
+    fn stored(self: &Rc<Self>, turn: Turn<F>, records: u64, snapshot_advised: bool) {
+        {
+            let mut inner = self.inner.borrow_mut();
+            inner.sequence += records;
+            inner.since_snapshot = inner.since_snapshot.saturating_add(u32::try_from(records).unwrap_or(u32::MAX));
+        }
+        self.settle(turn);
+        let due = self.inner.borrow().since_snapshot >= self.env.limits.snapshot_every;
+        if due || snapshot_advised {
+            self.snapshot_soon();
+        }
+    }
+
+    /// Commits the working copy, performs the effects, answers.
+    pub(super) fn settle(self: &Rc<Self>, turn: Turn<F>) {
+        let shell = Rc::clone(&self.env.shell);
+        let changed: Vec<F::Key> = turn.working.iter().map(|(key, _)| key.clone()).collect();
+        for (key, state) in turn.working {
+            self.commit(key, state);
+        }
+        for key in &changed {
+            if let Some(state) = self.state(key) {
+                shell.applied(self, key, &state);
+            }
+        }
+        if !turn.partners.is_empty() {
+            shell.noticed(&turn.partners);
+        }
+        for (key, effect, span) in turn.effects {
+            let _entered = span.entered();
+            shell.perform(self, &key, effect);
+        }
+        for answer in turn.answers {
+            // Whoever asked may have gone; the fact stands.
+            let _ = answer.reply.send(answer.outcome);
+        }
+        for key in &changed {
+            self.retire_if_over(key);
+        }
+    }
+
+    fn commit(self: &Rc<Self>, key: F::Key, state: F::State) {
+        let deadlines = deadlines_of::<F>(&state);
+        let mut inner = self.inner.borrow_mut();
+        match inner.slots.get_mut(&key) {
+            Some(slot) => {
+                slot.state = state;
+                if slot.deadlines != deadlines {
+                    slot.deadlines = deadlines;
+                    slot.rearm.notify_one();
+                }
+            }
+            None => {
+                inner.slots.insert(key.clone(), Slot { state, deadlines, actor: None, rearm: Rc::new(Notify::new()) });
+                drop(inner);
+                self.start_actor(&key);
+            }
+        }
+    }
+
+    /// Starts the actor of an entity that is in memory.
+    pub(super) fn start_actor(self: &Rc<Self>, key: &F::Key) {
+        let actor = EntityActor::start_for(self, key.clone());
+        if let Some(slot) = self.inner.borrow_mut().slots.get_mut(key) {
+            slot.actor = Some(actor);
+            metrics::ACTORS.shift(1.0, [F::NAME]);
+        }
+    }
+
+    fn retire_if_over(self: &Rc<Self>, key: &F::Key) {
+        let over = self.state(key).is_some_and(|state| F::standing(&state) == Standing::Ended);
+        if over && *key != F::root() {
+            self.drop_slot(key);
+        }
+    }
+
+    /// Takes an entity out of memory.
+    pub(super) fn drop_slot(&self, key: &F::Key) {
+        let slot = self.inner.borrow_mut().slots.remove(key);
+        if let Some(actor) = slot.and_then(|slot| slot.actor) {
+            metrics::ACTORS.shift(-1.0, [F::NAME]);
+            // A full mailbox is one whose senders get `Closed` when the actor's last address is dropped.
+            let _ = actor.try_send(Retire);
+        }
+    }
+
+    /// Stops deciding here: the token is lost, or the partition leaves memory.
+    pub(super) fn close(&self, cause: &'static str) {
+        if !self.closed.replace(true) {
+            metrics::PARTITIONS_CLOSED.add(1, [F::NAME, cause]);
+        }
+        let keys = self.keys();
+        keys.iter().for_each(|key| self.drop_slot(key));
+        // Steps that still wait are dropped: their senders read that as unavailable.
+        self.inner.borrow_mut().queue.clear();
+        if let Some(host) = self.host.upgrade() {
+            host.forget(self);
+        }
+    }
+
+    /// Leaves memory if nothing is open, nothing holds it, and nobody has touched it for a while; it comes back when
+    /// touched.
+    pub(super) async fn leave_if_idle(self: &Rc<Self>) {
+        if !self.is_idle() {
+            return;
+        }
+        let covered = self.inner.borrow().since_snapshot == 0 || self.write_snapshot().await;
+        // Somebody may have come while the snapshot was written.
+        if covered && self.is_idle() && self.inner.borrow().since_snapshot == 0 {
+            self.close("idle");
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let quiet = self.env.clock.now().since(self.touched.get()) >= self.env.limits.idle_after;
+        let inner = self.inner.borrow();
+        let open = inner.slots.values().any(|slot| F::standing(&slot.state) == Standing::Open);
+        quiet
+            && !open
+            && !self.busy.get()
+            && inner.queue.is_empty()
+            && inner.health.is_empty()
+            && !self.env.shell.pinned(self)
+    }
+
+    /// Writes a snapshot beside the ordinary work, one at a time.
+    pub(super) fn snapshot_soon(self: &Rc<Self>) {
+        if self.snapshotting.replace(true) {
+            return;
+        }
+        let partition = Rc::clone(self);
+        actix_rt::spawn(async move {
+            partition.write_snapshot().await;
+            partition.snapshotting.set(false);
+        });
+    }
+
+    /// Writes the committed states as a snapshot. `false`: not written; the records stay.
+    pub(super) async fn write_snapshot(&self) -> bool {
+        let (token, snapshot, live, covered) = {
+            let inner = self.inner.borrow();
+            let states: Vec<(&F::Key, &F::State)> = inner.slots.iter().map(|(key, slot)| (key, &slot.state)).collect();
+            let live = states.iter().any(|(_, state)| F::standing(state) == Standing::Open);
+            let Ok(state) = codec::write_states::<F>(&states) else {
+                tracing::error!(stream = %self.stream, "a state cannot be written as a snapshot");
+                return false;
+            };
+            (inner.token.clone(), Snapshot { sequence: inner.sequence, state }, live, inner.since_snapshot)
+        };
+        match self.env.journal.snapshot(&token, snapshot, live).await {
+            Ok(()) => {
+                metrics::SNAPSHOTS.add(1, [F::NAME, "written"]);
+                let mut inner = self.inner.borrow_mut();
+                inner.since_snapshot = inner.since_snapshot.saturating_sub(covered);
+                true
+            }
+            Err(error) => {
+                metrics::SNAPSHOTS.add(1, [F::NAME, "failed"]);
+                tracing::warn!(stream = %self.stream, %error, "a snapshot was not written");
+                false
+            }
+        }
+    }
+}
+
+/// The deadlines of a state; none if the rule panics (its next step will, too, and be counted).
+pub(super) fn deadlines_of<F: Family>(state: &F::State) -> SmallVec<[Deadline<F::Timer>; 2]> {
+    catch_unwind(AssertUnwindSafe(|| F::timers(state).into_iter().collect())).unwrap_or_else(|panic| {
+        tracing::error!(family = F::NAME, cause = turn::panic_text(&*panic), "the timers of a state cannot be told");
+        SmallVec::new()
+    })
+}

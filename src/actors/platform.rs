@@ -1,0 +1,31 @@
+//! The platform partition's shell. It has no effects: its rows tell all.
+
+use super::engine::{Partition, Shell};
+use crate::domain::platform::{Effect, Platform, PlatformFamily, State};
+use crate::ids::PartnerId;
+use crate::persistence::StreamName;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// The impure half of [`PlatformFamily`].
+#[derive(Debug, Default)]
+pub struct PlatformShell;
+
+impl Shell<PlatformFamily> for PlatformShell {
+    fn perform(&self, _: &Rc<Partition<PlatformFamily>>, _: &Platform, effect: Effect) {
+        match effect {}
+    }
+
+    fn refresh(&self, _: &Partition<PlatformFamily>) {}
+
+    fn applied(&self, _: &Rc<Partition<PlatformFamily>>, _: &Platform, _: &State) {}
+
+    fn noticed(&self, _: &BTreeSet<PartnerId>) {}
+
+    // Alerts are kept by this very partition: with it quarantined, the engine's log and metric are what is left.
+    fn quarantined(&self, _: &StreamName, _: &Platform, _: &str) {}
+
+    fn pinned(&self, _: &Partition<PlatformFamily>) -> bool {
+        true
+    }
+}

@@ -1,0 +1,201 @@
+//! The task of one webhook queue (EM-8). Owns the order read outbox → pick → send → report, its timers and its bounds; the
+//! scheduler picks, the queue's entity decides, the sender sends.
+//!
+//! Invariants: a success is reported within the settle delay, a failure at once, and its lane goes on only once the verdict
+//! is journaled; at most one question to the entity is under way; while the journal takes no report, a bounded number of
+//! tries is made and then none. Times are measured on a clock that does not jump (RT-3). Dropping the future at any point is
+//! a crash: what was in flight or not yet reported is sent again.
+
+mod run;
+#[cfg(test)]
+mod tests;
+
+use super::board::QueueBoard;
+use super::sender::Deliver;
+use crate::clock::{SharedClock, Timestamp};
+use crate::config::webhook::Webhook;
+use crate::domain::delivery::{Answer, Pace, PartnerRejection, QueueCommand, QueueId, QueueReply, Subscriptions};
+use crate::ids::PartnerId;
+use crate::persistence::JournalError;
+use crate::persistence::journal::SharedJournal;
+use crate::protocol::webhook::SigningSecret;
+use async_trait::async_trait;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Asks the queue's entity; the engine stands behind it.
+#[async_trait(?Send)]
+pub trait QueueFacts {
+    /// Decides a command on the queue's entity; answers once the step is durable.
+    ///
+    /// # Errors
+    /// See [`FactsError`].
+    async fn ask(&self, command: QueueCommand) -> Result<QueueReply, FactsError>;
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FactsError {
+    /// Nothing was changed: ask again after this time.
+    #[error("the queue cannot be asked now, retry after {0:?}")]
+    Unavailable(Duration),
+    /// The rules refused it.
+    #[error("the queue refused: {0}")]
+    Rejected(#[from] PartnerRejection),
+    /// The entity is gone for good: this driver ends, another is started from the journal.
+    #[error("the queue is no longer there: {0}")]
+    Stopped(String),
+}
+
+/// Where a queue's webhooks go, from the in-memory directory of partners, secrets opened.
+#[derive(Debug)]
+pub struct Target {
+    /// The URL.
+    pub url: String,
+    /// Secrets with the moment they expire, newest first.
+    pub secrets: Vec<(SigningSecret, Option<Timestamp>)>,
+    /// Event types that are sent.
+    pub subscriptions: Subscriptions,
+}
+
+/// Asked before each try, so that a moved endpoint or rotated secret counts at once.
+pub trait EndpointSource {
+    /// Where to send; `None`: nowhere, everything stays in the outbox.
+    fn target(&self) -> Option<Arc<Target>>;
+}
+
+/// The numbers of a driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tuning {
+    /// Of the scheduler.
+    pub pace: Pace,
+    /// Payloads held ready.
+    pub read_ahead: usize,
+    /// How long a success may wait for its record.
+    pub settle_delay: Duration,
+    /// Tries that are reported without that wait.
+    pub settle_batch: usize,
+}
+
+impl From<&Webhook> for Tuning {
+    fn from(config: &Webhook) -> Self {
+        Tuning {
+            pace: config.pace(),
+            read_ahead: config.read_ahead,
+            settle_delay: config.settle_delay,
+            settle_batch: config.settle_batch,
+        }
+    }
+}
+
+/// Why a driver ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The entity is gone, or refused what it must take.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// The outbox cannot be read, and waiting does not help.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The entity answered another question: a bug.
+    #[error("the queue answered {0} to another question")]
+    Reply(String),
+}
+
+#[derive(Debug, Default)]
+struct Signals {
+    notify: Notify,
+    arrived: AtomicBool,
+    changed: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// How others reach a running driver. Never blocks, never fails.
+#[derive(Debug, Clone, Default)]
+pub struct QueueHandle(Arc<Signals>);
+
+impl QueueHandle {
+    fn signal(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
+        self.0.notify.notify_one();
+    }
+
+    /// The outbox has something new for this partner.
+    pub fn nudge(&self) {
+        self.signal(&self.0.arrived);
+    }
+
+    /// The queue or its endpoint was changed from outside (effect `QueueChanged`).
+    pub fn look_again(&self) {
+        self.signal(&self.0.changed);
+    }
+
+    /// Begin no try any more, wait for those under way, report, and end.
+    pub fn stop(&self) {
+        self.signal(&self.0.stop);
+    }
+
+    fn take(flag: &AtomicBool) -> bool {
+        flag.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// The task of one queue.
+pub struct QueueDriver {
+    /// Whose.
+    pub partner: PartnerId,
+    /// Which endpoint.
+    pub queue: QueueId,
+    /// For the outbox and dead letters.
+    pub journal: SharedJournal,
+    /// The queue's entity.
+    pub facts: Rc<dyn QueueFacts>,
+    /// Sends.
+    pub deliver: Arc<dyn Deliver>,
+    /// Where to.
+    pub endpoint: Rc<dyn EndpointSource>,
+    /// The wall clock: for the signature's time and the first reading of the driver's own clock.
+    pub clock: SharedClock,
+    /// Shown to operators.
+    pub board: Arc<QueueBoard>,
+    /// The numbers.
+    pub tuning: Tuning,
+    /// How others reach it.
+    pub handle: QueueHandle,
+}
+
+impl QueueDriver {
+    /// Runs until it is told to stop, or cannot go on. Spawn it on the partner's arbiter.
+    ///
+    /// # Errors
+    /// See [`DriverError`]; start another one: nothing is lost.
+    pub async fn run(self) -> Result<(), DriverError> {
+        let (board, partner, queue) = (self.board.clone(), self.partner.clone(), self.queue);
+        let ended = run::Run::start(self).await?.to_the_end().await;
+        board.remove(&partner, queue);
+        ended
+    }
+}
+
+/// The value of the metric's label.
+fn outcome_label(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Status { code: 410, .. } => "gone",
+        Answer::Status { code: 429, .. } | Answer::Status { code: 503, retry_after_ms: Some(_), .. } => "slow_down",
+        Answer::Status { code: 200..=299, .. } => "delivered",
+        Answer::Status { code: 300..=399, .. } => "redirect",
+        Answer::Status { code: 400..=499, .. } => "client_error",
+        Answer::Status { code: 500..=599, .. } => "server_error",
+        Answer::Status { .. } => "other_status",
+        Answer::TimedOut => "timed_out",
+        Answer::NameFailed(_) => "name_failed",
+        Answer::Refused(_) => "refused",
+        Answer::ConnectFailed(_) => "connect_failed",
+        Answer::TlsFailed(_) => "tls_failed",
+        Answer::Broken(_) => "broken",
+        Answer::Missing => "missing",
+    }
+}

@@ -1,0 +1,437 @@
+//! The loop of a queue's driver: its volatile state and its steps.
+
+use super::{DriverError, FactsError, QueueDriver, QueueHandle, Target};
+use crate::actors::webhook::board::QueueView;
+use crate::actors::webhook::replay::{Page, Whose, entry_of};
+use crate::actors::webhook::sender::Delivery;
+use crate::clock::{Clock, RuntimeClock, Timestamp};
+use crate::domain::delivery::{
+    Answer, Arrival, Attempt, Class, Next, Pick, Queue, QueueCommand, QueueReply, Replay, Report, Reported, Scheduler,
+    Verdict,
+};
+use crate::persistence::{JournalError, OutboxEntry};
+use crate::protocol::webhook::{body, signature_header};
+use crate::telemetry::metrics::webhook as metrics;
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
+use futures_util::stream::FuturesUnordered;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// Wait before an outbox that cannot be read is read again.
+const READ_RETRY: Duration = Duration::from_secs(1);
+/// Finished tries that may wait for the journal, in reports: past that no try is begun.
+const REPORTS_BEHIND: usize = 4;
+/// Pages of the outbox read in one turn, so that finished tries are not kept waiting.
+const PAGES_A_TURN: usize = 8;
+
+struct Finished {
+    attempt: Attempt,
+    replayed: bool,
+}
+
+enum Question {
+    Report(Report),
+    Observe,
+    Feed,
+}
+
+type Answered = (Question, Result<QueueReply, FactsError>);
+
+pub(super) struct Run {
+    with: QueueDriver,
+    scheduler: Scheduler,
+    /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
+    steady: RuntimeClock,
+    sends: FuturesUnordered<BoxFuture<'static, Finished>>,
+    asking: Option<LocalBoxFuture<'static, Answered>>,
+    finished: Vec<Attempt>,
+    /// A report that the journal did not take yet.
+    held: Option<Report>,
+    urgent: bool,
+    flush_at: Option<Instant>,
+    /// Nothing is asked or read before this moment.
+    ask_after: Instant,
+    read_after: Instant,
+    more: bool,
+    observe: bool,
+    stopping: bool,
+    payloads: HashMap<u64, OutboxEntry>,
+    replays: Vec<Replay>,
+    view: QueueView,
+    wake: Option<Timestamp>,
+    throttled_until: Option<Timestamp>,
+}
+
+impl Run {
+    pub(super) async fn start(with: QueueDriver) -> Result<Self, DriverError> {
+        let steady = RuntimeClock::starting_at(with.clock.now());
+        let queue = loop {
+            match with.facts.ask(QueueCommand::Observe).await {
+                Ok(QueueReply::State(queue)) => break queue,
+                Ok(other) => return Err(DriverError::Reply(format!("{other:?}"))),
+                Err(FactsError::Unavailable(wait)) => tokio::time::sleep(wait).await,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let scheduler = Scheduler::new(with.tuning.pace.clone(), &queue, steady.now());
+        let now = Instant::now();
+        let mut run = Run {
+            with,
+            scheduler,
+            steady,
+            sends: FuturesUnordered::new(),
+            asking: None,
+            finished: Vec::new(),
+            held: None,
+            urgent: false,
+            flush_at: None,
+            ask_after: now,
+            read_after: now,
+            more: true,
+            observe: false,
+            stopping: false,
+            payloads: HashMap::new(),
+            replays: Vec::new(),
+            view: QueueView::default(),
+            wake: None,
+            throttled_until: None,
+        };
+        run.observed(&queue);
+        Ok(run)
+    }
+
+    pub(super) async fn to_the_end(mut self) -> Result<(), DriverError> {
+        loop {
+            self.signals();
+            let target = if self.stopping { None } else { self.with.endpoint.target() };
+            self.view.no_endpoint = target.is_none();
+            self.wake = None;
+            if let Some(target) = target.filter(|_| self.scheduler.is_running()) {
+                self.read(&target).await?;
+                self.send(&target).await?;
+            }
+            self.ask();
+            self.show();
+            if self.stopping && self.sends.is_empty() && self.asking.is_none() && !self.has_to_report() {
+                return Ok(());
+            }
+            self.wait().await?;
+        }
+    }
+
+    fn signals(&mut self) {
+        let signals = &self.with.handle.0;
+        self.more |= QueueHandle::take(&signals.arrived);
+        if QueueHandle::take(&signals.changed) {
+            self.observe = true;
+        }
+        if QueueHandle::take(&signals.stop) {
+            self.stopping = true;
+            self.urgent = true;
+        }
+    }
+
+    /// Reads on in the outbox while there is something and there is room.
+    async fn read(&mut self, target: &Target) -> Result<(), DriverError> {
+        let limit = self.with.tuning.read_ahead.max(1);
+        for _ in 0..PAGES_A_TURN {
+            if !self.more || self.scheduler.room() == 0 || Instant::now() < self.read_after {
+                break;
+            }
+            let limit = limit.min(self.scheduler.room());
+            let Some(page) = self.outbox(self.scheduler.tail(), limit).await? else { break };
+            self.more = page.len() == limit;
+            let now = self.steady.now();
+            let arrivals = page.iter().map(|row| {
+                let entry = entry_of(row);
+                let wanted = target.subscriptions.wants(&entry.kind);
+                Arrival { entry, wanted }
+            });
+            self.scheduler.arrive(arrivals, now);
+            self.keep(page);
+        }
+        metrics::COALESCED.add(self.scheduler.take_coalesced(), []);
+        Ok(())
+    }
+
+    /// A page of the outbox; `None` when it cannot be read now.
+    async fn outbox(&mut self, after: u64, limit: usize) -> Result<Option<Vec<OutboxEntry>>, DriverError> {
+        match self.with.journal.outbox(&self.with.partner, after, limit).await {
+            Ok(page) => Ok(Some(page)),
+            Err(JournalError::Unavailable(_) | JournalError::Full) => {
+                self.read_after = Instant::now() + READ_RETRY;
+                Ok(None)
+            }
+            Err(error @ (JournalError::Corrupt { .. } | JournalError::Fenced)) => Err(error.into()),
+        }
+    }
+
+    /// Holds payloads ready for events that are held, as many as may be.
+    fn keep(&mut self, page: Vec<OutboxEntry>) {
+        let limit = self.with.tuning.read_ahead.max(1);
+        if self.payloads.len() >= limit {
+            let scheduler = &self.scheduler;
+            self.payloads.retain(|position, _| scheduler.holds(*position));
+        }
+        for row in page {
+            if self.payloads.len() < limit && self.scheduler.holds(row.position) {
+                self.payloads.insert(row.position, row);
+            }
+        }
+    }
+
+    /// Begins every try that may begin now.
+    async fn send(&mut self, target: &Arc<Target>) -> Result<(), DriverError> {
+        if self.finished.len() >= REPORTS_BEHIND * self.with.tuning.settle_batch.max(1) {
+            return Ok(());
+        }
+        loop {
+            let now = self.steady.now();
+            if Instant::now() < self.read_after {
+                return Ok(());
+            }
+            match self.scheduler.next(now) {
+                Next::Send(pick) => self.begin(pick, target).await?,
+                Next::Wait(until) => {
+                    self.wake = until;
+                    return Ok(());
+                }
+                Next::Throttled(until) => {
+                    // Once a pause, not once a look.
+                    if self.throttled_until.is_none_or(|before| before <= now) {
+                        metrics::THROTTLED.add(1, []);
+                        self.throttled_until = Some(until);
+                    }
+                    self.wake = Some(until);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn begin(&mut self, pick: Pick, target: &Arc<Target>) -> Result<(), DriverError> {
+        let position = pick.entry.position;
+        let payload = match self.payloads.remove(&position) {
+            Some(payload) => Some(payload),
+            None => {
+                // First tries come in order, so those behind it are wanted next; a retry stands alone.
+                let limit = if pick.attempt == 1 { (self.with.tuning.read_ahead / 4).max(1) } else { 1 };
+                let Some(mut page) = self.outbox(position - 1, limit).await? else {
+                    self.scheduler.put_back(position);
+                    return Ok(());
+                };
+                let found = page.iter().position(|row| row.position == position).map(|at| page.swap_remove(at));
+                self.keep(page);
+                found
+            }
+        };
+        let started = self.with.clock.now();
+        let delivery = payload.map(|row| sign(&row, target, started));
+        let (deliver, begun) = (self.with.deliver.clone(), Instant::now());
+        self.sends.push(Box::pin(async move {
+            let answer = match delivery {
+                Some(delivery) => deliver.deliver(delivery).await,
+                None => Answer::Missing,
+            };
+            let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);
+            Finished { attempt: Attempt { entry: pick.entry, started, took_ms, answer }, replayed: pick.replayed }
+        }));
+        Ok(())
+    }
+
+    /// A try has ended.
+    fn ended(&mut self, Finished { attempt, replayed }: Finished) {
+        let class = attempt.answer.class();
+        let position = attempt.entry.position;
+        metrics::ATTEMPTS.add(1, [super::outcome_label(&attempt.answer)]);
+        metrics::ATTEMPT_SECONDS.record(Duration::from_millis(attempt.took_ms).as_secs_f64(), []);
+        match class {
+            Class::Delivered => {
+                self.scheduler.delivered(position);
+                if !replayed {
+                    let latency = self.with.clock.now().since(attempt.entry.at);
+                    metrics::LATENCY_SECONDS.record(latency.as_secs_f64(), []);
+                }
+            }
+            Class::Gone | Class::SlowDown | Class::Failed | Class::Hopeless => {
+                self.scheduler.failed(position, class, attempt.answer.retry_after(), self.steady.now());
+                self.urgent = true;
+            }
+        }
+        self.finished.push(attempt);
+        self.flush_later();
+    }
+
+    fn flush_later(&mut self) {
+        let at = Instant::now() + self.with.tuning.settle_delay;
+        self.flush_at.get_or_insert(at);
+    }
+
+    fn has_to_report(&self) -> bool {
+        self.held.is_some() || !self.finished.is_empty() || self.scheduler.has_dropped()
+    }
+
+    /// Asks the entity the next question, if none is under way: a report first, then a look, then a replay's next page.
+    fn ask(&mut self) {
+        if self.scheduler.has_dropped() {
+            self.flush_later();
+        }
+        let now = Instant::now();
+        if self.asking.is_some() || now < self.ask_after {
+            return;
+        }
+        let full = self.finished.len() >= self.with.tuning.settle_batch;
+        let late = self.flush_at.is_some_and(|at| at <= now);
+        if self.held.is_some() || (self.has_to_report() && (self.urgent || full || late)) {
+            let report = self.held.take().unwrap_or_else(|| self.take_report());
+            self.question(Question::Report(report.clone()), QueueCommand::Report(report));
+        } else if self.observe {
+            self.observe = false;
+            self.question(Question::Observe, QueueCommand::Observe);
+        } else if !self.stopping && self.scheduler.room() * 2 > self.with.tuning.pace.window {
+            // Half the window is for what is new.
+            self.feed();
+        }
+    }
+
+    fn take_report(&mut self) -> Report {
+        self.urgent = false;
+        self.flush_at = None;
+        metrics::REPORT_ATTEMPTS.record(self.finished.len() as f64, []);
+        let finished = std::mem::take(&mut self.finished);
+        self.scheduler.report(finished)
+    }
+
+    fn question(&mut self, question: Question, command: QueueCommand) {
+        let facts = self.with.facts.clone();
+        self.asking = Some(Box::pin(async move { (question, facts.ask(command).await) }));
+    }
+
+    fn feed(&mut self) {
+        let Some(replay) = self.replays.first().cloned() else { return };
+        let whose = Whose { partner: self.with.partner.clone(), queue: self.with.queue };
+        let (journal, facts) = (self.with.journal.clone(), self.with.facts.clone());
+        self.asking = Some(Box::pin(async move {
+            let page = whose.page(journal.as_ref(), &replay.selection, replay.cursor, replay.until).await;
+            let Page { entries, cursor, finished } = match page {
+                Ok(page) => page,
+                Err(JournalError::Unavailable(_) | JournalError::Full) => {
+                    return (Question::Feed, Err(FactsError::Unavailable(READ_RETRY)));
+                }
+                Err(error @ (JournalError::Corrupt { .. } | JournalError::Fenced)) => {
+                    return (Question::Feed, Err(FactsError::Stopped(error.to_string())));
+                }
+            };
+            let command = QueueCommand::FeedReplay { id: replay.id, cursor, entries, finished };
+            (Question::Feed, facts.ask(command).await)
+        }));
+    }
+
+    fn answered(&mut self, (question, reply): Answered) -> Result<(), DriverError> {
+        match (question, reply) {
+            (Question::Report(report), Ok(QueueReply::Reported(reported))) => self.reported(&report, reported),
+            (Question::Observe, Ok(QueueReply::State(queue))) => self.observed(&queue),
+            (Question::Feed, Ok(QueueReply::Replayed(fed))) => {
+                metrics::REPLAYED.add(fed, []);
+                self.observe = true;
+            }
+            // Finished or replaced meanwhile.
+            (Question::Feed, Err(FactsError::Rejected(_))) => self.observe = true,
+            (question, Err(FactsError::Unavailable(wait))) => {
+                self.ask_after = Instant::now() + wait;
+                match question {
+                    Question::Report(report) => {
+                        metrics::REPORT_RETRIES.add(1, []);
+                        self.held = Some(report);
+                    }
+                    Question::Observe => self.observe = true,
+                    Question::Feed => {}
+                }
+            }
+            (Question::Report(_) | Question::Observe | Question::Feed, Err(error)) => return Err(error.into()),
+            (Question::Report(_) | Question::Observe | Question::Feed, Ok(other)) => {
+                return Err(DriverError::Reply(format!("{other:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn reported(&mut self, report: &Report, reported: Reported) {
+        let attempts = report.attempts.iter().map(|attempt| attempt.entry.position);
+        self.scheduler.reported(attempts.chain(report.dropped.iter().copied()));
+        let now = self.steady.now();
+        for (position, verdict) in reported.verdicts {
+            match verdict {
+                Verdict::Dead => metrics::DEAD_TOTAL.add(1, []),
+                // The reason is read with the next look.
+                Verdict::Held => self.observe = true,
+                Verdict::Retry { .. } | Verdict::Settled => {}
+            }
+            self.scheduler.judged(position, verdict, now);
+        }
+        self.view.dead = reported.dead;
+        self.view.failing_percent = reported.failing_percent;
+    }
+
+    fn observed(&mut self, queue: &Queue) {
+        self.scheduler.sync(queue, self.steady.now());
+        self.replays.clone_from(&queue.replays);
+        self.view.dead = queue.dead;
+        self.view.disabled.clone_from(&queue.disabled);
+        self.view.paused = queue.paused;
+        self.view.failing_percent = queue.health.failing_percent();
+    }
+
+    fn show(&mut self) {
+        self.view.depth = self.scheduler.depth();
+        self.view.more = self.scheduler.room() == 0;
+        self.view.oldest = self.scheduler.oldest();
+        self.view.in_flight = self.scheduler.in_flight();
+        self.with.board.put(&self.with.partner, self.with.queue, self.view.clone());
+    }
+
+    /// Waits for whatever comes next, and takes it in.
+    async fn wait(&mut self) -> Result<(), DriverError> {
+        let now = Instant::now();
+        let due = self.wake.map(|at| now + at.since(self.steady.now()));
+        let flush = self.flush_at.filter(|_| self.asking.is_none()).map(|at| at.max(self.ask_after));
+        let held = (self.asking.is_none() && now < self.ask_after).then_some(self.ask_after);
+        let read = (now < self.read_after).then_some(self.read_after);
+        // Reading stopped in the middle of much: go on after a look at everything else.
+        let at_once = self.more && self.reads_on() && read.is_none();
+        let next = if at_once { Some(now) } else { [due, flush, held, read].into_iter().flatten().min() };
+        let mut answered = None;
+        tokio::select! {
+            biased;
+            Some(finished) = self.sends.next() => {
+                self.ended(finished);
+                // All that have ended meanwhile, so that one turn takes them in together.
+                while let Some(Some(finished)) = futures_util::FutureExt::now_or_never(self.sends.next()) {
+                    self.ended(finished);
+                }
+            }
+            reply = async { match self.asking.as_mut() { Some(asking) => asking.await, None => std::future::pending().await } } => {
+                self.asking = None;
+                answered = Some(reply);
+            }
+            () = self.with.handle.0.notify.notified() => {}
+            () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+        }
+        answered.map_or(Ok(()), |answered| self.answered(answered))
+    }
+
+    fn reads_on(&self) -> bool {
+        !self.stopping && !self.view.no_endpoint && self.scheduler.is_running() && self.scheduler.room() > 0
+    }
+}
+
+fn sign(row: &OutboxEntry, target: &Target, now: Timestamp) -> Delivery {
+    let body = body(row);
+    let timestamp = now.as_seconds();
+    let live = target.secrets.iter().filter(|(_, expires)| expires.is_none_or(|at| now < at));
+    let signature = signature_header(live.map(|(secret, _)| secret), &row.id, timestamp, &body);
+    Delivery { url: target.url.clone(), id: row.id.clone(), timestamp, signature, body: body.into() }
+}

@@ -1,0 +1,252 @@
+//! The partner's partition as the engine sees it: keys, commands, events, effects. Owns the glue between the engine's
+//! contract and the rules of [`Partner`] and [`Queue`]; never a rule itself.
+
+use super::partner::{self, Partner, PartnerFact, PartnerOrder};
+use super::policy::Policy;
+use super::queue::{self, Queue, QueueCommand, QueueFact, QueueReply};
+use super::rows;
+use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which webhook endpoint of a partner. One for now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QueueId(pub u16);
+
+impl QueueId {
+    /// The endpoint that every partner has.
+    pub const MAIN: QueueId = QueueId(0);
+}
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An entity of a partner's partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PartnerKey {
+    /// The partner itself.
+    Partner,
+    /// The queue of one of its endpoints.
+    Queue(QueueId),
+}
+
+impl fmt::Display for PartnerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PartnerKey::Partner => f.write_str("partner"),
+            PartnerKey::Queue(id) => write!(f, "queue-{id}"),
+        }
+    }
+}
+
+/// The state of either.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum PartnerState {
+    /// Of the partner.
+    Partner(Box<Partner>),
+    /// Of a queue.
+    Queue(Box<Queue>),
+}
+
+/// A command to either.
+#[derive(Debug, Clone)]
+pub enum PartnerCommand {
+    /// To the partner.
+    Partner(PartnerOrder),
+    /// To a queue.
+    Queue(QueueCommand),
+}
+
+/// An event of either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartnerEvent {
+    /// Of the partner.
+    Partner(PartnerFact),
+    /// Of a queue.
+    Queue(QueueFact),
+}
+
+/// What operators should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlertKind {
+    /// 410: the endpoint was disabled.
+    EndpointGone,
+    /// An event was given up.
+    DeadLetter {
+        /// Which.
+        event_id: Arc<str>,
+    },
+    /// So many of the newest tries fail.
+    Failing {
+        /// 50, 70, 90 or 100.
+        percent: u8,
+    },
+    /// They no longer fail.
+    Recovered,
+}
+
+/// An alert about an endpoint of this partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// Which endpoint.
+    pub queue: QueueId,
+    /// What about it.
+    pub kind: AlertKind,
+}
+
+/// What the shell does once a step is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartnerEffect {
+    /// Profile, keys or endpoints changed: refresh the in-memory directory.
+    DirectoryChanged,
+    /// A queue was changed from outside (endpoint, pause, replay): its driver looks again.
+    QueueChanged(QueueId),
+    /// Tell the operators.
+    Alert(Alert),
+}
+
+/// The answer to a command.
+#[derive(Debug)]
+pub enum PartnerReply {
+    /// Done.
+    Done,
+    /// Of a queue.
+    Queue(QueueReply),
+}
+
+/// Why a command changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartnerRejection {
+    /// A command of one kind of entity was sent to the other.
+    #[error("the command does not belong to this entity")]
+    WrongEntity,
+    /// The partner does not exist.
+    #[error("the partner is not defined")]
+    NotDefined,
+    /// No such key.
+    #[error("the key is unknown")]
+    UnknownKey,
+    /// The key's id is taken.
+    #[error("a key of this id exists")]
+    KeyExists,
+    /// Revoke one first.
+    #[error("the partner has as many keys as it can have")]
+    TooManyKeys,
+    /// No such endpoint.
+    #[error("the webhook endpoint is unknown")]
+    UnknownEndpoint,
+    /// Remove one first.
+    #[error("the partner has as many webhook endpoints as it can have")]
+    TooManyEndpoints,
+    /// The first `SetEndpoint` needs one.
+    #[error("a new webhook endpoint needs a secret")]
+    SecretMissing,
+    /// Wait for one to finish.
+    #[error("as many replays as can wait are under way")]
+    TooManyReplays,
+    /// Finished, or never begun.
+    #[error("the replay is unknown")]
+    UnknownReplay,
+}
+
+/// No deadline of this family is armed by the engine: retries are many and of one kind, so the queue's driver arms the
+/// next one from the journaled due times, and secrets expire when they are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PartnerTimer {}
+
+impl From<PartnerTimer> for PartnerCommand {
+    fn from(timer: PartnerTimer) -> Self {
+        match timer {}
+    }
+}
+
+/// The rules of partners and their webhook queues.
+#[derive(Debug, Clone, Copy)]
+pub struct PartnerFamily;
+
+impl Family for PartnerFamily {
+    const NAME: &'static str = "partner";
+    type Key = PartnerKey;
+    type State = PartnerState;
+    type Command = PartnerCommand;
+    type Event = PartnerEvent;
+    type Effect = PartnerEffect;
+    type Reply = PartnerReply;
+    type Rejection = PartnerRejection;
+    type Timer = PartnerTimer;
+    type Ambient = Policy;
+
+    fn root() -> PartnerKey {
+        PartnerKey::Partner
+    }
+
+    fn birth(key: &PartnerKey) -> PartnerState {
+        match key {
+            PartnerKey::Partner => PartnerState::Partner(Box::default()),
+            PartnerKey::Queue(_) => PartnerState::Queue(Box::default()),
+        }
+    }
+
+    fn decide(
+        key: &PartnerKey,
+        state: &PartnerState,
+        command: PartnerCommand,
+        context: &Context<'_, Policy>,
+    ) -> Result<Decision<Self>, PartnerRejection> {
+        match (key, state, command) {
+            (PartnerKey::Partner, PartnerState::Partner(partner), PartnerCommand::Partner(order)) => {
+                partner::decide(partner, order, context)
+            }
+            (PartnerKey::Queue(id), PartnerState::Queue(queue), PartnerCommand::Queue(command)) => {
+                queue::decide(*id, queue, command, context)
+            }
+            (PartnerKey::Partner | PartnerKey::Queue(_), _, PartnerCommand::Partner(_) | PartnerCommand::Queue(_)) => {
+                Err(PartnerRejection::WrongEntity)
+            }
+        }
+    }
+
+    fn apply(state: &mut PartnerState, event: &PartnerEvent) {
+        match (state, event) {
+            (PartnerState::Partner(partner), PartnerEvent::Partner(fact)) => partner.apply(fact),
+            (PartnerState::Queue(queue), PartnerEvent::Queue(fact)) => queue.apply(fact),
+            // No decision makes an event for the other entity.
+            (PartnerState::Partner(_), PartnerEvent::Queue(_)) | (PartnerState::Queue(_), PartnerEvent::Partner(_)) => {
+            }
+        }
+    }
+
+    fn timers(_state: &PartnerState) -> SmallVec<[Deadline<PartnerTimer>; 4]> {
+        SmallVec::new()
+    }
+
+    fn standing(state: &PartnerState) -> Standing {
+        match state {
+            PartnerState::Partner(_) => Standing::Idle,
+            PartnerState::Queue(queue) if queue.open.is_empty() && queue.replays.is_empty() => Standing::Idle,
+            PartnerState::Queue(_) => Standing::Open,
+        }
+    }
+
+    fn project(partition: &str, key: &PartnerKey, state: &PartnerState, events: &[PartnerEvent]) -> Vec<Row> {
+        match (key, state) {
+            (PartnerKey::Partner, PartnerState::Partner(partner)) => rows::of_partner(partition, partner),
+            (PartnerKey::Queue(id), PartnerState::Queue(queue)) => rows::of_queue(partition, *id, queue, events),
+            (PartnerKey::Partner, PartnerState::Queue(_)) | (PartnerKey::Queue(_), PartnerState::Partner(_)) => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn give_back(_state: &PartnerState, _downtime: Duration) -> Option<PartnerCommand> {
+        // Retry times are promises to the partner, not measures of its silence (RT-3): they keep their wall-clock time.
+        None
+    }
+}

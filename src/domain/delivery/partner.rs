@@ -1,0 +1,247 @@
+//! The partner itself: profile, API keys, webhook endpoints (EM-2, EM-9). Owns who may call and where webhooks go; never an
+//! open secret: secrets come in sealed and stay so.
+
+mod decide;
+#[cfg(test)]
+mod tests;
+
+use super::family::QueueId;
+use crate::clock::Timestamp;
+use crate::ids::SiteId;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+pub(super) use decide::decide;
+
+/// A secret as ciphertext, in a text form that the shell chose. Only the shell opens it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(pub String);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(…)")
+    }
+}
+
+/// Which sites a partner sees and may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sites {
+    /// Every site.
+    #[default]
+    All,
+    /// These.
+    Only(BTreeSet<SiteId>),
+}
+
+/// Which event types go to the webhook. `GET /events` shows all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subscriptions {
+    /// Every type.
+    #[default]
+    All,
+    /// These.
+    Only(BTreeSet<String>),
+}
+
+impl Subscriptions {
+    /// Whether events of this type are sent. `webhook.test` always is.
+    pub fn wants(&self, kind: &str) -> bool {
+        match self {
+            Subscriptions::All => true,
+            Subscriptions::Only(kinds) => kind == super::queue::TEST_KIND || kinds.contains(kind),
+        }
+    }
+}
+
+/// What is known of a partner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its name, for people.
+    pub name: String,
+    /// Sites visible to it.
+    #[serde(default)]
+    pub sites: Sites,
+    /// Event types that its webhook gets.
+    #[serde(default)]
+    pub events: Subscriptions,
+}
+
+/// A key that signs the partner's calls (EM-3). Several can live at once, so that keys rotate with overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its public name, `ck_…`.
+    pub id: String,
+    /// Its secret.
+    pub secret: Sealed,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was revoked, if it was.
+    pub revoked: Option<Timestamp>,
+}
+
+/// A secret that signs webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookSecret {
+    /// The `whsec_…` or `whsk_…` text, sealed.
+    pub secret: Sealed,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Until when it still signs; `None` for the newest.
+    pub expires: Option<Timestamp>,
+}
+
+/// Where a partner's webhooks go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Checked by the shell against the address guard when set, and again at each connection.
+    pub url: String,
+    /// Newest first; all that have not expired sign.
+    pub secrets: Vec<WebhookSecret>,
+    /// Why nothing is sent, if so.
+    pub disabled: Option<super::queue::Disabled>,
+}
+
+impl Endpoint {
+    /// The secrets that sign at `now`, newest first.
+    pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Sealed> {
+        self.secrets.iter().filter(move |s| s.expires.is_none_or(|t| now < t)).map(|s| &s.secret)
+    }
+}
+
+/// A partner: the fold of its facts. Its row in the table `partner` is this, as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partner {
+    /// Absent until it is defined.
+    pub profile: Option<Profile>,
+    /// All keys, revoked ones too, by id.
+    pub keys: BTreeMap<String, ApiKey>,
+    /// Its endpoints.
+    pub endpoints: BTreeMap<QueueId, Endpoint>,
+}
+
+/// What a partner can be asked.
+#[derive(Debug, Clone)]
+pub enum PartnerOrder {
+    /// Create it, or replace its profile.
+    Define(Profile),
+    /// Add an API key.
+    AddKey {
+        /// `ck_…`, made by the shell.
+        id: String,
+        /// Its secret.
+        secret: Sealed,
+    },
+    /// Revoke an API key, at once.
+    RevokeKey {
+        /// Which.
+        id: String,
+    },
+    /// Set or move an endpoint; its queue is enabled. The first secret must come with the first call.
+    SetEndpoint {
+        /// Which.
+        queue: QueueId,
+        /// Where to.
+        url: String,
+        /// A first or new secret; `None` keeps those there are.
+        secret: Option<Sealed>,
+    },
+    /// Take an endpoint away; what is pending stays parked in the outbox (W8).
+    RemoveEndpoint {
+        /// Which.
+        queue: QueueId,
+    },
+    /// A new secret; those before sign on until the overlap is over.
+    RotateSecret {
+        /// Which endpoint.
+        queue: QueueId,
+        /// The new one.
+        secret: Sealed,
+        /// How long the old ones still sign.
+        overlap: Duration,
+    },
+    /// Stop sending, for a reason that people read.
+    DisableEndpoint {
+        /// Which.
+        queue: QueueId,
+        /// Why.
+        reason: String,
+    },
+    /// Send again.
+    EnableEndpoint {
+        /// Which.
+        queue: QueueId,
+    },
+    /// The queue has disabled itself (410); asked by the queue only.
+    NoteDisabled {
+        /// Which.
+        queue: QueueId,
+        /// Why, and when.
+        disabled: super::queue::Disabled,
+    },
+}
+
+/// What has happened to a partner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartnerFact {
+    /// Created, or its profile replaced.
+    Defined(Profile),
+    /// A key was added.
+    KeyAdded(ApiKey),
+    /// A key was revoked.
+    KeyRevoked {
+        /// Which.
+        id: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// An endpoint was set, moved, or its secrets rotated: this is the whole of it.
+    EndpointSet {
+        /// Which.
+        queue: QueueId,
+        /// The whole of it.
+        endpoint: Endpoint,
+    },
+    /// An endpoint was taken away.
+    EndpointRemoved {
+        /// Which.
+        queue: QueueId,
+    },
+    /// An endpoint was disabled, or enabled again (`None`).
+    EndpointDisabled {
+        /// Which.
+        queue: QueueId,
+        /// Why; `None`: enabled.
+        disabled: Option<super::queue::Disabled>,
+    },
+}
+
+impl Partner {
+    /// Folds a fact.
+    pub(super) fn apply(&mut self, fact: &PartnerFact) {
+        match fact {
+            PartnerFact::Defined(profile) => self.profile = Some(profile.clone()),
+            PartnerFact::KeyAdded(key) => {
+                self.keys.insert(key.id.clone(), key.clone());
+            }
+            PartnerFact::KeyRevoked { id, at } => {
+                if let Some(key) = self.keys.get_mut(id) {
+                    key.revoked = Some(*at);
+                }
+            }
+            PartnerFact::EndpointSet { queue, endpoint } => {
+                self.endpoints.insert(*queue, endpoint.clone());
+            }
+            PartnerFact::EndpointRemoved { queue } => {
+                self.endpoints.remove(queue);
+            }
+            PartnerFact::EndpointDisabled { queue, disabled } => {
+                if let Some(endpoint) = self.endpoints.get_mut(queue) {
+                    endpoint.disabled.clone_from(disabled);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The facts of one webhook queue (EM-8): what is settled, what is outstanding and when it is due, what is dead, whether it is
+//! stopped, how healthy it is. Owns their folding; the decisions are in `queue/decide.rs`, the order of sending in the
+//! [`super::Scheduler`].
+//!
+//! Invariants: every position of the partner's outbox up to `low_water` is settled, or in `open`, or a dead letter;
+//! `ahead` holds settled positions beyond it; `open` is bounded by the scheduler's window plus one page of replay.
+
+mod decide;
+#[cfg(test)]
+mod tests;
+
+use super::answer::{Attempt, Entry, Logged, Outcome};
+use super::health::Health;
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub(super) use decide::decide;
+
+/// The type of the event that a partner can send itself (EM-9).
+pub const TEST_KIND: &str = "webhook.test";
+
+/// An outstanding delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Which event.
+    pub entry: Entry,
+    /// Failed tries so far.
+    pub failures: u16,
+    /// When the next try is due.
+    pub due: Timestamp,
+    /// Asked for again after it was settled: never coalesced, left out of the latency metric.
+    pub replayed: bool,
+}
+
+/// Why nothing is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// For people.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A delivery that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dead {
+    /// Which event.
+    pub entry: Entry,
+    /// How many tries it had.
+    pub attempts: u16,
+    /// What came of the last one.
+    pub answer: super::answer::Answer,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
+/// Which events a replay is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Selection {
+    /// Events that happened in this time, ends included.
+    Times {
+        /// First moment.
+        from: Timestamp,
+        /// Last moment.
+        to: Timestamp,
+    },
+    /// Events at these positions, ends included.
+    Positions {
+        /// First position.
+        from: u64,
+        /// Last position.
+        to: u64,
+    },
+    /// All dead letters.
+    Dead,
+}
+
+/// A replay under way: fed page by page as there is room, so that it needs no memory for what it selects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Names it within the queue.
+    pub id: u64,
+    /// What it selects.
+    pub selection: Selection,
+    /// Everything up to this position has been looked at.
+    pub cursor: u64,
+    /// Positions beyond this one came after the replay was asked for and are not part of it.
+    pub until: u64,
+    /// Events put back so far.
+    pub fed: u64,
+}
+
+/// An event to be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayEntry {
+    /// Which.
+    pub entry: Entry,
+    /// It is a dead letter, and stops being one.
+    pub dead: bool,
+}
+
+/// What the shell tells about finished tries, and up to where everything is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Finished tries, in the order in which they finished.
+    pub attempts: Vec<Attempt>,
+    /// Settled without a try: superseded status events, types that are not subscribed.
+    pub dropped: Vec<u64>,
+    /// The new low-water mark: all up to here is settled (this report included), in `open`, or in `listed`.
+    pub low_water: u64,
+    /// Unsettled events at or below the new mark that are not in `open` yet.
+    pub listed: Vec<Entry>,
+}
+
+/// What a queue can be asked.
+#[derive(Debug, Clone)]
+pub enum QueueCommand {
+    /// A copy of the state.
+    Observe,
+    /// Tries have finished.
+    Report(Report),
+    /// Send these again (one, a few).
+    Resend(Vec<ReplayEntry>),
+    /// Send a range or all dead letters again.
+    StartReplay {
+        /// What.
+        selection: Selection,
+        /// The newest position there is.
+        until: u64,
+    },
+    /// The next page of a replay.
+    FeedReplay {
+        /// Which replay.
+        id: u64,
+        /// Up to where the shell has looked.
+        cursor: u64,
+        /// What it found.
+        entries: Vec<ReplayEntry>,
+        /// There is no more.
+        finished: bool,
+    },
+    /// Hold everything back for a while.
+    Pause,
+    /// The opposite.
+    Resume,
+    /// Stop for a reason.
+    Disable {
+        /// For people.
+        reason: String,
+    },
+    /// The opposite: everything outstanding is due as it was, what a 410 held back is due now.
+    Enable,
+    /// Send the partner a `webhook.test` event.
+    Test,
+}
+
+/// What has happened to a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueFact {
+    /// These are done: delivered, or dropped by rule.
+    Settled {
+        /// Their positions.
+        positions: Vec<u64>,
+    },
+    /// A try failed; the next is due.
+    Failed(Open),
+    /// A delivery was given up.
+    DeadLettered(Dead),
+    /// The low-water mark moved.
+    Advanced {
+        /// The new mark.
+        to: u64,
+        /// Unsettled events at or below it, due at once.
+        listed: Vec<Entry>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Tries were made: a page of the log.
+    Logged {
+        /// Number of the page, from 0.
+        page: u64,
+        /// The row it is kept in; older pages are overwritten.
+        slot: u64,
+        /// The tries.
+        attempts: Vec<Logged>,
+    },
+    /// An alert level was reached, or left (0).
+    HealthAlerted {
+        /// The level in percent.
+        level: u8,
+    },
+    /// Nothing is sent any more.
+    Disabled(Disabled),
+    /// Sending goes on.
+    Enabled,
+    /// Held back by a person.
+    Paused,
+    /// No longer.
+    Resumed,
+    /// Events are to be sent again.
+    Replayed {
+        /// Which.
+        entries: Vec<ReplayEntry>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A replay began.
+    ReplayStarted(Replay),
+    /// A replay got on.
+    ReplayAdvanced {
+        /// Which.
+        id: u64,
+        /// Up to where.
+        cursor: u64,
+        /// How many events it put back in this step.
+        fed: u64,
+    },
+    /// A replay is through.
+    ReplayFinished {
+        /// Which.
+        id: u64,
+    },
+}
+
+/// What follows for one failed try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again.
+    Retry {
+        /// Failed tries so far.
+        failures: u16,
+        /// The journaled time.
+        due: Timestamp,
+        /// The same as a wait from now, for a clock that does not jump.
+        wait: Duration,
+    },
+    /// Given up.
+    Dead,
+    /// Kept until the endpoint is enabled.
+    Held,
+    /// It had been settled before.
+    Settled,
+}
+
+/// The answer to a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// For each try that was not delivered, by position.
+    pub verdicts: Vec<(u64, Verdict)>,
+    /// Dead letters now.
+    pub dead: u64,
+    /// Failing tries among the newest, in percent.
+    pub failing_percent: u8,
+}
+
+/// What a queue answers.
+#[derive(Debug)]
+pub enum QueueReply {
+    /// A copy of the state.
+    State(Box<Queue>),
+    /// A report is taken in.
+    Reported(Reported),
+    /// How many events were put back; the others are outstanding anyway.
+    Replayed(u64),
+    /// A replay began under this id.
+    ReplayStarted(u64),
+    /// Done.
+    Done,
+}
+
+/// A queue: the fold of its facts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Up to here every event is settled, in `open`, or dead.
+    pub low_water: u64,
+    /// Outstanding deliveries that are known by name: failed before, listed, or replayed.
+    pub open: BTreeMap<u64, Open>,
+    /// Settled positions beyond the mark.
+    pub ahead: BTreeSet<u64>,
+    /// Dead letters that wait for a replay; they are rows of the table `webhook-dead`.
+    pub dead: u64,
+    /// Since when there are any.
+    pub dead_since: Option<Timestamp>,
+    /// Why nothing is sent.
+    pub disabled: Option<Disabled>,
+    /// Held back by a person.
+    pub paused: bool,
+    /// From every try.
+    pub health: Health,
+    /// Pages of the log written so far.
+    pub log_pages: u64,
+    /// Replays under way or waiting, oldest first.
+    pub replays: Vec<Replay>,
+    /// Replays begun so far.
+    pub replays_begun: u64,
+}
+
+impl Queue {
+    /// Whether this position is known to need nothing more.
+    pub fn is_settled(&self, position: u64) -> bool {
+        !self.open.contains_key(&position) && (position <= self.low_water || self.ahead.contains(&position))
+    }
+
+    /// Whether something may be sent.
+    pub fn is_running(&self) -> bool {
+        self.disabled.is_none() && !self.paused
+    }
+
+    fn settle(&mut self, position: u64) {
+        self.open.remove(&position);
+        if position > self.low_water {
+            self.ahead.insert(position);
+        }
+    }
+
+    /// Folds a fact.
+    pub(super) fn apply(&mut self, fact: &QueueFact) {
+        match fact {
+            QueueFact::Settled { positions } => positions.iter().for_each(|p| self.settle(*p)),
+            QueueFact::Failed(open) => {
+                self.open.insert(open.entry.position, open.clone());
+            }
+            QueueFact::DeadLettered(dead) => {
+                self.settle(dead.entry.position);
+                self.dead += 1;
+                self.dead_since.get_or_insert(dead.at);
+            }
+            QueueFact::Advanced { to, listed, at } => self.advance(*to, listed, *at),
+            QueueFact::Logged { page, attempts, .. } => {
+                self.log_pages = page + 1;
+                attempts.iter().for_each(|a| self.health.note(matches!(a.outcome, Outcome::Delivered)));
+            }
+            QueueFact::HealthAlerted { level } => self.health.alerted = *level,
+            QueueFact::Disabled(disabled) => self.disabled = Some(disabled.clone()),
+            QueueFact::Enabled => self.disabled = None,
+            QueueFact::Paused => self.paused = true,
+            QueueFact::Resumed => self.paused = false,
+            QueueFact::Replayed { entries, at } => entries.iter().for_each(|entry| self.reopen(entry, *at)),
+            QueueFact::ReplayStarted(replay) => {
+                self.replays_begun = replay.id;
+                self.replays.push(replay.clone());
+            }
+            QueueFact::ReplayAdvanced { id, cursor, fed } => {
+                for replay in self.replays.iter_mut().filter(|replay| replay.id == *id) {
+                    replay.cursor = *cursor;
+                    replay.fed += fed;
+                }
+            }
+            QueueFact::ReplayFinished { id } => self.replays.retain(|replay| replay.id != *id),
+        }
+    }
+
+    fn advance(&mut self, to: u64, listed: &[Entry], due: Timestamp) {
+        for entry in listed {
+            let open = Open { entry: entry.clone(), failures: 0, due, replayed: false };
+            self.open.entry(entry.position).or_insert(open);
+        }
+        self.low_water = self.low_water.max(to);
+        self.ahead = self.ahead.split_off(&self.low_water.saturating_add(1));
+    }
+
+    fn reopen(&mut self, again: &ReplayEntry, due: Timestamp) {
+        let open = Open { entry: again.entry.clone(), failures: 0, due, replayed: true };
+        self.open.entry(again.entry.position).or_insert(open);
+        if again.dead {
+            self.dead = self.dead.saturating_sub(1);
+        }
+        if self.dead == 0 {
+            self.dead_since = None;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Who gets as far as a handshake (CH-5). Owns the limits on strangers: rate, number at once, number an address,
+//! connections in all; never what they say.
+//!
+//! Invariant: a permit gives back what it took when it is dropped.
+
+use super::attempts::Origin;
+use crate::config::gateway::Gateway as Settings;
+use dashmap::DashMap;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The limit that was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Connections in all.
+    Connections,
+    /// Handshakes a second.
+    Rate,
+    /// Handshakes at once.
+    InFlight,
+    /// Handshakes at once from one address.
+    Address,
+}
+
+impl Refused {
+    /// The metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Refused::Connections => "connections",
+            Refused::Rate => "rate",
+            Refused::InFlight => "in_flight",
+            Refused::Address => "address",
+        }
+    }
+}
+
+/// The gate before all handshakes.
+#[derive(Debug)]
+pub struct Admission {
+    rate: DefaultDirectRateLimiter,
+    in_flight: AtomicUsize,
+    in_flight_max: usize,
+    per_address: DashMap<Origin, usize>,
+    per_address_max: usize,
+    connections: AtomicUsize,
+}
+
+/// Leave to shake hands.
+#[derive(Debug)]
+pub struct HandshakePermit {
+    gate: Arc<Admission>,
+    origin: Origin,
+}
+
+/// Leave to be connected.
+#[derive(Debug)]
+pub struct ConnectionPermit(Arc<Admission>);
+
+impl Admission {
+    /// A gate with the limits as configured.
+    pub fn new(settings: &Settings) -> Self {
+        let rate = NonZeroU32::new(settings.handshakes_per_second).unwrap_or(NonZeroU32::MIN);
+        Admission {
+            rate: RateLimiter::direct(Quota::per_second(rate)),
+            in_flight: AtomicUsize::new(0),
+            in_flight_max: settings.handshakes_in_flight,
+            per_address: DashMap::new(),
+            per_address_max: settings.handshakes_per_address,
+            connections: AtomicUsize::new(0),
+        }
+    }
+
+    /// Lets a connection in, or not.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    pub fn admit(
+        self: &Arc<Self>,
+        from: IpAddr,
+        connections_max: usize,
+    ) -> Result<(HandshakePermit, ConnectionPermit), Refused> {
+        let connection = take(&self.connections, connections_max).ok_or(Refused::Connections);
+        let connection = connection.map(|()| ConnectionPermit(self.clone()))?;
+        take(&self.in_flight, self.in_flight_max).ok_or(Refused::InFlight)?;
+        let origin = Origin::from(from);
+        let here = {
+            let mut here = self.per_address.entry(origin).or_insert(0);
+            *here += 1;
+            *here
+        };
+        // From here on the permit gives back both.
+        let handshake = HandshakePermit { gate: self.clone(), origin };
+        if here > self.per_address_max {
+            return Err(Refused::Address);
+        }
+        self.rate.check().map_err(|_| Refused::Rate)?;
+        Ok((handshake, connection))
+    }
+
+    /// Handshakes and connections at present.
+    pub fn present(&self) -> (usize, usize) {
+        (self.in_flight.load(Ordering::Relaxed), self.connections.load(Ordering::Relaxed))
+    }
+}
+
+fn take(count: &AtomicUsize, max: usize) -> Option<()> {
+    let more = |n: usize| (n < max).then_some(n + 1);
+    count.try_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| ())
+}
+
+impl Drop for HandshakePermit {
+    fn drop(&mut self) {
+        self.gate.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gate.per_address.remove_if_mut(&self.origin, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(change: impl FnOnce(&mut Settings)) -> Arc<Admission> {
+        let all: toml::Table = crate::config::DEFAULTS.parse().unwrap();
+        let mut settings = all["gateway"].clone().try_into().unwrap();
+        change(&mut settings);
+        Arc::new(Admission::new(&settings))
+    }
+
+    #[test]
+    fn every_limit_holds_and_permits_give_back() {
+        let gate = gate(|s| {
+            s.handshakes_in_flight = 3;
+            s.handshakes_per_address = 2;
+        });
+        let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let first = gate.admit(a, 10).unwrap();
+        let second = gate.admit(a, 10).unwrap();
+        assert_eq!(gate.admit(a, 10).err(), Some(Refused::Address));
+        let third = gate.admit(b, 10).unwrap();
+        assert_eq!(gate.admit(b, 10).err(), Some(Refused::InFlight));
+        assert_eq!(gate.admit(b, 3).err(), Some(Refused::Connections));
+        drop((first, second, third));
+        assert_eq!((gate.present(), gate.per_address.len()), ((0, 0), 0));
+        assert!(gate.admit(a, 1).is_ok());
+    }
+
+    #[test]
+    fn the_rate_limits_a_storm() {
+        let gate = gate(|s| s.handshakes_per_second = 50);
+        let admitted = (0..1000).filter(|_| gate.admit(IpAddr::from([10, 0, 0, 1]), 10).is_ok()).count();
+        assert!((50..70).contains(&admitted), "{admitted}");
+        assert_eq!(gate.admit(IpAddr::from([10, 0, 0, 1]), 10).err(), Some(Refused::Rate));
+        assert_eq!(gate.present(), (0, 0));
+    }
+}

@@ -1,0 +1,241 @@
+//! How many failed logins are tried (control 6). Owns the limits per id, per address and in all; never whether a
+//! password is right.
+//!
+//! Only failures use up a limit, so a storm of good logins meets none. Beyond a limit a login is refused untried, with one
+//! exception: the address from which the charger came in last is always tried, so that someone who guesses from elsewhere
+//! keeps nobody out. Memory is bounded: ids and addresses are counted in a fixed number of slots by a keyed hash, so two may share a
+//! slot, and strangers create no state (control 18).
+
+use crate::config::gateway::Gateway as Settings;
+use crate::ids::ChargerId;
+use dashmap::DashMap;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hash};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Slots for ids and for addresses. 16,384 × 2 × some 100 bytes at most.
+const SLOTS: u64 = 16_384;
+
+/// The part of an address that counts: IPv6 hosts own a whole /64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin(u64);
+
+impl From<IpAddr> for Origin {
+    fn from(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            // Tagged with a prefix of fe80::/10, which no global address has.
+            IpAddr::V4(v4) => Origin(0xfe80_0000_0000_0000 | u64::from(u32::from(v4))),
+            IpAddr::V6(v6) => Origin((u128::from(v6) >> 64) as u64),
+        }
+    }
+}
+
+/// Which limit stands in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// That id has failed too often.
+    Id,
+    /// That address has failed too often.
+    Address,
+    /// All logins together have failed too often.
+    Total,
+}
+
+impl Limited {
+    /// The metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Limited::Id => "id_limit",
+            Limited::Address => "address_limit",
+            Limited::Total => "total_limit",
+        }
+    }
+}
+
+/// One limit over slots: counts failures, and remembers which slots are barred until when.
+struct Slots {
+    limiter: DefaultKeyedRateLimiter<u64>,
+    barred: DashMap<u64, u64>,
+}
+
+impl Slots {
+    fn new(per_minute: NonZeroU32) -> Self {
+        Slots { limiter: RateLimiter::keyed(Quota::per_minute(per_minute)), barred: DashMap::new() }
+    }
+
+    fn is_barred(&self, slot: u64, now: u64) -> bool {
+        self.barred.get(&slot).is_some_and(|until| *until > now)
+    }
+
+    /// The failure that empties the bucket bars the slot until the bucket holds one again.
+    fn failed(&self, slot: u64, now: u64) {
+        let wait = |limiter: &DefaultKeyedRateLimiter<u64>| {
+            limiter.check_key(&slot).err().map(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
+        };
+        if let Some(wait) = wait(&self.limiter) {
+            self.barred.insert(slot, now.saturating_add(nanos(wait)));
+        }
+    }
+
+    fn prune(&self, now: u64) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+        self.barred.retain(|_, until| *until > now);
+    }
+}
+
+/// The limits of one gateway.
+pub struct Attempts {
+    ids: Slots,
+    addresses: Slots,
+    total: DefaultDirectRateLimiter,
+    total_barred: AtomicU64,
+    /// Where each charger came in last. Known chargers only, so as many as there are chargers.
+    last: DashMap<ChargerId, Origin>,
+    hasher: RandomState,
+    began: std::time::Instant,
+}
+
+impl std::fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempts").field("known", &self.last.len()).finish_non_exhaustive()
+    }
+}
+
+fn nanos(d: std::time::Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn at_least_one(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
+}
+
+impl Attempts {
+    /// Limits as configured, all unused.
+    pub fn new(settings: &Settings) -> Self {
+        Attempts {
+            ids: Slots::new(at_least_one(settings.auth_failures_per_id)),
+            addresses: Slots::new(at_least_one(settings.auth_failures_per_address)),
+            total: RateLimiter::direct(Quota::per_minute(at_least_one(settings.auth_failures_total))),
+            total_barred: AtomicU64::new(0),
+            last: DashMap::new(),
+            hasher: RandomState::new(),
+            began: std::time::Instant::now(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.began.elapsed())
+    }
+
+    fn slot(&self, value: &impl Hash) -> u64 {
+        self.hasher.hash_one(value) % SLOTS
+    }
+
+    /// Whether a login may be tried.
+    ///
+    /// # Errors
+    /// Says which limit stands in the way.
+    pub fn may_try(&self, id: &ChargerId, from: IpAddr) -> Result<(), Limited> {
+        let origin = Origin::from(from);
+        if self.last.get(id).is_some_and(|last| *last == origin) {
+            return Ok(());
+        }
+        let now = self.now();
+        if self.total_barred.load(Ordering::Relaxed) > now {
+            return Err(Limited::Total);
+        }
+        if self.addresses.is_barred(self.slot(&origin), now) {
+            return Err(Limited::Address);
+        }
+        if self.ids.is_barred(self.slot(id), now) {
+            return Err(Limited::Id);
+        }
+        Ok(())
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, id: &ChargerId, from: IpAddr) {
+        let now = self.now();
+        self.ids.failed(self.slot(id), now);
+        self.addresses.failed(self.slot(&Origin::from(from)), now);
+        if let Err(not_until) = self.total.check() {
+            let wait = nanos(not_until.wait_time_from(DefaultClock::default().now()));
+            self.total_barred.store(now.saturating_add(wait), Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers from where a charger came in.
+    pub fn succeeded(&self, id: &ChargerId, from: IpAddr) {
+        let origin = Origin::from(from);
+        if self.last.get(id).is_none_or(|last| *last != origin) {
+            self.last.insert(id.clone(), origin);
+        }
+    }
+
+    /// Gives memory back. Called now and then.
+    pub fn prune(&self) {
+        let now = self.now();
+        self.ids.prune(now);
+        self.addresses.prune(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempts() -> Attempts {
+        let all: toml::Table = crate::config::DEFAULTS.parse().unwrap();
+        Attempts::new(&all["gateway"].clone().try_into().unwrap())
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn of_a_hundred_thousand_guesses_about_ten_are_tried_and_the_charger_still_comes_in() {
+        let attempts = attempts();
+        let id: ChargerId = "CP-1".parse().unwrap();
+        attempts.succeeded(&id, ip("10.0.0.7"));
+        let mut tried = 0;
+        for n in 0..100_000u32 {
+            let from = IpAddr::from(std::net::Ipv4Addr::from(0xc000_0200 + n % 200));
+            if attempts.may_try(&id, from).is_ok() {
+                tried += 1;
+                attempts.failed(&id, from);
+            }
+        }
+        assert!((10..=12).contains(&tried), "{tried}");
+        assert_eq!(attempts.may_try(&id, ip("192.0.2.1")), Err(Limited::Id));
+        assert_eq!(attempts.may_try(&id, ip("10.0.0.7")), Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_tries_many_ids_is_barred_and_memory_stays_bounded() {
+        let attempts = attempts();
+        let mut tried = 0;
+        for n in 0..100_000u32 {
+            let id: ChargerId = format!("X{n}").parse().unwrap();
+            if attempts.may_try(&id, ip("192.0.2.1")).is_ok() {
+                tried += 1;
+                attempts.failed(&id, ip("192.0.2.1"));
+            }
+        }
+        assert!((60..=62).contains(&tried), "{tried}");
+        assert!(attempts.ids.limiter.len() <= 62 && attempts.last.is_empty());
+        assert_eq!(attempts.may_try(&"CP-1".parse().unwrap(), ip("192.0.2.2")), Ok(()));
+    }
+
+    #[test]
+    fn hosts_of_one_ipv6_network_are_one_origin_and_mapped_addresses_are_ipv4() {
+        assert_eq!(Origin::from(ip("2001:db8::1")), Origin::from(ip("2001:db8::ffff")));
+        assert_ne!(Origin::from(ip("2001:db8::1")), Origin::from(ip("2001:db8:0:1::1")));
+        assert_eq!(Origin::from(ip("::ffff:10.0.0.1")), Origin::from(ip("10.0.0.1")));
+    }
+}

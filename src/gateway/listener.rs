@@ -1,0 +1,254 @@
+//! The listener. Owns the accept loop and what all connections share; never reads from a socket itself.
+
+use super::admission::{Admission, Refused};
+use super::attempts::Attempts;
+use super::connections::Connections;
+use super::credentials::Pepper;
+use super::guard::Budget;
+use super::handshake::{shake, turn_away};
+use super::head;
+use super::ports::{ChargerRegister, CloseReason, Placement};
+use crate::clock::SharedClock;
+use crate::config::gateway::Gateway as Settings;
+use crate::telemetry::metrics::gateway as metric;
+use arc_swap::ArcSwap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// Connections that wait in the kernel: a storm must not overflow it, or SYN retries put the herd in step.
+const BACKLOG: u32 = 4096;
+
+/// Refusals that are answered at once; beyond them a connection is closed without a word.
+const REFUSALS_MAX: usize = 256;
+
+/// Wait after accept failed, as when descriptors run out: trying at once would burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often limiters give memory back.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// Sockets that are told to close at a time on shutdown, and the pause between: 20,000 in two seconds.
+const DRAIN_SLICE: usize = 500;
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the gateway needs from the rest.
+pub struct Ports {
+    /// Who may connect.
+    pub register: Arc<dyn ChargerRegister>,
+    /// Where connections live.
+    pub placement: Arc<dyn Placement>,
+    /// The time.
+    pub clock: SharedClock,
+    /// The key of the passwords.
+    pub pepper: Arc<Pepper>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// Counters of the hot path, kept because looking one up costs more than counting.
+pub(crate) struct HotCounters {
+    pub(crate) messages_in: metrics::Counter,
+    pub(crate) messages_out: metrics::Counter,
+    pub(crate) bytes_in: metrics::Counter,
+    pub(crate) bytes_out: metrics::Counter,
+    pub(crate) heartbeats: metrics::Counter,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    settings: Arc<ArcSwap<Settings>>,
+    pub(crate) ports: Ports,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) attempts: Attempts,
+    pub(crate) connections: Connections,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) hot: HotCounters,
+    refusals: AtomicUsize,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("connections", &self.connections.len()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// A random `Retry-After`, so that those who are turned away together do not come back together.
+    pub(crate) fn retry_after(&self) -> String {
+        let settings = self.settings();
+        let (min, max) = (settings.retry_after_min.as_secs(), settings.retry_after_max.as_secs());
+        format!("Retry-After: {}\r\n", rand::random_range(min..=max.max(min)))
+    }
+}
+
+/// The bound listener, before it runs.
+#[derive(Debug)]
+pub struct Gateway {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+}
+
+/// The running gateway, as the rest sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct GatewayHandle {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    local: SocketAddr,
+}
+
+impl Gateway {
+    /// Binds the listener. `settings` is read anew for every connection, so that keys marked live take effect.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn bind(settings: Arc<ArcSwap<Settings>>, ports: Ports) -> io::Result<Gateway> {
+        let now = settings.load_full();
+        let socket = if now.listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(now.listen)?;
+        let listener = socket.listen(BACKLOG)?;
+        let hot = HotCounters {
+            messages_in: metric::FRAMES.counter(["in"]),
+            messages_out: metric::FRAMES.counter(["out"]),
+            bytes_in: metric::BYTES.counter(["in"]),
+            bytes_out: metric::BYTES.counter(["out"]),
+            heartbeats: metric::HEARTBEATS.counter([]),
+        };
+        let shared = Arc::new(Shared {
+            settings,
+            ports,
+            admission: Arc::new(Admission::new(&now)),
+            attempts: Attempts::new(&now),
+            connections: Connections::default(),
+            budget: Arc::new(Budget::new(now.large_message_bytes_total)),
+            hot,
+            refusals: AtomicUsize::new(0),
+        });
+        Ok(Gateway { listener, shared, stop: CancellationToken::new() })
+    }
+
+    /// The handle for the rest of the process.
+    ///
+    /// # Errors
+    /// When the operating system does not say which address was bound.
+    pub fn handle(&self) -> io::Result<GatewayHandle> {
+        Ok(GatewayHandle { shared: self.shared.clone(), stop: self.stop.clone(), local: self.listener.local_addr()? })
+    }
+
+    /// Accepts until [`GatewayHandle::stop_accepting`]. Handshakes run as tasks of the runtime that this runs on; sockets
+    /// where [`Placement`] puts them.
+    pub async fn run(self) {
+        let mut prune = tokio::time::interval(PRUNE_EVERY);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                _ = prune.tick() => self.shared.attempts.prune(),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, remote)) => self.welcome(stream, remote),
+                    Err(error) => {
+                        metric::REFUSED.add(1, ["accept_error"]);
+                        tracing::warn!(%error, "cannot accept");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn welcome(&self, stream: TcpStream, remote: SocketAddr) {
+        let connections_max = self.shared.settings().connections_max;
+        match self.shared.admission.admit(remote.ip(), connections_max) {
+            Ok(permits) => {
+                tokio::spawn(shake(self.shared.clone(), stream, remote, permits));
+            }
+            Err(refused) => self.refuse(stream, refused),
+        }
+    }
+
+    fn refuse(&self, stream: TcpStream, refused: Refused) {
+        metric::REFUSED.add(1, [refused.label()]);
+        if self.shared.refusals.fetch_add(1, Ordering::Relaxed) >= REFUSALS_MAX {
+            self.shared.refusals.fetch_sub(1, Ordering::Relaxed);
+            metric::REFUSED.add(1, ["silent"]);
+            return;
+        }
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let answer = head::refusal("503 Service Unavailable", &shared.retry_after());
+            turn_away(stream, &answer).await;
+            shared.refusals.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+impl GatewayHandle {
+    /// The address that is listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// How many chargers are connected.
+    pub fn connected(&self) -> usize {
+        self.shared.connections.len()
+    }
+
+    /// The current connection of a charger.
+    pub fn link(&self, charger: &crate::ids::ChargerId) -> Option<super::link::LinkHandle> {
+        self.shared.connections.current(charger)
+    }
+
+    /// Accepts no more connections. Those that are open go on.
+    pub fn stop_accepting(&self) {
+        self.stop.cancel();
+    }
+
+    /// Ends all connections in good order, a slice at a time, and waits until they have ended or `limit` is over (RT-9).
+    /// `restart`: the chargers are told that we will be back (1012 instead of 1001).
+    pub async fn close_all(&self, restart: bool, limit: Duration) {
+        self.stop_accepting();
+        let reason = if restart { CloseReason::Restart } else { CloseReason::Shutdown };
+        let closing = async {
+            for slice in self.shared.connections.links().chunks(DRAIN_SLICE) {
+                slice.iter().for_each(|link| link.close(reason));
+                tokio::time::sleep(DRAIN_PAUSE).await;
+            }
+            // A connection counts until its closing handshake is over; handshakes of strangers are not waited for.
+            let open = || {
+                let (handshakes, connections) = self.shared.admission.present();
+                connections > handshakes || !self.shared.connections.is_empty()
+            };
+            while open() {
+                self.shared.connections.links().iter().for_each(|link| link.close(reason));
+                tokio::time::sleep(DRAIN_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(limit, closing).await.is_err() {
+            tracing::warn!(left = self.connected(), "sockets still open at the end of the shutdown");
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn present(&self) -> (usize, usize) {
+        self.shared.admission.present()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn budget_left(&self) -> usize {
+        self.shared.budget.left()
+    }
+}

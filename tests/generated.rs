@@ -1,0 +1,44 @@
+//! Generated documents agree with what they are made from. `cargo xtask docs` writes them anew.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
+
+/// The file at `path` holds `text`; with `CHARGELINE_WRITE_DOCS` set it is written instead.
+fn agrees(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("CHARGELINE_WRITE_DOCS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    let line = found.lines().zip(text.lines()).position(|(a, b)| a != b);
+    let line = line.unwrap_or_else(|| found.lines().count().min(text.lines().count())) + 1;
+    assert!(found == text, "{path}:{line} does not agree with the code: run `cargo xtask docs`");
+}
+
+#[test]
+fn the_configuration_reference_agrees_with_config_toml() {
+    agrees("docs/configuration.md", &chargeline::config::reference::markdown().unwrap());
+}
+
+#[test]
+fn the_metrics_reference_agrees_with_the_tables() {
+    agrees("docs/metrics.md", &chargeline::telemetry::metrics::reference::markdown());
+}
+
+#[test]
+fn the_signing_example_of_the_partner_api_is_right() {
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha2::{Digest, Sha256};
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/partner-api.md")).unwrap();
+    let between = |from: &str, to: &str| {
+        let rest = text.split_once(from).unwrap().1;
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    let digest = hex::encode(Sha256::digest(between("```json\n", "\n```").as_bytes()));
+    let signed = format!("v1\nPOST\n/api/v1/sessions\n{digest}\n1767225600\nn-0123456789abcdef");
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"cs_example").unwrap();
+    mac.update(signed.as_bytes());
+    let signature = format!("v1={}", hex::encode(mac.finalize().into_bytes()));
+    assert_eq!(between("give `", "`"), signature);
+}

@@ -1,0 +1,1 @@
+"""What the tests with foreign clients are made of."""

@@ -1,0 +1,93 @@
+"""The tests with clients that we did not write, against the real binary. Started by `cargo xtask peers`.
+
+Ends with one line that says what was found, and status 1 if anything falls short.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from lib.frames import Frames, self_test
+from lib.http import Operator, Partner
+from lib.node_charger import NodeCharger
+from lib.python_charger import PythonCharger
+from lib.scenario import Checks, Stage, run
+from lib.server import Server
+from lib.sink import Sink
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", required=True, help="the chargeline binary")
+    parser.add_argument("--node-modules", required=True, help="where ocpp-rpc is installed")
+    parser.add_argument("--only", choices=["python", "node"], help="one of the chargers")
+    parser.add_argument("--keep", action="store_true", help="keep the temporary directory")
+    return parser.parse_args()
+
+
+def documented_example():
+    """The signing example of docs/partner-api.md runs, and gives what the document says."""
+    text = (Path(__file__).parents[2] / "docs" / "partner-api.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    body = text.split("```json\n")[1].split("\n```")[0]
+    wanted = text.split("give `")[1].split("`")[0]
+    names = {}
+    exec(code, names)  # Our own document.
+    found = names["sign"](
+        "cs_example", "POST", "/api/v1/sessions", body.encode(), 1767225600, "n-0123456789abcdef"
+    )
+    return found, wanted
+
+
+async def scenarios(args, server, sink, frames, checks):
+    """Both chargers, one after the other, each with a partner of its own."""
+    node_modules = Path(args.node_modules).resolve()
+    kinds = {
+        "python": lambda *where: PythonCharger(*where, frames),
+        "node": lambda *where: NodeCharger(*where, frames, node_modules),
+    }
+    operator = Operator(server.operator_url, server.token())
+    for name, make in kinds.items():
+        if args.only in (None, name):
+            begun = time.monotonic()
+            checks.begin(name)
+            stage = Stage(name, server, operator, sink, checks, make, Partner)
+            try:
+                await run(stage)
+            except Exception:
+                checks.that(False, f"the scenario ends by itself:\n{traceback.format_exc()}")
+            print(f"peers: {name}: {time.monotonic() - begun:.1f} s")
+
+
+def main():
+    args = arguments()
+    self_test()
+    checks = Checks()
+    checks.begin("documents")
+    checks.same(*documented_example(), "the signing example of docs/partner-api.md")
+    frames = Frames()
+    with Sink() as sink, Server(args.server, sink.port, keep=args.keep) as server:
+        asyncio.run(scenarios(args, server, sink, frames, checks))
+        checks.begin("all")
+        checks.that(not sink.unverified, f"every webhook is verified by standardwebhooks: {sink.unverified[:3]}")
+        checks.that(server.alive(), "the server is still alive at the end")
+        checks.same(server.stop(), 0, "the server ends by itself on SIGTERM")
+        if checks.failed:
+            server.show_log()
+    invalid = frames.validate()
+    for line in invalid[:20]:
+        print("frame:", line)
+    checks.that(not invalid, f"{len(invalid)} of {frames.count()} frames break their schema")
+    checks.that(frames.count() > 0, "there were frames")
+    print(
+        f"peers: {frames.count()} frames in both directions, {len(invalid)} invalid, "
+        f"{len(sink.received)} webhooks verified, {len(checks.passed)} checks passed, {len(checks.failed)} failed"
+    )
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,270 @@
+//! The rules of the house that a test can see, and planted violations that show that it sees them.
+
+use crate::code::{bare, functions};
+
+/// Most lines of a file: above, split.
+const FILE_LINES_MAX: usize = 500;
+
+/// Most lines of a function: above, split.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// What a folder's code may not name: where, what, why.
+const FORBIDDEN: [(&str, &[&str], &str); 4] = [
+    (
+        "src/domain/",
+        &[
+            "actix",
+            "actix_rt",
+            "tokio",
+            "sled",
+            "http",
+            "reqwest",
+            "axum",
+            "hyper",
+            "tracing",
+            "metrics",
+            "rand",
+            "SystemTime",
+            "Instant",
+            "crate::actors",
+            "crate::api",
+            "crate::gateway",
+            "crate::persistence",
+            "crate::telemetry",
+        ],
+        "the rules are pure: everything comes in with the command",
+    ),
+    (
+        "src/protocol/",
+        &["actix", "actix_rt", "sled", "tokio", "crate::actors", "crate::api", "crate::gateway"],
+        "protocols turn bytes into types and hold no state",
+    ),
+    (
+        "src/persistence/",
+        &["actix", "axum", "crate::actors", "crate::api", "crate::gateway"],
+        "the store knows nobody above it",
+    ),
+    ("src/gateway/", &["sled", "crate::api"], "sockets know neither the store nor HTTP calls"),
+];
+
+/// What only one place may name: the name, the only place, why.
+const ONLY: [(&str, &str, &str); 5] = [
+    ("sled", "src/persistence/", "only the store knows its engine"),
+    ("SystemTime", "src/clock.rs", "time comes from clock.rs"),
+    ("Timestamp::now", "src/clock.rs", "time comes from clock.rs"),
+    ("Zoned::now", "src/clock.rs", "time comes from clock.rs"),
+    ("backoff", "src/domain/", "an unmaintained crate stays behind one module"),
+];
+
+/// Macros that may not stay in a tree.
+const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
+
+/// Files that talk to a terminal.
+fn prints(path: &str) -> bool {
+    let talks = path.ends_with("/cli.rs") || path.contains("/cli/") || path.contains("/demo") || path == "src/main.rs";
+    talks || !path.starts_with("src/")
+}
+
+/// What is wrong with one source file.
+pub(crate) fn judge(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let code = bare(text);
+    if !text.starts_with("//!") {
+        found.push(format!("{path}:1: no `//!` at the top: what it owns, what it never does, its invariants"));
+    }
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX {
+        found.push(format!("{path}: {lines} lines, at most {FILE_LINES_MAX}: split it"));
+    }
+    for function in functions(&code).into_iter().filter(|function| function.lines > FUNCTION_LINES_MAX) {
+        let (line, lines, name) = (function.line, function.lines, function.name);
+        found.push(format!("{path}:{line}: fn {name} has {lines} lines, at most {FUNCTION_LINES_MAX}: split it"));
+    }
+    names(path, &code, &mut found);
+    words(path, text, &code, &mut found);
+    found
+}
+
+/// Names that this file's folder may not use.
+fn names(path: &str, code: &str, found: &mut Vec<String>) {
+    for (n, line) in code.lines().enumerate() {
+        let banned = FORBIDDEN.iter().filter(|(folder, _, _)| path.starts_with(folder));
+        for (_, names, why) in banned {
+            let named = names.iter().filter(|name| uses(line, name));
+            found.extend(named.map(|name| format!("{path}:{}: `{name}` may not be named here: {why}", n + 1)));
+        }
+        let elsewhere = ONLY.iter().filter(|(_, place, _)| path.starts_with("src/") && !path.starts_with(place));
+        for (name, place, why) in elsewhere.filter(|(name, _, _)| uses(line, name)) {
+            found.push(format!("{path}:{}: `{name}` is named outside {place}: {why}", n + 1));
+        }
+    }
+}
+
+/// Whether a line of code uses `name` as a path: `use name`, `name::`, or a type by that name.
+fn uses(line: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + name.len()..]);
+        let alone = !before.ends_with(is_word) && !after.starts_with(is_word);
+        let is_crate = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.contains("::");
+        // A crate is named at the start of a path; `crate::x::tokio` or a variable `metrics` is not it.
+        let path_start = after.starts_with("::") && !before.ends_with("::") && !before.ends_with('.');
+        let imported = before.trim_end().ends_with("use") && after.starts_with([';', ' ']);
+        alone && (!is_crate || path_start || imported)
+    })
+}
+
+/// Words that may not stay, and attributes without a reason.
+fn words(path: &str, text: &str, code: &str, found: &mut Vec<String>) {
+    let itself = path.starts_with("tests/tidy/");
+    for (n, (line, code)) in text.lines().zip(code.lines()).enumerate() {
+        let mut say = |what: &str| found.push(format!("{path}:{}: {what}", n + 1));
+        if let Some(word) = UNFINISHED.iter().find(|word| code.contains(**word)) {
+            say(&format!("`{word}` is unfinished work"));
+        }
+        let comment = line.find("//").map_or("", |at| &line[at..]);
+        if !itself && ["TODO", "FIXME", "XXX"].iter().any(|word| comment.contains(word)) {
+            say("unfinished work belongs into an issue");
+        }
+        if !prints(path) && ["println!", "eprintln!", "print!("].iter().any(|word| code.contains(word)) {
+            say("only the command line prints: use tracing");
+        }
+        let attribute = code.trim_start();
+        if (attribute.starts_with("#[allow(") || attribute.starts_with("#![allow("))
+            && !block(text, n).contains("reason")
+        {
+            say("an `allow` needs a reason");
+        }
+        if attribute.starts_with("#[ignore]") {
+            say("an ignored test needs a reason");
+        }
+        if attribute.starts_with("#[should_panic]") {
+            say("a test that should panic says with which words");
+        }
+    }
+}
+
+/// An attribute that begins on line `n`, to its end.
+fn block(text: &str, n: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines().skip(n).take(8) {
+        out.push_str(line);
+        if line.trim_end().ends_with(']') {
+            break;
+        }
+    }
+    out
+}
+
+/// The prefixes of requirement ids.
+const PREFIXES: [&str; 10] = ["RT", "CH", "SE", "RS", "EM", "CP", "MO", "RC", "OP", "SC"];
+
+/// The requirement ids in a text, each with its line.
+pub(crate) fn requirement_ids(text: &str) -> impl Iterator<Item = (usize, String)> {
+    text.lines().enumerate().flat_map(|(n, line)| {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        line.split(move |c| !is_word(c)).filter_map(move |word| {
+            let (prefix, number) = word.split_once('-')?;
+            let number = number.trim_end_matches('-');
+            let id = PREFIXES.contains(&prefix) && number.len() <= 2 && number.parse::<u8>().is_ok();
+            id.then(|| (n + 1, format!("{prefix}-{number}")))
+        })
+    })
+}
+
+/// The relative links of a Markdown text, each with its line.
+pub(crate) fn links(text: &str) -> impl Iterator<Item = (usize, String)> {
+    text.lines().enumerate().flat_map(|(n, line)| {
+        let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let relative = targets.filter(|to| !to.is_empty() && !to.contains("://") && !to.starts_with("mailto:"));
+        relative.map(move |to| (n + 1, to.to_owned()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caught(path: &str, text: &str) -> String {
+        judge(path, text).join("\n")
+    }
+
+    #[test]
+    fn a_file_without_a_head_is_caught() {
+        assert!(caught("src/a.rs", "use std::fmt;\n").contains("no `//!`"));
+        assert_eq!(caught("src/a.rs", "//! Owns.\nuse std::fmt;\n"), "");
+    }
+
+    #[test]
+    fn a_file_and_a_function_that_are_too_long_are_caught() {
+        let long = format!("//! Owns.\n{}", "\n".repeat(FILE_LINES_MAX));
+        assert!(caught("src/a.rs", &long).contains("501 lines"));
+        let body = |n| format!("//! Owns.\nfn long() {{\n{}}}\n", "    f();\n".repeat(n));
+        assert!(caught("src/a.rs", &body(FUNCTION_LINES_MAX - 1)).contains("fn long has 71 lines"));
+        assert_eq!(caught("src/a.rs", &body(FUNCTION_LINES_MAX - 2)), "");
+    }
+
+    #[test]
+    fn what_a_folder_may_not_name_is_caught() {
+        for (path, line) in [
+            ("src/domain/a.rs", "use tokio::time;"),
+            ("src/domain/a.rs", "let now = std::time::Instant::now();"),
+            ("src/domain/a.rs", "tracing::info!(\"x\");"),
+            ("src/domain/a.rs", "use rand::Rng;"),
+            ("src/domain/a.rs", "use crate::persistence::journal;"),
+            ("src/protocol/a.rs", "use sled;"),
+            ("src/persistence/a.rs", "use actix::prelude::*;"),
+            ("src/api/a.rs", "let db = sled::open(path);"),
+            ("src/actors/a.rs", "let now = SystemTime::now();"),
+            ("src/actors/a.rs", "let now = jiff::Timestamp::now();"),
+        ] {
+            assert!(caught(path, &format!("//! Owns.\n{line}\n")).contains("named"), "{path}: {line}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_forbidden_name_is_not_caught() {
+        for (path, line) in [
+            ("src/domain/a.rs", "// tokio::time is never used here"),
+            ("src/domain/a.rs", "let text = \"sled::Db\";"),
+            ("src/domain/a.rs", "self.metrics.len(); let http = 1; operand::add();"),
+            ("src/persistence/a.rs", "let db = sled::open(path);"),
+            ("src/clock.rs", "jiff::Timestamp::now()"),
+            ("loadtest/src/a.rs", "let now = SystemTime::now();"),
+        ] {
+            assert_eq!(caught(path, &format!("//! Owns.\n{line}\n")), "", "{path}: {line}");
+        }
+    }
+
+    #[test]
+    fn unfinished_work_printing_and_reasonless_attributes_are_caught() {
+        for line in [
+            "todo!()",
+            "// TODO later",
+            "dbg!(x);",
+            "println!(\"x\");",
+            "#[allow(dead_code)]",
+            "#[ignore]",
+            "#[should_panic]",
+        ] {
+            assert_ne!(caught("src/a.rs", &format!("//! Owns.\n{line}\n")), "", "{line}");
+        }
+        for (path, line) in [
+            ("src/config/cli.rs", "println!(\"x\");"),
+            ("xtask/src/a.rs", "println!(\"x\");"),
+            ("src/a.rs", "#[allow(dead_code, reason = \"why\")]"),
+            ("src/a.rs", "let method = todo();"),
+        ] {
+            assert_eq!(caught(path, &format!("//! Owns.\n{line}\n")), "", "{line}");
+        }
+    }
+
+    #[test]
+    fn requirement_ids_and_links_are_found() {
+        let ids: Vec<_> = requirement_ids("see RT-4, `SE-16`.\nOP-5 … OP-7; T-1, RT-x, SHA-256, RT-4a").collect();
+        let want = [(1, "RT-4"), (1, "SE-16"), (2, "OP-5"), (2, "OP-7")];
+        assert_eq!(ids, want.map(|(n, id)| (n, id.to_owned())));
+        let found: Vec<_> = links("[a](b.md#c) [x](https://x.y)\n![p](c/d.png) [t](#here)").collect();
+        assert_eq!(found, [(1, "b.md".to_owned()), (2, "c/d.png".to_owned())]);
+    }
+}

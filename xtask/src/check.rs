@@ -1,0 +1,173 @@
+//! `cargo xtask check`: the steps, their times, and the sum. One build profile serves all tests.
+
+use crate::run::{cargo, lines, program, spoken, status, timed};
+use crate::{audit, peers};
+use anyhow::{Result, ensure};
+use std::time::Duration;
+
+/// Kills of the crash test that is part of every check; `cargo xtask crash` does more.
+const KILLS: u32 = 5;
+
+/// Power cuts of the test that is part of every check where it can run.
+const ROUNDS: u32 = 2;
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Good,
+    Failed,
+    Skipped(&'static str),
+}
+
+#[derive(Default)]
+struct Tally {
+    steps: Vec<(&'static str, End, Duration)>,
+    passed: u64,
+    failed: u64,
+}
+
+impl Tally {
+    /// Runs one step; an error fails it and says why.
+    fn step(&mut self, name: &'static str, act: impl FnOnce(&mut Tally) -> Result<End>) -> bool {
+        println!("==> {name}");
+        let (end, took) = timed(|| {
+            act(self).unwrap_or_else(|error| {
+                eprintln!("{name}: {error:#}");
+                End::Failed
+            })
+        });
+        println!("<== {name}: {} in {}", said(end), spoken(took));
+        self.steps.push((name, end, took));
+        end != End::Failed
+    }
+
+    fn count(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else { return };
+        let number = |what: &str| {
+            let part = rest.split([';', '.']).find(|part| part.trim_end().ends_with(what))?;
+            part.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        self.passed += number(" passed").unwrap_or(0);
+        self.failed += number(" failed").unwrap_or(0);
+    }
+}
+
+fn said(end: End) -> String {
+    match end {
+        End::Good => "good".into(),
+        End::Failed => "FAILED".into(),
+        End::Skipped(why) => format!("skipped, {why}"),
+    }
+}
+
+fn ended(good: bool) -> End {
+    if good { End::Good } else { End::Failed }
+}
+
+fn cargo_step(arguments: &[&str]) -> Result<End> {
+    Ok(ended(status(cargo().args(arguments))?.success()))
+}
+
+/// Runs every step and prints the sum. The last line counts tests and steps.
+pub(crate) fn run() -> Result<bool> {
+    let mut tally = Tally::default();
+    let (_, whole) = timed(|| steps(&mut tally));
+    println!();
+    for (name, end, took) in &tally.steps {
+        println!("{name:<12} {:<10} {}", spoken(*took), said(*end));
+    }
+    println!("{:<12} {}", "all", spoken(whole));
+    let of = |wanted: fn(&End) -> bool| tally.steps.iter().filter(|(_, end, _)| wanted(end)).count() as u64;
+    let failed = of(|end| *end == End::Failed);
+    let skipped = of(|end| matches!(end, End::Skipped(_)));
+    let passed = tally.passed + of(|end| *end == End::Good);
+    // Tests that failed are counted beside the step that ran them.
+    let skips = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    println!("check: {passed} passed, {} failed{skips}", failed + tally.failed);
+    Ok(failed == 0)
+}
+
+fn steps(tally: &mut Tally) {
+    tally.step("format", |_| cargo_step(&["fmt", "--all", "--check"]));
+    tally
+        .step("clippy", |_| cargo_step(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]));
+    let built = tally.step("build", |_| peers::build().map(|()| End::Good));
+    if built {
+        // Unit and integration tests, doc tests, tidy, generated documents.
+        tally.step("tests", |tally| {
+            let mut tests = cargo();
+            tests.args(["test", "--workspace", "--no-fail-fast"]);
+            let done = lines(&mut tests, |line| {
+                tally.count(line);
+                println!("{line}");
+            })?;
+            Ok(ended(done.success()))
+        });
+    }
+    tally.step("audit", |_| audit::run(false).map(ended));
+    if !built {
+        return;
+    }
+    if !serves() {
+        tally.step("peers", |_| Ok(End::Skipped("the binary does not serve yet")));
+        return;
+    }
+    tally.step("peers", |_| peers::run().map(ended));
+    tally.step("crash", |_| crash(KILLS, false, &[]).map(ended));
+    tally.step("powercut", |_| match may_cut_power() {
+        Ok(()) => powercut(ROUNDS).map(ended),
+        Err(why) => Ok(End::Skipped(why)),
+    });
+}
+
+/// Whether the binary knows `serve`.
+fn serves() -> bool {
+    let mut found = false;
+    let help = lines(&mut program("target/debug/chargeline", &["--help"]), |line| {
+        found |= line.split_whitespace().next() == Some("serve");
+    });
+    help.is_ok() && found
+}
+
+/// The crash test. The last line printed is `loadtest crash`'s own.
+pub(crate) fn crash(kills: u32, release: bool, rest: &[String]) -> Result<bool> {
+    let folder = if release { "target/release" } else { "target/debug" };
+    if release {
+        ensure!(
+            status(cargo().args(["build", "--quiet", "--release", "--workspace", "--bins"]))?.success(),
+            "the build failed"
+        );
+    } else {
+        peers::build()?;
+    }
+    let (kills, server) = (kills.to_string(), format!("{folder}/chargeline"));
+    let mut command = program(format!("{folder}/loadtest"), &["crash", "--binary", &server, "--kills", &kills]);
+    Ok(status(command.args(rest))?.success())
+}
+
+/// Whether a disk image can be mounted here.
+fn may_cut_power() -> Result<(), &'static str> {
+    let mut user = String::new();
+    let asked = lines(&mut program("id", &["-u"]), |line| user.push_str(line));
+    match (asked, user.as_str()) {
+        (Ok(_), "0") => Ok(()),
+        (Ok(_), _) => Err("it needs root"),
+        (Err(_), _) => Err("it needs Linux"),
+    }
+}
+
+/// The power-cut test. The last line printed is its own.
+pub(crate) fn powercut(rounds: u32) -> Result<bool> {
+    peers::build()?;
+    let rounds = rounds.to_string();
+    Ok(status(&mut program("target/debug/loadtest", &["powercut", "--rounds", &rounds]))?.success())
+}
+
+/// Writes the generated documents anew.
+pub(crate) fn docs() -> Result<bool> {
+    let mut tests = cargo();
+    tests.args(["test", "--quiet", "--test", "generated"]).env("CHARGELINE_WRITE_DOCS", "1");
+    let good = status(&mut tests)?.success();
+    println!("docs: {}", if good { "written" } else { "failed, see above" });
+    Ok(good)
+}

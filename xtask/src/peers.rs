@@ -1,0 +1,22 @@
+//! The tests with clients that we did not write: `tests/peers/`. Installs them, builds the server, runs `run.py`.
+
+use crate::run::{cargo, program, status};
+use crate::tools;
+use anyhow::{Result, ensure};
+
+/// Runs them all. The last line printed is `run.py`'s own.
+pub(crate) fn run() -> Result<bool> {
+    build()?;
+    let python = tools::python("target/peers/python", "tests/peers/requirements.txt")?;
+    let node = tools::node("target/peers/node", "tests/peers/node")?;
+    let node = node.display().to_string();
+    let arguments = ["tests/peers/run.py", "--server", "target/debug/chargeline", "--node-modules", &node];
+    Ok(status(&mut program(python, &arguments))?.success())
+}
+
+/// Builds what the tests outside `cargo test` run, in the very way in which `check` builds it: no second compilation.
+pub(crate) fn build() -> Result<()> {
+    let done = status(cargo().args(["build", "--quiet", "--workspace", "--bins", "--tests"]))?;
+    ensure!(done.success(), "the build failed");
+    Ok(())
+}
