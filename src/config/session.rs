@@ -58,7 +58,7 @@ impl Default for Session {
             sample_interval: Duration::from_secs(60),
             missed_samples: 3,
             progress_every: Duration::from_secs(60),
-            settle_after: Duration::from_secs(86_400),
+            settle_after: Duration::from_secs(12 * 3600),
             vanished_after: Duration::from_secs(600),
             linger: Duration::from_secs(600),
             late_window: Duration::from_secs(7 * 86_400),

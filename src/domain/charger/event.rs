@@ -173,6 +173,16 @@ pub enum Event {
         /// It never began.
         start_failed: bool,
     },
+    /// A failed start need not be recognised any more.
+    StartForgotten {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Its clock cannot be believed (CH-11).
+    ClockDoubted {
+        /// As received.
+        raw: Box<str>,
+    },
     /// FirmwareStatusNotification.
     FirmwareStatus(Box<str>),
     /// DiagnosticsStatusNotification.
@@ -240,6 +250,7 @@ impl Fold for Charger {
                     *ready_at = *ready;
                 }
                 self.connectors.iter_mut().for_each(|connector| connector.device_at = None);
+                self.clock_doubted = false;
             }
             Event::Configured { print } => self.configured = *print,
             Event::StatusChanged { connector, status, fault, at, device_at } => {
@@ -265,11 +276,14 @@ impl Fold for Charger {
                 self.live.retain(|live| live.transaction != Some(*transaction));
                 let known = self.recent.iter_mut().filter(|recent| recent.transaction == *transaction);
                 known.for_each(|recent| recent.stop = Some(*stop));
+                self.trim_recent();
             }
             Event::StopOrphaned(orphan) => push_bounded(&mut self.orphans, orphan.clone(), ORPHANS_MAX),
             Event::StopJoined { content } => self.orphans.retain(|orphan| orphan.content != *content),
             Event::ReadingsStrayed { transaction, .. } => self.stray = transaction.map(|transaction| transaction.0),
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
+            Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
+            Event::ClockDoubted { .. } => self.clock_doubted = true,
             Event::FirmwareStatus(status) => self.firmware_status = Some(status.clone()),
             Event::DiagnosticsStatus(status) => self.diagnostics_status = Some(status.clone()),
             Event::Minted { count } => self.minted = *count,
@@ -341,18 +355,26 @@ impl Charger {
         self.live.retain(|known| known.session != live.session);
         self.live.push(live.clone());
         self.start_failures = 0;
-        // A running transaction is never forgotten: its stop must be recognised.
-        let over = |r: &Recent| self.live.iter().all(|live| live.transaction != Some(r.transaction));
-        if self.recent.iter().filter(|r| over(r)).count() >= RECENT_MAX {
-            let oldest = self.recent.iter().position(over);
-            oldest.map(|place| self.recent.remove(place));
-        }
         self.recent.push(recent.clone());
+        self.trim_recent();
+    }
+
+    /// A running transaction is never forgotten: its stop must be recognised.
+    fn trim_recent(&mut self) {
+        let live = &self.live;
+        let over = |r: &Recent| live.iter().all(|live| live.transaction != Some(r.transaction));
+        let mut surplus = self.recent.iter().filter(|r| over(r)).count().saturating_sub(RECENT_MAX);
+        self.recent.retain(|r| {
+            let drop = surplus > 0 && over(r);
+            surplus -= usize::from(drop);
+            !drop
+        });
     }
 
     fn release(&mut self, session: SessionId, remember: bool, start_failed: bool) {
         let Some(place) = self.live.iter().position(|live| live.session == session) else { return };
         let live = self.live.remove(place);
+        self.trim_recent();
         if let (true, Some(id_tag)) = (remember, live.id_tag) {
             push_bounded(&mut self.failed, FailedStart { session, id_tag }, FAILED_MAX);
         }

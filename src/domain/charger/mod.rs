@@ -142,6 +142,8 @@ pub enum Command {
     StopTransaction(SessionId),
     /// From a session: it is not wanted any more; where its start was not sent yet, it fails at once.
     CancelStart(SessionId),
+    /// From a session: it leaves memory, its start need not be recognised any more.
+    ForgetStart(SessionId),
     /// From a session: it is over without the charger.
     Release {
         /// Which.
@@ -198,6 +200,7 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         }
         Command::StopTransaction(session) => sessions::stop(step, session),
         Command::CancelStart(session) => sessions::cancel(step, session),
+        Command::ForgetStart(session) => sessions::forget_start(step, session),
         Command::Release { session, remember, start_failed } => {
             sessions::release(step, session, remember, start_failed)
         }

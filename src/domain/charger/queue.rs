@@ -22,7 +22,9 @@ pub(super) fn enqueue(step: &mut ChargerStep<'_>, id: CommandId, call: Call, by:
     if !step.context.ambient.online || charger.generation().is_none() {
         return Err(Rejection::ChargerOffline);
     }
-    if registration.boot == BootPolicy::Rejected {
+    // A pending charger may be configured, and not more (OCPP 1.6 4.2).
+    let starts = matches!(call, Call::RemoteStart { .. });
+    if registration.boot == BootPolicy::Rejected || (starts && !charger.is_accepted()) {
         return Err(Rejection::ChargerNotAccepted);
     }
     if charger.queue.iter().any(|pending| pending.id == id) || charger.finished.iter().any(|f| f.id == id) {
@@ -43,11 +45,12 @@ pub(super) fn has_room(step: &ChargerStep<'_>) -> bool {
     step.state.queue.len() + KEPT_FREE < limit.max(KEPT_FREE + 1)
 }
 
-/// A command of the rules themselves. Past the bound a system command is not queued: the next boot or reconnect asks
+/// A command of the rules themselves. Past the bound, or without a connection, a system command is not queued: the next boot or reconnect asks
 /// again; stops and starts are bounded by the number of live sessions.
 pub(super) fn push(step: &mut ChargerStep<'_>, call: Call, purpose: Purpose, not_before: Timestamp) {
     let limit = usize::from(step.context.ambient.policy.charger.command_queue);
-    if purpose == Purpose::System && step.state.queue.len() >= limit {
+    let pointless = step.state.queue.len() >= limit || step.state.generation().is_none();
+    if purpose == Purpose::System && pointless {
         return;
     }
     let id = CommandId(step.context.uuid(mint(step)));

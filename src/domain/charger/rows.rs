@@ -39,6 +39,8 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::StopJoined { .. }
             | Event::ReadingsStrayed { .. }
             | Event::Released { .. }
+            | Event::StartForgotten { .. }
+            | Event::ClockDoubted { .. }
             | Event::FirmwareStatus(_)
             | Event::DiagnosticsStatus(_)
             | Event::Minted { .. } => {}

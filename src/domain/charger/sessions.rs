@@ -147,6 +147,13 @@ pub(super) fn release(step: &mut ChargerStep<'_>, session: SessionId, remember: 
     }
 }
 
+/// A failed session leaves memory: a start with its tag is nobody's from now on.
+pub(super) fn forget_start(step: &mut ChargerStep<'_>, session: SessionId) {
+    if step.state.failed.iter().any(|failed| failed.session == session) {
+        step.emit(Event::StartForgotten { session });
+    }
+}
+
 /// A command is over: its session is told.
 pub(super) fn command_over(step: &mut ChargerStep<'_>, purpose: &Purpose, outcome: &Outcome) {
     match purpose {

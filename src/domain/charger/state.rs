@@ -22,8 +22,9 @@ pub(super) const FINISHED_MAX: usize = 4;
 pub(super) const STRAYS_MAX: usize = 4;
 /// Times of troubles remembered: the highest `flapping_count`.
 pub(super) const TROUBLES_MAX: usize = 16;
-/// Connectors of one charger; OCPP 1.6 has no limit, real chargers have 1 to 12.
-pub const CONNECTORS_MAX: u16 = 64;
+/// Connectors of one charger. OCPP 1.6 has no limit, real chargers have 1 to 12; a step that tells every session of a
+/// charger something must stay below the engine's bound of commands a step.
+pub const CONNECTORS_MAX: u16 = 16;
 /// Characters kept of a text in a message: the longest of OCPP 1.6's short texts has 50, `info` too.
 pub(super) const TEXT_MAX: usize = 64;
 
@@ -276,6 +277,8 @@ pub struct Charger {
     pub configured: u64,
     /// The transaction id of the last readings that belong to nothing: its case is raised once.
     pub stray: Option<i32>,
+    /// Its clock could not be believed since its last boot.
+    pub clock_doubted: bool,
     /// The last FirmwareStatusNotification and DiagnosticsStatusNotification.
     pub firmware_status: Option<Box<str>>,
     /// See above.

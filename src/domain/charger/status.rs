@@ -2,7 +2,7 @@
 //! CH-7, CH-8).
 
 use super::state::{BootPolicy, Charger, Link, TEXT_MAX};
-use super::{Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, link, queue, subject, to_session};
+use super::{Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, link, queue, subject, to_session};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Case, Level};
@@ -20,12 +20,16 @@ pub(super) fn told(step: &mut ChargerStep<'_>, fact: StatusFact) {
     let limits = &step.context.ambient.policy.charger;
     let Some(known) = step.state.connector(fact.connector).cloned() else { return };
     let device_at = fact.at.as_ref().and_then(|at| at.plausible(now, limits));
+    let doubted = fact.at.as_ref().filter(|_| device_at.is_none()).cloned();
     let backlog = fact.at.as_ref().is_some_and(|at| at.is_backlog(now, limits));
     // A clock that ran ahead when it was last read proves nothing about order.
     let newest = known.device_at.filter(|newest| *newest <= known.learnt_at + IN_STEP);
     let overtaken = matches!((device_at, newest), (Some(at), Some(newest)) if at < newest);
     if backlog || overtaken {
         return;
+    }
+    if let Some(at) = doubted {
+        doubt_clock(step, &at);
     }
     let fault = fact.fault.map(|fault| Box::new(bounded(fault)));
     let changed = known.status != fact.status || known.fault != fault;
@@ -42,6 +46,17 @@ pub(super) fn told(step: &mut ChargerStep<'_>, fact: StatusFact) {
         faulted(step, connector, fault.as_deref());
     }
     tell_session(step, connector, known.status, status, fault);
+}
+
+/// Its clock cannot be believed: said once a boot (CH-11).
+pub(super) fn doubt_clock(step: &mut ChargerStep<'_>, at: &WireTime) {
+    if step.state.clock_doubted {
+        return;
+    }
+    step.emit(Event::ClockDoubted { raw: clip(&at.raw, TEXT_MAX) });
+    let text =
+        format!("the charger's clock says {}; our time is used and flagged", clip(&at.raw, TEXT_MAX).escape_debug());
+    step.raise(Case::alert(Level::Warning, "clock_implausible", subject(step), text));
 }
 
 fn bounded(fault: Fault) -> Fault {

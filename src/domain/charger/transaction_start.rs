@@ -3,7 +3,7 @@
 
 use super::facts::{StartFact, Tag, Verdict, print};
 use super::state::{FailedStart, Live, OrphanStop, Recent, STRAYS_MAX};
-use super::{ChargerStep, Event, Purpose, WireTime, queue, subject, to_session, transaction_stop};
+use super::{ChargerStep, Event, Purpose, WireTime, queue, status, subject, to_session, transaction_stop};
 use crate::clock::Timestamp;
 use crate::domain::charging::{Case, Level, Reply};
 use crate::domain::session::{self, Beginning, Failure, Flag, Owner};
@@ -16,8 +16,22 @@ pub(super) fn authorize(step: &ChargerStep<'_>, tag: &Tag) -> Reply {
             Some(_) => Verdict::Accepted,
             None => Verdict::Invalid,
         },
+        // Out of offer, unless the card may be here to stop what runs (CH-9).
+        Tag::Token(info) if idle(step) => in_maintenance(step, info.verdict),
         Tag::Token(info) => info.verdict,
     })
+}
+
+fn idle(step: &ChargerStep<'_>) -> bool {
+    step.state.live.iter().all(|live| live.transaction.is_none())
+}
+
+/// No new orders while in maintenance (CH-9).
+fn in_maintenance(step: &ChargerStep<'_>, verdict: Verdict) -> Verdict {
+    match (verdict, step.state.maintenance.is_some()) {
+        (Verdict::Accepted, true) => Verdict::Invalid,
+        (verdict, _) => verdict,
+    }
 }
 
 fn same_tag(known: Option<&str>, text: &str) -> bool {
@@ -52,11 +66,17 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
     if let Some(known) = repeat(step, start, message, timed) {
         return Reply::TransactionStarted { transaction: known.transaction, verdict: known.verdict };
     }
+    if !timed {
+        status::doubt_clock(step, &fact.at);
+    }
     let mut flags = Vec::new();
     flag(&mut flags, reused(step, message), Flag::MessageIdReused);
     flag(&mut flags, fact.flaw.is_some(), Flag::SchemaBroken);
     let connector = place(step, fact.connector, &mut flags);
-    let whose = whose(step, &fact.tag, connector, &mut flags);
+    let mut whose = whose(step, &fact.tag, connector, &mut flags);
+    if !whose.remote && !fact.at.is_backlog(step.context.now, &step.context.ambient.policy.charger) {
+        whose.verdict = in_maintenance(step, whose.verdict);
+    }
     clear_connector(step, connector, whose.session);
     let transaction = TransactionId(step.state.next_transaction.max(1));
     let verdict = whose.verdict;

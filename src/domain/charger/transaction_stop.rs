@@ -18,7 +18,7 @@ fn content(fact: &StopFact) -> u64 {
 pub(super) fn ended(step: &mut ChargerStep<'_>, fact: StopFact) -> Reply {
     let stop = content(&fact);
     let message = print(&["message", &fact.message_id]);
-    let verdict = fact.tag.as_ref().map(|tag| verdict_of(tag));
+    let verdict = fact.tag.as_ref().map(verdict_of);
     match known(step, &fact) {
         Some((recent, missing_id)) => match recent.stop {
             None => end(step, &recent, fact, (stop, message), missing_id),

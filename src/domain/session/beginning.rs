@@ -46,7 +46,7 @@ fn fail(step: &mut SessionStep<'_>, failure: Failure) {
     stopping::tell_result(step, true, None);
     step.tell("session.failed");
     let session = step.id;
-    step.to_charger(charger::Command::Release { session, remember, start_failed: !cancelled });
+    step.tell_charger(charger::Command::Release { session, remember, start_failed: !cancelled });
 }
 
 /// Its transaction has begun.

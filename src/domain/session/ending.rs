@@ -148,7 +148,7 @@ pub(super) fn settle(step: &mut SessionStep<'_>) {
     };
     settle_as(step, EndReason::ConnectionLost, why);
     let session = step.id;
-    step.to_charger(charger::Command::Release { session, remember: false, start_failed: false });
+    step.tell_charger(charger::Command::Release { session, remember: false, start_failed: false });
 }
 
 /// Ends it by the last reading, flagged, with a ticket. It stays in memory for the charger's own account.

@@ -139,6 +139,9 @@ pub enum Event {
     StopRequested {
         /// Why.
         cause: StopCause,
+        /// The operator, if one asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<str>>,
         /// Who awaits the result.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<RequestId>,
@@ -230,7 +233,9 @@ impl Fold for Session {
                 self.missed_due = None;
                 self.flags.set(Flag::SamplesMissed, true);
             }
-            Event::StopRequested { cause, request, next_due } => self.request_stop(*cause, request.as_ref(), *next_due),
+            Event::StopRequested { cause, request, next_due, .. } => {
+                self.request_stop(*cause, request.as_ref(), *next_due)
+            }
             Event::StopTried { attempt, next_due } => {
                 if let Some(stop) = &mut self.stop {
                     stop.attempts = *attempt;
@@ -240,7 +245,8 @@ impl Fold for Session {
             Event::StopDeferred { next_due } => {
                 if let Some(stop) = &mut self.stop {
                     stop.next_due = *next_due;
-                    stop.attempts = 0;
+                    // On reconnect it begins anew; after the last quick attempt it goes on slowly.
+                    stop.attempts = next_due.map_or(0, |_| stop.attempts.saturating_add(1));
                 }
             }
             Event::StopResultTold => {
@@ -250,7 +256,10 @@ impl Fold for Session {
             }
             Event::StopPended => self.status = Some(Status::StopPending),
             Event::BecameAbnormal => {
-                self.status = Some(Status::Abnormal);
+                // A failed session whose transaction runs stays failed (SE-15).
+                if self.is_open() {
+                    self.status = Some(Status::Abnormal);
+                }
                 self.max_due = None;
             }
             Event::SettleDeferred { due } => {

@@ -127,7 +127,7 @@ impl<'a> SessionStep<'a> {
         }
     }
 
-    fn to_charger(&mut self, command: charger::Command) {
+    fn tell_charger(&mut self, command: charger::Command) {
         self.also(Key::Charger, command);
     }
 
@@ -208,7 +208,11 @@ pub fn fired(id: SessionId, session: &Session, timer: Timer, context: &StepConte
 
 fn forget(step: &mut SessionStep<'_>) {
     if !step.state.is_open() && !step.state.is_running() && step.state.status.is_some() {
+        let (session, failed) = (step.id, step.state.status == Some(Status::Failed));
         step.emit(Event::Forgotten);
+        if failed {
+            step.tell_charger(charger::Command::ForgetStart(session));
+        }
     }
 }
 
@@ -246,5 +250,5 @@ pub fn give_back(session: &Session, downtime: Duration) -> Option<Command> {
     let silence = [session.start_due, session.missed_due, session.settle_due, session.vanished_due];
     let stop = session.stop.as_ref().and_then(|stop| stop.next_due);
     let any = silence.into_iter().chain([stop]).any(|due| due.is_some());
-    any.then_some(Command::Restarted { downtime })
+    (any && !downtime.is_zero()).then_some(Command::Restarted { downtime })
 }

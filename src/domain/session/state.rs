@@ -297,7 +297,7 @@ pub struct Reading {
 pub struct Stopping {
     /// Why: the first cause stands.
     pub cause: StopCause,
-    /// How often it was sent since the charger was last connected.
+    /// How often it was sent since the charger was last connected; one more once it is tried slowly.
     pub attempts: u8,
     /// When to try again; `None`: on reconnect.
     pub next_due: Option<Timestamp>,

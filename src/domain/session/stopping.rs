@@ -9,9 +9,9 @@ use crate::domain::charging::{Case, Level, Rejection, Reply};
 
 /// A person or partner wants it stopped.
 pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rejection> {
-    let (cause, request) = match by {
-        StopBy::Partner(request) => (StopCause::Partner, Some(request)),
-        StopBy::Operator(_) => (StopCause::Operator, None),
+    let (cause, request, by) = match by {
+        StopBy::Partner(request) => (StopCause::Partner, Some(request), None),
+        StopBy::Operator(name) => (StopCause::Operator, None, Some(name)),
     };
     match step.state.status {
         None => return Err(Rejection::SessionUnknown),
@@ -27,10 +27,10 @@ pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rej
     }
     let online = step.context.ambient.online;
     let first = step.state.stop.is_none();
-    step.emit(Event::StopRequested { cause, request, next_due: None });
+    step.emit(Event::StopRequested { cause, by, request, next_due: None });
     if step.state.status == Some(Status::Starting) {
         let session = step.id;
-        step.to_charger(charger::Command::CancelStart(session));
+        step.tell_charger(charger::Command::CancelStart(session));
     } else if !online {
         wait_for_charger(step);
     } else if first || step.state.stop.as_ref().is_some_and(|stop| stop.next_due.is_none()) {
@@ -47,7 +47,7 @@ pub(super) fn asked(step: &mut SessionStep<'_>, by: StopBy) -> Result<Reply, Rej
 /// The rules want it stopped: now, or at a time.
 pub(super) fn stop_for(step: &mut SessionStep<'_>, cause: StopCause, at: Option<Timestamp>) {
     let first = step.state.stop.is_none();
-    step.emit(Event::StopRequested { cause, request: None, next_due: at });
+    step.emit(Event::StopRequested { cause, by: None, request: None, next_due: at });
     if first && at.is_none() {
         carry_out(step);
     }
@@ -64,10 +64,12 @@ pub(super) fn carry_out(step: &mut SessionStep<'_>) {
 fn attempt(step: &mut SessionStep<'_>) {
     let Some(stop) = &step.state.stop else { return };
     let attempt = stop.attempts.saturating_add(1);
-    let next_due = step.context.now + step.context.ambient.policy.session.stop_retry;
+    let limits = &step.context.ambient.policy.session;
+    let slowly = stop.attempts > limits.stop_attempts;
+    let next_due = step.context.now + if slowly { limits.stop_pending_retry } else { limits.stop_retry };
     step.emit(Event::StopTried { attempt, next_due });
     let session = step.id;
-    step.to_charger(charger::Command::StopTransaction(session));
+    step.tell_charger(charger::Command::StopTransaction(session));
 }
 
 /// The charger cannot be told now: it is stopped when it is back, and whoever asked knows at once (SE-7).
@@ -95,20 +97,17 @@ pub(super) fn retry(step: &mut SessionStep<'_>) {
         return;
     }
     let limits = &step.context.ambient.policy.session;
-    if stop.attempts < limits.stop_attempts {
+    if stop.attempts != limits.stop_attempts {
         attempt(step);
         return;
     }
     let next_due = Some(step.context.now + limits.stop_pending_retry);
-    let pending = step.state.status == Some(Status::StopPending);
     step.emit(Event::StopDeferred { next_due });
     tell_result(step, false, Some("not_confirmed"));
-    if !pending {
-        let text = format!("{} stops were sent and the transaction still runs", stop.attempts);
-        let subject = step.subject();
-        step.raise(Case::alert(Level::Critical, "stop_not_confirmed", subject, text));
-        pend(step);
-    }
+    let text = format!("{} stops were sent and the transaction still runs", stop.attempts);
+    let subject = step.subject();
+    step.raise(Case::alert(Level::Critical, "stop_not_confirmed", subject, text));
+    pend(step);
 }
 
 /// The charger is back: what should not run is stopped again (SE-7).

@@ -1,5 +1,11 @@
 //! The life of a session, told through its charger, as the engine runs it.
 
+mod beginning;
+mod ending;
+mod measuring;
+mod reasons;
+mod stopping;
+
 use super::*;
 use crate::domain::charger::{Call, StopReason};
 use crate::domain::charging::testkit::*;
@@ -34,4 +40,16 @@ fn a_remote_session_lives_from_start_to_stop() {
     assert_eq!(world.row("user-session", &format!("acme/u1/{session}"))["open"], false);
     world.pass(3600);
     assert!(!world.states.contains_key(&Key::Session(session)), "it leaves memory");
+}
+
+#[test]
+fn flags_have_a_bit_each() {
+    let mut flags = Flags::default();
+    for (place, flag) in Flag::ALL.into_iter().enumerate() {
+        assert_eq!(flag as usize, place);
+        flags.set(flag, true);
+    }
+    assert_eq!(flags.list(), Flag::ALL);
+    flags.set(Flag::Backlog, false);
+    assert!(!flags.has(Flag::Backlog) && flags.has(Flag::TooLong));
 }
