@@ -25,6 +25,8 @@ mod values;
 
 pub use shared::FatalHook;
 pub use tools::{Findings, Stats, StoredRecord, Tool};
+#[cfg(any(test, feature = "testing"))]
+pub use tools::{load_raw, store_raw};
 
 use super::envelope::{Envelope, RECORD_MAX};
 use super::journal::{

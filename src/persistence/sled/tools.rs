@@ -374,3 +374,37 @@ fn verify_block(
         streams.insert(stream, sequence);
     }
 }
+
+/// Writes all keys and values of the journal in `path` as lines of hexadecimal: how journals are recorded for the
+/// compatibility tests.
+///
+/// # Errors
+/// When the store cannot be read.
+#[cfg(any(test, feature = "testing"))]
+pub fn store_raw(path: &Path, out: &mut String) -> Result<(), JournalError> {
+    for entry in Tool::open(path)?.store.iter() {
+        let (key, raw) = entry.map_err(|e| values::failed(&e))?;
+        out.push_str(&format!("{} {}\n", hex::encode(key), hex::encode(raw)));
+    }
+    Ok(())
+}
+
+/// Makes a journal in `path` of what [`store_raw`] wrote.
+///
+/// # Errors
+/// When a line cannot be read or the store not be written.
+#[cfg(any(test, feature = "testing"))]
+pub fn load_raw(text: &str, path: &Path) -> Result<(), JournalError> {
+    let _lock = disk::lock(path)?;
+    let directory = disk::fresh(path)?;
+    let store = open::open_sled(&directory, CACHE)?;
+    for line in text.lines() {
+        let bad =
+            || JournalError::Corrupt { key: line.chars().take(40).collect(), why: "not two hexadecimal texts".into() };
+        let (key, raw) = line.split_once(' ').ok_or_else(bad)?;
+        let (key, raw) = (hex::decode(key).map_err(|_| bad())?, hex::decode(raw).map_err(|_| bad())?);
+        store.insert(key, raw).map_err(|e| values::failed(&e))?;
+    }
+    store.flush().map_err(|e| values::failed(&e))?;
+    disk::install(path, &directory)
+}
