@@ -120,7 +120,11 @@ fn comment_above(text: &str, at: usize) -> Vec<String> {
 fn range(stated: Option<&str>, about: &str, default: &toml::Value) -> Option<(Allowed, String)> {
     // Of a list, each element has the range.
     let default = match default {
-        toml::Value::Array(values) => values.first()?,
+        toml::Value::Array(values) => match values.first() {
+            Some(first) => first,
+            // Of an empty one, only words can say it.
+            None => return stated.and_then(|text| Some((named(text)?, text.to_owned()))),
+        },
         value => value,
     };
     if let Some(text) = stated {

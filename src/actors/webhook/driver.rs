@@ -16,9 +16,9 @@ use crate::clock::{SharedClock, Timestamp};
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{Answer, Pace, PartnerRejection, QueueCommand, QueueId, QueueReply, Subscriptions};
 use crate::ids::PartnerId;
-use crate::persistence::JournalError;
-use crate::persistence::journal::SharedJournal;
+use crate::persistence::{JournalError, SharedJournal};
 use crate::protocol::webhook::SigningSecret;
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -161,8 +161,8 @@ pub struct QueueDriver {
     pub clock: SharedClock,
     /// Shown to operators.
     pub board: Arc<QueueBoard>,
-    /// The numbers.
-    pub tuning: Tuning,
+    /// The numbers, live: all drivers share them, and look whenever they wake.
+    pub tuning: Arc<ArcSwap<Tuning>>,
     /// How others reach it.
     pub handle: QueueHandle,
 }

@@ -1,6 +1,6 @@
 //! The loop of a queue's driver: its volatile state and its steps.
 
-use super::{DriverError, FactsError, QueueDriver, QueueHandle, Target};
+use super::{DriverError, FactsError, QueueDriver, QueueHandle, Target, Tuning};
 use crate::actors::webhook::board::QueueView;
 use crate::actors::webhook::replay::{Page, Whose, entry_of};
 use crate::actors::webhook::sender::Delivery;
@@ -42,6 +42,7 @@ type Answered = (Question, Result<QueueReply, FactsError>);
 
 pub(super) struct Run {
     with: QueueDriver,
+    tuning: Arc<Tuning>,
     scheduler: Scheduler,
     /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
     steady: RuntimeClock,
@@ -76,10 +77,12 @@ impl Run {
                 Err(error) => return Err(error.into()),
             }
         };
-        let scheduler = Scheduler::new(with.tuning.pace.clone(), &queue, steady.now());
+        let tuning = with.tuning.load_full();
+        let scheduler = Scheduler::new(tuning.pace.clone(), &queue, steady.now());
         let now = Instant::now();
         let mut run = Run {
             with,
+            tuning,
             scheduler,
             steady,
             sends: FuturesUnordered::new(),
@@ -123,6 +126,11 @@ impl Run {
     }
 
     fn signals(&mut self) {
+        let tuning = self.with.tuning.load_full();
+        if !Arc::ptr_eq(&tuning, &self.tuning) {
+            self.scheduler.set_pace(tuning.pace.clone());
+            self.tuning = tuning;
+        }
         let signals = &self.with.handle.0;
         self.more |= QueueHandle::take(&signals.arrived);
         if QueueHandle::take(&signals.changed) {
@@ -136,7 +144,7 @@ impl Run {
 
     /// Reads on in the outbox while there is something and there is room.
     async fn read(&mut self, target: &Target) -> Result<(), DriverError> {
-        let limit = self.with.tuning.read_ahead.max(1);
+        let limit = self.tuning.read_ahead.max(1);
         for _ in 0..PAGES_A_TURN {
             if !self.more || self.scheduler.room() == 0 || Instant::now() < self.read_after {
                 break;
@@ -171,7 +179,7 @@ impl Run {
 
     /// Holds payloads ready for events that are held, as many as may be.
     fn keep(&mut self, page: Vec<OutboxEntry>) {
-        let limit = self.with.tuning.read_ahead.max(1);
+        let limit = self.tuning.read_ahead.max(1);
         if self.payloads.len() >= limit {
             let scheduler = &self.scheduler;
             self.payloads.retain(|position, _| scheduler.holds(*position));
@@ -185,7 +193,7 @@ impl Run {
 
     /// Begins every try that may begin now.
     async fn send(&mut self, target: &Arc<Target>) -> Result<(), DriverError> {
-        if self.finished.len() >= REPORTS_BEHIND * self.with.tuning.settle_batch.max(1) {
+        if self.finished.len() >= REPORTS_BEHIND * self.tuning.settle_batch.max(1) {
             return Ok(());
         }
         loop {
@@ -218,7 +226,7 @@ impl Run {
             Some(payload) => Some(payload),
             None => {
                 // First tries come in order, so those behind it are wanted next; a retry stands alone.
-                let limit = if pick.attempt == 1 { (self.with.tuning.read_ahead / 4).max(1) } else { 1 };
+                let limit = if pick.attempt == 1 { (self.tuning.read_ahead / 4).max(1) } else { 1 };
                 let Some(mut page) = self.outbox(position - 1, limit).await? else {
                     self.scheduler.put_back(position);
                     return Ok(());
@@ -266,7 +274,7 @@ impl Run {
     }
 
     fn flush_later(&mut self) {
-        let at = Instant::now() + self.with.tuning.settle_delay;
+        let at = Instant::now() + self.tuning.settle_delay;
         self.flush_at.get_or_insert(at);
     }
 
@@ -283,7 +291,7 @@ impl Run {
         if self.asking.is_some() || now < self.ask_after {
             return;
         }
-        let full = self.finished.len() >= self.with.tuning.settle_batch;
+        let full = self.finished.len() >= self.tuning.settle_batch;
         let late = self.flush_at.is_some_and(|at| at <= now);
         if self.held.is_some() || (self.has_to_report() && (self.urgent || full || late)) {
             let report = self.held.take().unwrap_or_else(|| self.take_report());
@@ -291,7 +299,7 @@ impl Run {
         } else if self.observe {
             self.observe = false;
             self.question(Question::Observe, QueueCommand::Observe);
-        } else if !self.stopping && self.scheduler.room() * 2 > self.with.tuning.pace.window {
+        } else if !self.stopping && self.scheduler.room() * 2 > self.tuning.pace.window {
             // Half the window is for what is new.
             self.feed();
         }
@@ -314,9 +322,10 @@ impl Run {
         let Some(replay) = self.replays.first().cloned() else { return };
         let whose = Whose { partner: self.with.partner.clone(), queue: self.with.queue };
         let (journal, facts) = (self.with.journal.clone(), self.with.facts.clone());
+        let Some(target) = self.with.endpoint.target() else { return };
         self.asking = Some(Box::pin(async move {
             let page = whose.page(journal.as_ref(), &replay.selection, replay.cursor, replay.until).await;
-            let Page { entries, cursor, finished } = match page {
+            let Page { mut entries, cursor, finished } = match page {
                 Ok(page) => page,
                 Err(JournalError::Unavailable(_) | JournalError::Full) => {
                     return (Question::Feed, Err(FactsError::Unavailable(READ_RETRY)));
@@ -325,6 +334,7 @@ impl Run {
                     return (Question::Feed, Err(FactsError::Stopped(error.to_string())));
                 }
             };
+            entries.retain(|again| again.dead || target.subscriptions.wants(&again.entry.kind));
             let command = QueueCommand::FeedReplay { id: replay.id, cursor, entries, finished };
             (Question::Feed, facts.ask(command).await)
         }));
