@@ -174,7 +174,7 @@ impl QueueDriver {
     /// See [`DriverError`]; start another one: nothing is lost.
     pub async fn run(self) -> Result<(), DriverError> {
         let (board, partner, queue) = (self.board.clone(), self.partner.clone(), self.queue);
-        let ended = run::Run::start(self).await?.to_the_end().await;
+        let ended = run::Run::start(self).await?.until_stopped().await;
         board.remove(&partner, queue);
         ended
     }

@@ -374,7 +374,10 @@ impl Scheduler {
         }
         let newest = self.lanes.get(&key).and_then(|lane| {
             let later = lane.positions.range(position + 1..).filter_map(|p| self.items.get(p));
-            later.filter(|later| later.entry.kind == kind && coalesces(&later.entry)).map(|l| l.entry.position).last()
+            later
+                .filter(|later| later.entry.kind == kind && coalesces(&later.entry))
+                .map(|l| l.entry.position)
+                .next_back()
         });
         if let (true, Some(newest)) = (may_go, newest) {
             if let Some(item) = self.items.get_mut(&newest) {
