@@ -1,14 +1,11 @@
 //! The section `[webhook]` of `config.toml`: delivery to partners (EM-8, EM-9).
 
-use crate::config::check::{Checked, Problem};
+use super::check::{Checked, Problem, between, not_above};
 use crate::config::seconds;
 use crate::domain::delivery::{Pace, Policy};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// More waits than this would keep an event for ever.
-const STEPS_MAX: usize = 20;
 
 /// The section `[webhook]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,22 +114,16 @@ impl Webhook {
     }
 }
 
+/// Most steps of a schedule: the waits of the default already add up to two days.
+const STEPS_MAX: usize = 20;
+
 impl Checked for Webhook {
     fn check(&self, problems: &mut Vec<Problem>) {
-        if self.schedule.is_empty() || self.schedule.len() > STEPS_MAX {
-            let allowed = format!("1 to {STEPS_MAX} waits are allowed");
-            problems.push(Problem::new("webhook.schedule", format!("a list of {}", self.schedule.len()), allowed));
-        }
-        let mut ordered = |key: &str, low: Duration, high_key: &str, high: Duration| {
-            if low > high {
-                let allowed = format!("at most webhook.{high_key} ({}) is allowed", seconds::format(high));
-                problems.push(Problem::new(&format!("webhook.{key}"), seconds::format(low), allowed));
-            }
-        };
-        ordered("connect_timeout", self.connect_timeout, "timeout", self.timeout);
-        ordered("drain_timeout", self.drain_timeout, "timeout", self.timeout);
-        ordered("slow_min", self.slow_min, "slow_max", self.slow_max);
-        ordered("overlap", self.overlap, "overlap_max", self.overlap_max);
+        between(problems, "webhook.schedule", self.schedule.len(), 1, STEPS_MAX);
+        not_above(problems, "webhook.slow_min", self.slow_min, ("webhook.slow_max", self.slow_max));
+        not_above(problems, "webhook.connect_timeout", self.connect_timeout, ("webhook.timeout", self.timeout));
+        not_above(problems, "webhook.drain_timeout", self.drain_timeout, ("webhook.timeout", self.timeout));
+        not_above(problems, "webhook.overlap", self.overlap, ("webhook.overlap_max", self.overlap_max));
     }
 }
 
@@ -156,6 +147,7 @@ mod durations {
 mod tests {
     use super::*;
     use crate::config::DEFAULTS;
+    use crate::config::load::from_text;
 
     fn defaults() -> Webhook {
         let mut table: toml::Table = DEFAULTS.parse().unwrap();
@@ -163,32 +155,26 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_defaults_are_good_and_are_those_of_the_rules() {
+    fn the_documented_defaults_are_allowed_and_are_those_of_the_rules() {
         let webhook = defaults();
-        let mut problems = Vec::new();
-        webhook.check(&mut problems);
-        assert_eq!(problems, []);
         assert_eq!(webhook.policy(), Policy::default());
         let text = toml::to_string(&webhook).unwrap();
         assert_eq!(toml::from_str::<Webhook>(&text).unwrap(), webhook);
     }
 
     #[test]
-    fn values_that_do_not_go_together_are_refused_with_key_value_and_what_is_allowed() {
-        let hour = Duration::from_secs(3600);
-        let bad =
-            Webhook { schedule: vec![], connect_timeout: hour, slow_min: hour, overlap: 999 * hour, ..defaults() };
-        let mut problems = Vec::new();
-        bad.check(&mut problems);
-        let found: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            found,
-            [
-                "`webhook.schedule` is a list of 0: 1 to 20 waits are allowed",
-                "`webhook.connect_timeout` is 1h: at most webhook.timeout (15s) is allowed",
-                "`webhook.slow_min` is 1h: at most webhook.slow_max (5m) is allowed",
-                "`webhook.overlap` is 999h: at most webhook.overlap_max (7d) is allowed",
-            ]
-        );
+    fn a_value_out_of_range_is_refused_with_key_value_and_range() {
+        for (text, wanted) in [
+            ("jitter = 1.5", "`webhook.jitter` is 1.5: 0 to 1 is allowed"),
+            ("window = 1", "`webhook.window` is 1: 16 to 1000000 is allowed"),
+            ("timeout = \"10m\"", "`webhook.timeout` is \"10m\": 1s to 1m is allowed"),
+            ("schedule = []", "`webhook.schedule` is 0: 1 to 20 is allowed"),
+            ("schedule = [\"8d\"]", "1s to 7d is allowed"),
+            ("connect_timeout = \"20s\"", "at most the value of `webhook.timeout` (15s) is allowed"),
+        ] {
+            let text = format!("[webhook]\n{text}");
+            let problems = from_text(Some(("x.toml", &text)), &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(problems.starts_with("x.toml:2: ") && problems.contains(wanted), "{problems}");
+        }
     }
 }

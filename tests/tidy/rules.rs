@@ -36,7 +36,7 @@ const FORBIDDEN: [(&str, &[&str], &str); 4] = [
     ),
     (
         "src/protocol/",
-        &["actix", "actix_rt", "sled", "tokio", "crate::actors", "crate::api", "crate::gateway", "crate::persistence"],
+        &["actix", "actix_rt", "sled", "tokio", "crate::actors", "crate::api", "crate::gateway"],
         "protocols turn bytes into types and hold no state",
     ),
     (

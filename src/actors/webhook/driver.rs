@@ -12,6 +12,7 @@ mod tests;
 
 use super::board::QueueBoard;
 use super::sender::Deliver;
+use crate::actors::engine::turn::panic_text;
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{Answer, Pace, PartnerRejection, QueueCommand, QueueId, QueueReply, Subscriptions};
@@ -20,6 +21,8 @@ use crate::persistence::{JournalError, SharedJournal};
 use crate::protocol::webhook::SigningSecret;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,17 +70,17 @@ pub trait EndpointSource {
     fn target(&self) -> Option<Arc<Target>>;
 }
 
-/// The numbers of a driver.
+/// What a driver takes from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tuning {
+struct Tuning {
     /// Of the scheduler.
-    pub pace: Pace,
+    pace: Pace,
     /// Payloads held ready.
-    pub read_ahead: usize,
+    read_ahead: usize,
     /// How long a success may wait for its record.
-    pub settle_delay: Duration,
+    settle_delay: Duration,
     /// Tries that are reported without that wait.
-    pub settle_batch: usize,
+    settle_batch: usize,
 }
 
 impl From<&Webhook> for Tuning {
@@ -103,6 +106,9 @@ pub enum DriverError {
     /// The entity answered another question: a bug.
     #[error("the queue answered {0} to another question")]
     Reply(String),
+    /// A bug in the driver; it ends alone (RT-2).
+    #[error("the queue's driver failed: {0}")]
+    Panicked(String),
 }
 
 #[derive(Debug, Default)]
@@ -161,8 +167,8 @@ pub struct QueueDriver {
     pub clock: SharedClock,
     /// Shown to operators.
     pub board: Arc<QueueBoard>,
-    /// The numbers, live: all drivers share them, and look whenever they wake.
-    pub tuning: Arc<ArcSwap<Tuning>>,
+    /// The present settings: looked at whenever the driver wakes.
+    pub settings: Arc<ArcSwap<Webhook>>,
     /// How others reach it.
     pub handle: QueueHandle,
 }
@@ -174,9 +180,11 @@ impl QueueDriver {
     /// See [`DriverError`]; start another one: nothing is lost.
     pub async fn run(self) -> Result<(), DriverError> {
         let (board, partner, queue) = (self.board.clone(), self.partner.clone(), self.queue);
-        let ended = run::Run::start(self).await?.until_stopped().await;
+        let running = async { run::Run::start(self).await?.until_stopped().await };
+        // Nothing of what it breaks off is seen again, so nothing half-done is.
+        let ended = AssertUnwindSafe(running).catch_unwind().await;
         board.remove(&partner, queue);
-        ended
+        ended.unwrap_or_else(|panic| Err(DriverError::Panicked(panic_text(&*panic))))
     }
 }
 

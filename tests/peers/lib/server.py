@@ -39,6 +39,7 @@ first_call_delay = "0ms"
 
 [journal]
 path = "{directory}/data"
+key_file = "{directory}/chargeline.key"
 
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
@@ -88,9 +89,10 @@ class Server:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
+        how = "was not ready within 30 s" if self.alive() else f"ended with {self._process.returncode} before it was ready"
         self.show_log()
         self.__exit__()
-        raise SystemExit("peers: the server did not become ready within 30 s")
+        raise SystemExit(f"peers: the server {how}")
 
     def kill(self):
         """As a power cut would: kill -9."""

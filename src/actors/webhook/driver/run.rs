@@ -8,6 +8,7 @@ use crate::actors::webhook::board::QueueView;
 use crate::actors::webhook::replay::entry_of;
 use crate::actors::webhook::sender::Delivery;
 use crate::clock::{Clock, RuntimeClock, Timestamp};
+use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
     Answer, Arrival, Attempt, Class, Next, Pick, QueueCommand, QueueReply, Replay, Report, Scheduler,
 };
@@ -37,7 +38,8 @@ struct Finished {
 
 pub(super) struct Run {
     with: QueueDriver,
-    tuning: Arc<Tuning>,
+    tuning: Tuning,
+    settings: Arc<Webhook>,
     scheduler: Scheduler,
     /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
     steady: RuntimeClock,
@@ -72,12 +74,14 @@ impl Run {
                 Err(error) => return Err(error.into()),
             }
         };
-        let tuning = with.tuning.load_full();
+        let settings = with.settings.load_full();
+        let tuning = Tuning::from(&*settings);
         let scheduler = Scheduler::new(tuning.pace.clone(), &queue, steady.now());
         let now = Instant::now();
         let mut run = Run {
             with,
             tuning,
+            settings,
             scheduler,
             steady,
             sends: FuturesUnordered::new(),
@@ -121,10 +125,11 @@ impl Run {
     }
 
     fn signals(&mut self) {
-        let tuning = self.with.tuning.load_full();
-        if !Arc::ptr_eq(&tuning, &self.tuning) {
-            self.scheduler.set_pace(tuning.pace.clone());
-            self.tuning = tuning;
+        let settings = self.with.settings.load_full();
+        if !Arc::ptr_eq(&settings, &self.settings) {
+            self.tuning = Tuning::from(&*settings);
+            self.scheduler.set_pace(self.tuning.pace.clone());
+            self.settings = settings;
         }
         let signals = &self.with.handle.0;
         self.more |= QueueHandle::take(&signals.arrived);

@@ -205,7 +205,7 @@ virtual_test!(the_window_bounds_memory_while_a_partner_is_down_and_all_comes_in_
     let down = Arc::new(Mutex::new(true));
     let state = down.clone();
     let world = World::at_rest(move |_, _| (QUICK, http(if *state.lock().unwrap() { 503 } else { 200 })));
-    world.edit_pace(|pace| pace.window = 100);
+    world.edit(|settings| settings.window = 100);
     let mut world = world;
     for n in 0..5000 {
         world.session(n);
@@ -247,7 +247,7 @@ virtual_test!(an_outbox_that_cannot_be_read_is_read_again, async {
 
 virtual_test!(the_rate_is_kept_and_can_change_while_running, async {
     let world = World::new(|_, _| (QUICK, http(200)));
-    world.edit_pace(|pace| (pace.rate_per_s, pace.burst) = (10, 1));
+    world.edit(|settings| (settings.rate_per_s, settings.burst) = (10, 1));
     world.handle.nudge();
     seconds(1).await;
     for n in 0..1000 {
@@ -255,7 +255,7 @@ virtual_test!(the_rate_is_kept_and_can_change_while_running, async {
     }
     seconds(10).await;
     assert!((100..=102).contains(&world.seen().len()), "{}", world.seen().len());
-    world.edit_pace(|pace| pace.rate_per_s = 0);
+    world.edit(|settings| settings.rate_per_s = 0);
     world.handle.nudge();
     seconds(10).await;
     assert_eq!(world.seen().len(), 1000);
@@ -351,4 +351,16 @@ virtual_test!(a_range_and_single_events_are_replayed, async {
     world.handle.look_again();
     seconds(1).await;
     assert_eq!(world.times("e7").len(), 2);
+});
+
+virtual_test!(a_driver_that_panics_ends_alone_with_an_error, async {
+    let mut world = World::new(|_, _| panic!("poison"));
+    world.session(1);
+    let error = world.ended().await.unwrap_err();
+    assert!(matches!(&error, DriverError::Panicked(text) if text.contains("poison")), "{error}");
+    assert_eq!(world.board.view(&world.id, QueueId::MAIN), None);
+    world.store.outbox.lock().unwrap().clear();
+    world.start();
+    seconds(1).await;
+    assert!(world.board.view(&world.id, QueueId::MAIN).is_some());
 });

@@ -156,7 +156,7 @@ pub(super) struct World {
     pub(super) partner: Arc<Partner>,
     pub(super) directory: Rc<Directory>,
     pub(super) board: Arc<QueueBoard>,
-    pub(super) tuning: Arc<ArcSwap<Tuning>>,
+    pub(super) settings: Arc<ArcSwap<Webhook>>,
     pub(super) handle: QueueHandle,
     pub(super) clock: RuntimeClock,
     task: Option<JoinHandle<Result<(), DriverError>>>,
@@ -194,16 +194,17 @@ impl World {
             counts: Mutex::default(),
             signatures: Mutex::default(),
         };
-        let pace = Pace {
+        let mut table: toml::Table = crate::config::DEFAULTS.parse().unwrap();
+        let defaults: Webhook = table.remove("webhook").unwrap().try_into().unwrap();
+        let settings = Webhook {
             window: 2000,
             in_flight: 8,
             rate_per_s: 0,
-            burst: 1,
             probe_after: 0,
-            slow_min: Duration::from_secs(1),
-            slow_max: Duration::from_secs(300),
+            read_ahead: 64,
+            settle_batch: 32,
+            ..defaults
         };
-        let tuning = Tuning { pace, read_ahead: 64, settle_delay: Duration::from_millis(50), settle_batch: 32 };
         World {
             id: "acme".parse().unwrap(),
             store,
@@ -211,7 +212,7 @@ impl World {
             partner: Arc::new(partner),
             directory: Rc::new(Directory(RefCell::new(Some(target(Subscriptions::All))))),
             board: Arc::default(),
-            tuning: Arc::new(ArcSwap::from_pointee(tuning)),
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
             handle: QueueHandle::default(),
             clock,
             task: None,
@@ -229,7 +230,7 @@ impl World {
             endpoint: self.directory.clone(),
             clock: Arc::new(self.clock),
             board: self.board.clone(),
-            tuning: self.tuning.clone(),
+            settings: self.settings.clone(),
             handle: self.handle.clone(),
         };
         self.task = Some(tokio::task::spawn_local(driver.run()));
@@ -247,10 +248,10 @@ impl World {
         self.task.take().unwrap().await.unwrap()
     }
 
-    pub(super) fn edit_pace(&self, edit: impl Fn(&mut Pace)) {
-        let mut tuning = (**self.tuning.load()).clone();
-        edit(&mut tuning.pace);
-        self.tuning.store(Arc::new(tuning));
+    pub(super) fn edit(&self, edit: impl Fn(&mut Webhook)) {
+        let mut settings = (**self.settings.load()).clone();
+        edit(&mut settings);
+        self.settings.store(Arc::new(settings));
     }
 
     /// An event of this kind is durable; its id is `e<position>`.
