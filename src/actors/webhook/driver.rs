@@ -64,6 +64,14 @@ pub struct Target {
     pub subscriptions: Subscriptions,
 }
 
+impl Target {
+    /// The secrets that sign at `now`. Without any, nothing is sent.
+    pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &SigningSecret> {
+        let live = self.secrets.iter().filter(move |(_, expires)| expires.is_none_or(|at| now < at));
+        live.map(|(secret, _)| secret)
+    }
+}
+
 /// Asked before each try, so that a moved endpoint or rotated secret counts at once.
 pub trait EndpointSource {
     /// Where to send; `None`: nowhere, everything stays in the outbox.

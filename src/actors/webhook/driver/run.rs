@@ -108,10 +108,12 @@ impl Run {
     pub(super) async fn until_stopped(mut self) -> Result<(), DriverError> {
         loop {
             self.signals();
-            let target = if self.stopping { None } else { self.with.endpoint.target() };
+            // What cannot be signed is not sent.
+            let now = self.with.clock.now();
+            let target = self.with.endpoint.target().filter(|target| target.live(now).next().is_some());
             self.view.no_endpoint = target.is_none();
             self.wake = None;
-            if let Some(target) = target.filter(|_| self.scheduler.is_running()) {
+            if let Some(target) = target.filter(|_| self.scheduler.is_running() && !self.stopping) {
                 self.read(&target).await?;
                 self.send(&target).await?;
             }
@@ -319,7 +321,6 @@ impl Run {
 fn sign(row: &OutboxEntry, target: &Target, now: Timestamp) -> Delivery {
     let body = body(row);
     let timestamp = now.as_seconds();
-    let live = target.secrets.iter().filter(|(_, expires)| expires.is_none_or(|at| now < at));
-    let signature = signature_header(live.map(|(secret, _)| secret), &row.id, timestamp, &body);
+    let signature = signature_header(target.live(now), &row.id, timestamp, &body);
     Delivery { url: target.url.clone(), id: row.id.clone(), timestamp, signature, body: body.into() }
 }
