@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actors::webhook::sender::Delivery;
-use crate::actors::webhook::{ReplayRequest, WebhookService};
+use crate::actors::webhook::{ReplayRequest, ServiceError, WebhookService};
 use crate::clock::{Clock, RuntimeClock};
 use crate::domain::delivery::testkit::{Partition, http};
 use crate::domain::delivery::{Answer, PartnerOrder, PartnerReply, Profile, rows};

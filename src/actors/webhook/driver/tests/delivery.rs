@@ -376,3 +376,55 @@ virtual_test!(a_driver_that_panics_ends_alone_with_an_error, async {
     seconds(1).await;
     assert!(world.board.view(&world.id, QueueId::MAIN).is_some());
 });
+
+virtual_test!(the_log_and_the_events_are_paged_with_cursors, async {
+    let world = World::new(|id, times| (QUICK, http(if id == "e5" && times == 1 { 500 } else { 200 })));
+    for n in 0..10 {
+        world.session(n);
+        seconds(1).await;
+    }
+    minutes(2).await;
+    let service = world.service();
+    let mut log = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = service.deliveries(&world.id, QueueId::MAIN, cursor.as_deref(), 4).await.unwrap();
+        log.extend(page.items.iter().map(|tried| (tried.event_id.to_string(), tried.attempt)));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let ids: Vec<_> = log.iter().map(|(id, attempt)| format!("{id}/{attempt}")).collect();
+    let newest_first = ["e5/2", "e10/1", "e9/1", "e8/1", "e7/1", "e6/1", "e5/1", "e4/1", "e3/1", "e2/1", "e1/1"];
+    assert_eq!(ids, newest_first);
+    let first = service.events(&world.id, None, 7).await.unwrap();
+    let rest = service.events(&world.id, first.next.as_deref(), 7).await.unwrap();
+    let end = service.events(&world.id, rest.next.as_deref(), 7).await.unwrap();
+    let ids: Vec<_> = first.items.iter().chain(&rest.items).map(|event| event["id"].clone()).collect();
+    assert_eq!((ids.len(), ids[9].as_str(), end.items.len()), (10, Some("e10"), 0));
+    assert_eq!(end.next, rest.next);
+    let other = "other".parse().unwrap();
+    assert!(matches!(service.events(&other, first.next.as_deref(), 7).await, Err(ServiceError::Cursor(_))));
+});
+
+virtual_test!(a_replay_that_makes_no_sense_is_refused, async {
+    let world = World::new(|_, _| (QUICK, http(200)));
+    world.session(1);
+    seconds(1).await;
+    let service = world.service();
+    let ask = async |request: ReplayRequest| service.replay(&*world.engine, &world.id, QueueId::MAIN, &request).await;
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let nothing = ReplayRequest::default();
+    let two = ReplayRequest { event_ids: ids(&["e1"]), all_dead: true, ..ReplayRequest::default() };
+    for request in [nothing, two] {
+        assert!(matches!(ask(request).await, Err(ServiceError::Selection)));
+    }
+    let unknown = ReplayRequest { event_ids: ids(&["e1", "e2"]), ..ReplayRequest::default() };
+    assert!(matches!(ask(unknown).await, Err(ServiceError::UnknownEvent(id)) if id == "e2"));
+    let many = ReplayRequest { event_ids: (0..101).map(|n| n.to_string()).collect(), ..ReplayRequest::default() };
+    assert!(matches!(ask(many).await, Err(ServiceError::TooManyIds)));
+    let none_dead = ReplayRequest { all_dead: true, ..ReplayRequest::default() };
+    assert_eq!(ask(none_dead).await.unwrap().selected, 0);
+    assert_eq!(world.seen().len(), 1);
+});
