@@ -239,11 +239,14 @@ impl Run {
             }
         };
         let started = self.with.clock.now();
-        let delivery = payload.map(|row| sign(&row, target, started));
-        let (deliver, begun) = (self.with.deliver.clone(), Instant::now());
+        let (deliver, dress) = (self.with.deliver.clone(), self.with.dress.clone());
+        let (target, begun) = (target.clone(), Instant::now());
         self.sends.push(Box::pin(async move {
-            let answer = match delivery {
-                Some(delivery) => deliver.deliver(delivery).await,
+            let answer = match payload {
+                Some(mut row) => match dress.dress(&mut row.notice.data).await {
+                    Ok(()) => deliver.deliver(sign(&row, &target, started)).await,
+                    Err(why) => Answer::Broken(format!("the payload cannot be opened: {why}")),
+                },
                 None => Answer::Missing,
             };
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);

@@ -119,6 +119,7 @@ pub(super) struct Partner {
     pub(super) seen: Mutex<Vec<(i64, String)>>,
     counts: Mutex<HashMap<String, u32>>,
     pub(super) signatures: Mutex<Vec<(i64, String)>>,
+    pub(super) bodies: Mutex<Vec<serde_json::Value>>,
 }
 
 #[async_trait]
@@ -132,6 +133,7 @@ impl Deliver for Partner {
             *times
         };
         self.seen.lock().unwrap().push((at, delivery.id.clone()));
+        self.bodies.lock().unwrap().push(serde_json::from_slice(&delivery.body).unwrap());
         self.signatures.lock().unwrap().push((delivery.timestamp, delivery.signature));
         let (after, answer) = (self.script.lock().unwrap())(&delivery.id, times);
         // The sender's own time-out.
@@ -149,12 +151,33 @@ impl EndpointSource for Directory {
     }
 }
 
+/// Opens what is sealed, unless it is locked.
+#[derive(Default)]
+pub(super) struct Wardrobe {
+    pub(super) locked: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl Dress for Wardrobe {
+    async fn dress(&self, data: &mut serde_json::Value) -> Result<(), String> {
+        if self.locked.load(Ordering::Acquire) {
+            return Err("locked".into());
+        }
+        if let Some(members) = data.as_object_mut() {
+            members.remove("sealed");
+            members.insert("user_id".into(), "u1".into());
+        }
+        Ok(())
+    }
+}
+
 pub(super) struct World {
     pub(super) id: PartnerId,
     pub(super) store: Arc<Store>,
     pub(super) engine: Rc<Engine>,
     pub(super) partner: Arc<Partner>,
     pub(super) directory: Rc<Directory>,
+    pub(super) wardrobe: Arc<Wardrobe>,
     pub(super) board: Arc<QueueBoard>,
     pub(super) settings: Arc<ArcSwap<Webhook>>,
     pub(super) handle: QueueHandle,
@@ -193,6 +216,7 @@ impl World {
             seen: Mutex::default(),
             counts: Mutex::default(),
             signatures: Mutex::default(),
+            bodies: Mutex::default(),
         };
         let mut table: toml::Table = crate::config::DEFAULTS.parse().unwrap();
         let defaults: Webhook = table.remove("webhook").unwrap().try_into().unwrap();
@@ -211,6 +235,7 @@ impl World {
             engine: Rc::new(engine),
             partner: Arc::new(partner),
             directory: Rc::new(Directory(RefCell::new(Some(target(Subscriptions::All))))),
+            wardrobe: Arc::default(),
             board: Arc::default(),
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             handle: QueueHandle::default(),
@@ -228,6 +253,7 @@ impl World {
             facts: self.engine.clone(),
             deliver: self.partner.clone(),
             endpoint: self.directory.clone(),
+            dress: self.wardrobe.clone(),
             clock: Arc::new(self.clock),
             board: self.board.clone(),
             settings: self.settings.clone(),
@@ -264,7 +290,7 @@ impl World {
             order_key: order_key.into(),
             sequence: (!kind.ends_with(".status")).then_some(position),
             at: self.clock.now(),
-            data: serde_json::json!({"n": position}),
+            data: serde_json::json!({"n": position, "sealed": "secret"}),
         };
         let id = format!("e{position}");
         outbox.push(OutboxEntry { position, id: id.clone(), notice });
