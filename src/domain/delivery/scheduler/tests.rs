@@ -77,6 +77,18 @@ fn no_more_than_the_cap_is_in_flight_and_a_failing_endpoint_is_probed_by_one() {
 }
 
 #[test]
+fn an_endpoint_earns_its_cap_by_answering_and_loses_it_when_probed() {
+    let mut scheduler = with(Pace { in_flight: 6, ..pace() }, (1..=40).map(|n| entry(n, &n.to_string())).collect());
+    assert_eq!(picked(&mut scheduler, 0), [1, 2, 3, 4]);
+    (1..=4).for_each(|position| scheduler.delivered(position));
+    assert_eq!(picked(&mut scheduler, 1), [5, 6, 7, 8, 9, 10]);
+    (5..=10).for_each(|position| retry(&mut scheduler, position, 2, 60_000));
+    assert_eq!(picked(&mut scheduler, 3), [11]);
+    scheduler.delivered(11);
+    assert_eq!(picked(&mut scheduler, 4), [12, 13, 14, 15]);
+}
+
+#[test]
 fn a_429_holds_the_whole_queue_back_within_bounds() {
     for (asked, pause) in [(None, 1), (Some(20), 20), (Some(3600), 60)] {
         let mut scheduler = with(pace(), vec![entry(1, "a"), entry(2, "b"), entry(3, "c")]);
@@ -89,7 +101,7 @@ fn a_429_holds_the_whole_queue_back_within_bounds() {
 
 #[test]
 fn the_rate_throttles_and_says_until_when() {
-    let pace = Pace { rate_per_s: 10, burst: 2, in_flight: 100, ..pace() };
+    let pace = Pace { rate_per_s: 10, burst: 2, ..pace() };
     let mut scheduler = with(pace, (1..=5).map(|n| entry(n, &n.to_string())).collect());
     assert_eq!(picked(&mut scheduler, 0), [1, 2]);
     assert_eq!(scheduler.next(Timestamp(0)), Next::Throttled(Timestamp(100)));
@@ -141,14 +153,16 @@ fn what_is_not_subscribed_is_settled_and_never_sent() {
 fn the_mark_stops_below_what_is_unsettled_and_laggards_are_listed_only_when_much_is_ahead() {
     let mut scheduler =
         with(Pace { in_flight: 10_000, ..pace() }, (1..=900).map(|n| entry(n, &n.to_string())).collect());
-    assert_eq!(picked(&mut scheduler, 0).len(), 900);
+    assert_eq!(picked(&mut scheduler, 0), [1, 2, 3, 4]);
     for position in 3..=200 {
         scheduler.delivered(position);
+        picked(&mut scheduler, 0);
     }
     let report = scheduler.report(vec![]);
     assert_eq!((report.low_water, report.listed.len()), (0, 0));
     for position in 201..=600 {
         scheduler.delivered(position);
+        picked(&mut scheduler, 0);
     }
     let report = scheduler.report(vec![]);
     let listed: Vec<_> = report.listed.iter().map(|e| e.position).collect();
