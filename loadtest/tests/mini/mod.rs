@@ -1,5 +1,6 @@
 //! A charging platform in miniature, in memory, for testing the load test itself. It keeps the promises that the checker
 //! judges, except those that a test tells it to break.
+#![allow(clippy::unwrap_used, reason = "test code: a panic here fails the test")]
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -51,7 +52,7 @@ impl Platform {
         let event = json!({"id": format!("evt_{number}"), "type": event_type, "order_key": key, "sequence": sequence,
                            "timestamp": loadtest::time::rfc3339(loadtest::time::now_ms()), "partner_id": "p", "data": data});
         self.events.push(event.clone());
-        if self.breaks != Breaks::EveryFifthEventIsLost || number % 5 != 0 {
+        if self.breaks != Breaks::EveryFifthEventIsLost || !number.is_multiple_of(5) {
             self.waiting += 1;
             self.pushes.try_send(event).unwrap();
         }
