@@ -101,6 +101,6 @@ async fn a_demo_started_again_goes_on_where_its_chargers_were() {
     let same = |s: &Snapshot| {
         s.sessions.iter().any(|x| x.session_id == session.session_id && x.display_wh >= session.display_wh)
     };
-    eventually(&again, "the same session goes on", same).await;
+    eventually(&again, &format!("the same session goes on: {session:#?}"), same).await;
     again.shut_down().await;
 }
