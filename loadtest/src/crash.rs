@@ -124,14 +124,14 @@ pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
         recoveries
     };
     let (recoveries, ()) = tokio::join!(faults, world.drive(load, options.seed, stopped));
-    let recoveries = recoveries?;
+    let (kills, recoveries) = recoveries?;
     world.sink.set_mode(SinkMode::Accept);
     let settled = world.settle(SETTLE_MAX).await;
     let verdict = world.verify().await?;
     server.stop(Duration::from_secs(30)).await?;
     let journal = server.journal_verify().await?;
     Ok(Report {
-        kills: options.kills,
+        kills,
         recovery_p50_ms: recoveries.value_at_quantile(0.5),
         recovery_max_ms: recoveries.max(),
         settled,
@@ -141,24 +141,27 @@ pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
     })
 }
 
-async fn kill_rounds(server: &mut Server, options: &CrashOptions) -> anyhow::Result<Histogram<u64>> {
+async fn kill_rounds(server: &mut Server, options: &CrashOptions) -> anyhow::Result<(u32, Histogram<u64>)> {
     let mut rng = SmallRng::seed_from_u64(options.seed);
     let mut recoveries = Histogram::<u64>::new(3)?;
-    for round in 1..=options.kills {
+    let mut kills = 0;
+    while kills < options.kills {
         tokio::time::sleep(Duration::from_millis(rng.random_range(LIFE_MS.0..=LIFE_MS.1))).await;
         server.kill().await?;
         server.start()?;
-        if rng.random_ratio(1, 10) && round < options.kills {
-            // Killed again in the middle of its recovery; that counts as a round of its own below.
+        kills += 1;
+        if rng.random_ratio(1, 10) {
+            // Once more, in the middle of its recovery.
+            kills += 1;
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
             server.kill().await?;
             server.start()?;
         }
         let took = server.ready(READY_MAX).await?;
         recoveries.saturating_record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1));
-        tracing::info!(round, of = options.kills, recovery_ms = took.as_millis(), "killed and back");
+        tracing::info!(kills, of = options.kills, recovery_ms = took.as_millis(), "killed and back");
     }
-    Ok(recoveries)
+    Ok((kills, recoveries))
 }
 
 fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Registrations on the way at once: enough to share group commits, few enough not to be a storm.
@@ -158,7 +159,7 @@ impl World {
     }
 
     /// Begins sessions at random until `stop` turns true or its sender is gone.
-    pub async fn drive(&self, load: Load, seed: u64, mut stop: tokio::sync::watch::Receiver<bool>) {
+    pub async fn drive(&self, load: Load, seed: u64, mut stop: watch::Receiver<bool>) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut calls = JoinSet::new();
         let prefix = uuid::Uuid::new_v4().simple().to_string();
@@ -186,7 +187,7 @@ impl World {
                 let (from, to) = load.length;
                 let length = from.mul_f64(1.0) + (to.saturating_sub(from)).mul_f64(rng.random_range(0.0..1.0));
                 let stops = rng.random_range(0..100) < load.stopped_percent;
-                calls.spawn(one_session(self.partner.clone(), call, stops.then_some(length)));
+                calls.spawn(one_session(self.partner.clone(), call, stops.then_some(length), stop.clone()));
             }
         }
         while calls.join_next().await.is_some() {} // each ends within its patience and length
@@ -259,10 +260,17 @@ impl World {
     }
 }
 
-async fn one_session(partner: PartnerClient, call: StartCall, stops_after: Option<Duration>) {
+/// A start and perhaps, later or when the load ends, its stop.
+async fn one_session(
+    partner: PartnerClient,
+    call: StartCall,
+    stops_after: Option<Duration>,
+    mut load_ends: watch::Receiver<bool>,
+) {
     let outcome = partner.start(&call).await;
     if let (Outcome::Accepted { session_id }, Some(after)) = (outcome, stops_after) {
-        tokio::time::sleep(after).await;
+        // Either way it is time to stop; an error of the watch means that the load is over too.
+        let _ = tokio::time::timeout(after, load_ends.wait_for(|over| *over)).await;
         partner.stop(&format!("{}-stop", call.request_id), &session_id).await;
     }
 }

@@ -134,9 +134,14 @@ impl RunArgs {
             seed: self.seed,
             dir: self.dir.clone().unwrap_or_else(fresh_dir),
             mishaps: self.mishaps,
+            length: (Duration::from_secs(5), Duration::from_secs(60)),
+            settle_max: SETTLE_MAX,
         }
     }
 }
+
+/// How long the end of a run may take: the start deadline of 60 s and two webhook retries are within.
+const SETTLE_MAX: Duration = Duration::from_secs(600);
 
 fn fresh_dir() -> PathBuf {
     std::env::temp_dir().join(format!("loadtest-{}", uuid::Uuid::new_v4()))

@@ -5,8 +5,12 @@ use crate::history::{PartnerRecord, read};
 use crate::operator::Operator;
 use crate::partner::PartnerClient;
 use anyhow::Context;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Operations asked for at once.
+const QUESTIONS: usize = 8;
 
 /// Reads the three histories of a run and, if it was kept, what the server answered.
 ///
@@ -55,8 +59,8 @@ pub async fn ask_server(
             PartnerRecord::Invoke { .. } | PartnerRecord::Fail { .. } => None,
         })
         .collect();
-    for request_id in ids {
-        answers.operations.extend(partner.operation(request_id).await?);
-    }
+    let found: Vec<_> =
+        stream::iter(ids.into_iter().map(|id| partner.operation(id))).buffered(QUESTIONS).try_collect().await?;
+    answers.operations.extend(found.into_iter().flatten());
     Ok(answers)
 }

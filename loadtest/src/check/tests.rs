@@ -162,6 +162,9 @@ fn an_unknown_start_may_have_happened_or_not() {
             at(PartnerRecord::Unknown { request_id: "r1".into(), kind: WriteKind::Start, reason: "timed out".into() });
     };
     assert_eq!(found(|h, _| unknown(h)), []);
+    let (mut histories, server) = good();
+    unknown(&mut histories);
+    assert_eq!(check(&histories, &server).figures.writes_unknown, 1);
     let never = found(|h, s| {
         unknown(h);
         *s = ServerAnswers::default();

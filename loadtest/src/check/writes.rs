@@ -22,9 +22,11 @@ pub(super) fn check(records: &[Stamped<PartnerRecord>], server: &ServerAnswers, 
     let operations: HashMap<&str, &Operation> = server.operations.iter().map(|o| (o.request_id.as_str(), o)).collect();
     let sessions: HashMap<&str, &Session> = server.sessions.iter().map(|s| (s.session_id.as_str(), s)).collect();
     let mut answered: HashMap<&str, &str> = HashMap::new();
+    let mut unknown: HashSet<&str> = HashSet::new();
     for record in records {
         match &record.it {
             PartnerRecord::Ok { request_id, kind, session_id, .. } => {
+                unknown.remove(request_id.as_str());
                 if let Some(before) = answered.insert(request_id, session_id).filter(|b| *b != session_id) {
                     verdict.add(Kind::WriteDoubled, request_id, format!("answered {before} and {session_id}"));
                 }
@@ -32,15 +34,19 @@ pub(super) fn check(records: &[Stamped<PartnerRecord>], server: &ServerAnswers, 
                 acknowledged(*kind, request_id, session, operations.get(request_id.as_str()).copied(), verdict);
             }
             PartnerRecord::Fail { request_id, http, code, .. } => {
+                unknown.remove(request_id.as_str());
                 if let (false, Some(made)) = (NOT_FINAL.contains(http), by_request.get(request_id.as_str())) {
                     let detail = format!("{http} {code}, yet {} exists", made[0].session_id);
                     verdict.add(Kind::RefusedYetDone, request_id, detail);
                 }
             }
-            PartnerRecord::Unknown { .. } => verdict.figures.writes_unknown += 1,
-            PartnerRecord::Invoke { .. } => {}
+            // Called and never answered, by a partner that was killed too, is as unknown as timed out.
+            PartnerRecord::Invoke { request_id, .. } | PartnerRecord::Unknown { request_id, .. } => {
+                unknown.insert(request_id);
+            }
         }
     }
+    verdict.figures.writes_unknown = unknown.len();
 }
 
 fn acknowledged(

@@ -208,9 +208,11 @@ impl DemoFleet {
     /// Stops the partner and switches the chargers off; their state stays for the next start.
     pub async fn shut_down(self) {
         let Some(Running { world, stop, partner }) = self.running else { return };
-        let _ = stop.send(true);
-        partner.abort(); // its open calls are journaled by the server or were never accepted
+        // Aborted rather than told that the load is over, which would stop every session. Its open calls are journaled by the
+        // server or were never accepted.
+        partner.abort();
         let _ = partner.await;
+        drop(stop);
         if let Ok(mut world) = Arc::try_unwrap(world) {
             world.switch_off().await;
         }

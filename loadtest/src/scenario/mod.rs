@@ -18,9 +18,6 @@ use std::time::{Duration, Instant};
 
 /// How long the whole fleet may take to connect and boot.
 const CONNECT_MAX: Duration = Duration::from_secs(300);
-/// How long the end of a run may take; the start deadline of 60 s and two webhook retries are within.
-const SETTLE_MAX: Duration = Duration::from_secs(600);
-
 /// A load run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOptions {
@@ -40,6 +37,10 @@ pub struct RunOptions {
     pub dir: PathBuf,
     /// Whether some chargers misbehave.
     pub mishaps: bool,
+    /// From the 202 to the partner's stop, shortest and longest.
+    pub length: (Duration, Duration),
+    /// How long the end of a run may take.
+    pub settle_max: Duration,
 }
 
 /// What came of a run.
@@ -145,12 +146,7 @@ async fn all_booted(stats: &Stats, chargers: u64) -> anyhow::Result<()> {
 }
 
 fn load(options: &RunOptions) -> Load {
-    Load {
-        starts_per_s: options.starts_per_s,
-        local_percent: 20,
-        stopped_percent: 70,
-        length: (Duration::from_secs(5), Duration::from_secs(60)),
-    }
+    Load { starts_per_s: options.starts_per_s, local_percent: 20, stopped_percent: 70, length: options.length }
 }
 
 /// Makes load for a while and judges what became of it.
@@ -175,7 +171,7 @@ pub async fn run(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<
     };
     let ((calls_per_s, deliveries_per_s), ()) = tokio::join!(clock, world.drive(load(options), options.seed, stopped));
     display.phase("settling");
-    let settled = world.settle(SETTLE_MAX).await;
+    let settled = world.settle(options.settle_max).await;
     display.phase("verifying");
     let verdict = world.verify().await?;
     display.end();
@@ -260,7 +256,7 @@ pub async fn storm(endpoints: &Endpoints, options: &RunOptions, rounds: u32) -> 
     if get(&world.stats.connected) < chargers {
         bail!("storm: only {} of {chargers} chargers came back", get(&world.stats.connected));
     }
-    let settled = world.settle(SETTLE_MAX).await;
+    let settled = world.settle(options.settle_max).await;
     let verdict = world.verify().await?;
     let connect_failures = get(&world.stats.connect_failures);
     let report = StormReport { back_ms, connect_failures, settled, verdict };
