@@ -51,15 +51,18 @@ listen = "127.0.0.1:{ocpp}"
 [api]
 partner_listen = "127.0.0.1:{partner}"
 operator_listen = "127.0.0.1:{operator}"
-metrics_listen = "127.0.0.1:{metrics}"
 operator_token_file = "{dir}/operator.token"
 
 [journal]
 path = "{dir}/journal"
 key_file = "{dir}/journal.key"
 
+[telemetry]
+metrics_listen = "127.0.0.1:{metrics}"
+
 [webhook]
-allow = ["127.0.0.0/8"]
+ports = []
+allow_cidrs = ["127.0.0.0/8"]
 allow_http = true
 "#
     )

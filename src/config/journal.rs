@@ -1,5 +1,6 @@
 //! The section `[journal]` of `config.toml`.
 
+use super::check::{Checked, Problem};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,59 +44,32 @@ pub struct Journal {
     pub upkeep_interval: Duration,
 }
 
-impl Journal {
-    /// What is out of range: the key, its value and what is allowed (RT-10).
-    pub fn problems(&self) -> Vec<String> {
-        let numbers = [
-            ("queue_bound", self.queue_bound as u64, 16, 1_000_000),
-            ("batch_max", self.batch_max as u64, 1, 65_536),
-            ("gather_max (ms)", millis(self.gather_max), 0, 50),
-            ("cache_bytes", self.cache_bytes, 8 << 20, u64::MAX),
-            ("snapshot_records", self.snapshot_records, 10, 100_000),
-            ("snapshot_blocks", self.snapshot_blocks, 64, 1_000_000),
-            ("alive_interval (ms)", millis(self.alive_interval), 1000, 60_000),
-            ("upkeep_interval (ms)", millis(self.upkeep_interval), 100, 60_000),
-        ];
-        let outside = numbers.into_iter().filter(|(_, value, least, most)| value < least || value > most);
-        let mut found: Vec<String> = outside
-            .map(|(key, value, least, most)| format!("journal.{key} = {value}: {least} to {most} is allowed"))
-            .collect();
+impl Checked for Journal {
+    fn check(&self, problems: &mut Vec<Problem>) {
         if self.key_file.starts_with(&self.path) {
-            let (key, path) = (self.key_file.display(), self.path.display());
-            found.push(format!("journal.key_file = {key}: a place outside journal.path ({path}) is allowed"));
+            let allowed = format!("a place outside `journal.path` ({}) is allowed", self.path.display());
+            problems.push(Problem::new("journal.key_file", self.key_file.display(), allowed));
         }
-        found
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn defaults() -> Journal {
-        #[derive(Deserialize)]
-        struct File {
-            journal: Journal,
-        }
-        toml::from_str::<File>(crate::config::DEFAULTS).unwrap().journal
-    }
-
-    #[test]
-    fn the_documented_defaults_are_within_range() {
-        assert_eq!(defaults().problems(), Vec::<String>::new());
-    }
+    use crate::config::load::from_text;
 
     #[test]
     fn a_key_file_within_the_data_directory_is_refused() {
-        let mut section = defaults();
-        section.key_file = section.path.join("chargeline.key");
-        section.batch_max = 0;
-        let problems = section.problems();
-        assert!(problems.iter().any(|p| p.contains("journal.key_file")), "{problems:?}");
-        assert!(problems.iter().any(|p| p.contains("batch_max = 0: 1 to 65536")), "{problems:?}");
+        let text = "[journal]\nkey_file = \"./data/chargeline.key\"\nbatch_max = 1\n";
+        let problems = from_text(Some(("x.toml", text)), &[]).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(
+            problems,
+            "x.toml:2: `journal.key_file` is ./data/chargeline.key: a place outside `journal.path` (./data) is allowed"
+        );
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused() {
+        let problems = from_text(Some(("x.toml", "[journal]\nbatch_max = 0\n")), &[]).map(|_| ()).unwrap_err();
+        assert_eq!(problems.to_string(), "x.toml:2: `journal.batch_max` is 0: 1 to 65536 is allowed");
     }
 }
