@@ -51,7 +51,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 1] = [&self.telemetry];
+        let sections: [&dyn Checked; 2] = [&self.api, &self.telemetry];
         for section in sections {
             section.check(problems);
         }
