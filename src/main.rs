@@ -1,6 +1,5 @@
 //! The command line.
 
-use chargeline::api::cli as admin;
 use chargeline::clock::{SharedClock, WallClock};
 use chargeline::config;
 use chargeline::persistence::cli as journal;
@@ -36,8 +35,6 @@ enum Command {
     /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
-    /// Speaks to a running server as an operator.
-    Admin(admin::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -58,7 +55,6 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
-        Command::Admin(arguments) => system(admin::run(config, arguments)),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod assemble;
 pub mod demo;
+mod http;
 mod recover;
 mod serve;
 mod stop;
