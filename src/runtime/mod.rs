@@ -5,6 +5,7 @@
 //! sockets → drain queues' reports → close the journal.
 
 mod assemble;
+pub mod demo;
 mod recover;
 mod serve;
 mod stop;
