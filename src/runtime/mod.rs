@@ -23,8 +23,8 @@ use crate::domain::platform::PlatformFamily;
 use crate::gateway::GatewayHandle;
 use crate::persistence::SledJournal;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 /// A process at work.
@@ -35,16 +35,21 @@ pub struct Runtime {
     pub phase: Arc<PhaseCell>,
     store: Arc<SledJournal>,
     clock: SharedClock,
-    arbiters: Arbiters,
+    /// Taken when the process stops.
+    threads: Mutex<Option<Threads>>,
     chargers: HostAddr<ChargingFamily>,
     partners: HostAddr<PartnerFamily>,
     platform: HostAddr<PlatformFamily>,
     /// Whether chargers may connect.
     open: Arc<AtomicBool>,
     gateway: Option<GatewayHandle>,
-    http: Option<tokio::runtime::Runtime>,
     shutdown: CancellationToken,
-    addresses: Addresses,
+}
+
+/// The threads of the process besides the main one and the journal's.
+struct Threads {
+    arbiters: Arbiters,
+    http: tokio::runtime::Runtime,
 }
 
 /// Where the process listens.

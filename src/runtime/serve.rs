@@ -1,7 +1,7 @@
 //! `chargeline serve`: from the configuration to the last socket.
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
-use super::{Addresses, Runtime, http};
+use super::{Addresses, Runtime, Threads, http};
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
@@ -20,8 +20,8 @@ use crate::telemetry::exporter;
 use crate::telemetry::logs::Logs;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -121,27 +121,25 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
         chargers: parts.chargers,
         partners: parts.partners,
         platform: parts.platform,
-        arbiters: parts.arbiters,
         open,
         gateway: Some(handle),
-        http: Some(threads),
+        threads: Mutex::new(None),
         shutdown: shutdown.clone(),
-        addresses,
     });
     let token = OperatorToken::load_or_make(&config.api.operator_token_file)
         .map_err(|error| ServeError::Start(error.to_string()))?;
     let partner_api = http::partner_api(&service, &configuration.live, runtime.clock.now());
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
-    if let Some(threads) = &runtime.http {
-        threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone()));
-        threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone()));
-        threads.spawn(exporter.clone().upkeep());
-        let stop = shutdown.clone();
-        threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
-        threads.spawn(gateway.run());
-        threads.spawn(Arc::clone(&runtime).fold_history());
-    }
+    threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone()));
+    threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone()));
+    threads.spawn(exporter.clone().upkeep());
+    let stop = shutdown.clone();
+    threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
+    threads.spawn(gateway.run());
+    threads.spawn(Arc::clone(&runtime).fold_history());
+    let threads = Threads { arbiters: parts.arbiters, http: threads };
+    *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;
     if let Some(version) = fresh {
         configuration.keep(&version).await.map_err(|error| ServeError::Start(error.to_string()))?;

@@ -1,9 +1,9 @@
 //! Stopping (RT-9).
 
-use super::Runtime;
+use super::{Runtime, Threads};
 use crate::actors::service::Phase;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long queues may take to report what was under way. What they cannot is sent again after the start.
@@ -27,6 +27,12 @@ impl Runtime {
         };
         if tokio::time::timeout(QUEUES, idle).await.is_err() {
             tracing::warn!("some webhook tries were cut off; they are made again after the start");
+        }
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Threads { arbiters, http }) = threads {
+            http.shutdown_background();
+            // Joining blocks; a thread that panicked has told so by then.
+            let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;
         }
         tracing::info!("stopped");
     }

@@ -14,11 +14,11 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The table of registrations.
-pub const CHARGER: &str = "charger";
+pub(super) const CHARGER: &str = "charger";
 /// The table of connector statuses.
-pub const STATUS: &str = "status";
+pub(super) const STATUS: &str = "status";
 /// The table of sites.
-pub const SITE: &str = "site";
+pub(super) const SITE: &str = "site";
 
 /// Rows read at a time when a filter thins them out.
 const CHUNK: usize = 500;

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The table of sessions: where an open one is, all of one that is over.
-pub const TABLE: &str = "session";
+pub(super) const TABLE: &str = "session";
 /// Sessions by partner and user.
-pub const BY_USER: &str = "user-session";
+pub(super) const BY_USER: &str = "user-session";
 
 /// The largest number of closed sessions that one page looks through for a filter.
 const LOOKED_THROUGH: usize = 2000;

@@ -1,7 +1,7 @@
 //! Registering chargers and commanding them (CH-3, CH-6).
 
 use crate::actors::engine::Refusal as Refused;
-use crate::actors::service::catalogue::{CHARGER, ChargerRow};
+use crate::actors::service::catalogue::CHARGER;
 use crate::actors::service::sessions::Eyes;
 use crate::actors::service::{Service, corrupt, refused, rejected};
 use crate::api::catalogue::Code;
