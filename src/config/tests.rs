@@ -26,6 +26,13 @@ fn the_defaults_are_good_and_equal_to_what_is_written_back() {
 }
 
 #[test]
+fn the_defaults_that_rules_are_tested_with_are_those_of_the_file() {
+    let defaults = reference::defaults().unwrap();
+    assert_eq!(defaults.charger, super::charger::Charger::default());
+    assert_eq!(defaults.session, super::session::Session::default());
+}
+
+#[test]
 fn every_key_has_a_comment_and_says_what_is_allowed() {
     for section in document::read(DEFAULTS).unwrap() {
         for key in section.keys {

@@ -2,7 +2,7 @@
 
 use crate::run::{cargo, lines, program, spoken, status, timed};
 use crate::{audit, peers};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::time::Duration;
 
 /// Kills of the crash test that is part of every check; `cargo xtask crash` does more.
@@ -113,7 +113,7 @@ fn steps(tally: &mut Tally) {
         return;
     }
     tally.step("peers", |_| peers::run().map(ended));
-    tally.step("crash", |_| crash(KILLS, &[]).map(ended));
+    tally.step("crash", |_| crash(KILLS, false, &[]).map(ended));
     tally.step("powercut", |_| match may_cut_power() {
         Ok(()) => powercut(ROUNDS).map(ended),
         Err(why) => Ok(End::Skipped(why)),
@@ -130,11 +130,18 @@ fn serves() -> bool {
 }
 
 /// The crash test. The last line printed is `loadtest crash`'s own.
-pub(crate) fn crash(kills: u32, rest: &[String]) -> Result<bool> {
-    peers::build()?;
-    let kills = kills.to_string();
-    let mut command =
-        program("target/debug/loadtest", &["crash", "--server", "target/debug/chargeline", "--kills", &kills]);
+pub(crate) fn crash(kills: u32, release: bool, rest: &[String]) -> Result<bool> {
+    let folder = if release { "target/release" } else { "target/debug" };
+    if release {
+        ensure!(
+            status(cargo().args(["build", "--quiet", "--release", "--workspace", "--bins"]))?.success(),
+            "the build failed"
+        );
+    } else {
+        peers::build()?;
+    }
+    let (kills, server) = (kills.to_string(), format!("{folder}/chargeline"));
+    let mut command = program(format!("{folder}/loadtest"), &["crash", "--binary", &server, "--kills", &kills]);
     Ok(status(command.args(rest))?.success())
 }
 

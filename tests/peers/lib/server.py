@@ -114,14 +114,18 @@ class Server:
         lines = (self.directory / "server.log").read_text(errors="replace").splitlines()
         print("\n".join(["server log, last lines:", *lines[-60:]]))
 
+    def stop(self):
+        """SIGTERM, as an operator would. The exit status; none if it had to be killed (RT-9)."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
     def __exit__(self, *_):
         if self._process and self.alive():
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self.stop()
         self._log.close()
         if self._keep:
             print(f"peers: kept {self.directory}")

@@ -1,0 +1,133 @@
+//! The entries of the catalogue, one a code. Owns the texts.
+
+use super::Fault::{Device, Partner, Platform};
+use super::Retry::{Later, No, Same};
+use super::{Entry, Fault, Retry};
+
+macro_rules! catalogue {
+    ($($name:ident: $code:literal, $status:literal, $fault:ident, $retry:ident, $message:literal, $en:literal, $zh:literal;)*) => {
+        /// A code of the catalogue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $message] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the reference.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// What the world is told.
+            pub const fn entry(self) -> Entry {
+                const fn entry(code: &'static str, status: u16, by: (Fault, Retry), texts: [&'static str; 3]) -> Entry {
+                    let [message, en, zh] = texts;
+                    Entry { code, status, fault: by.0, retry: by.1, message, en, zh }
+                }
+                match self {
+                    $(Code::$name => entry($code, $status, ($fault, $retry), [$message, $en, $zh]),)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    BadJson: "bad_json", 400, Partner, No, "the body is no JSON object in UTF-8",
+        "The request could not be understood.", "请求无法识别。";
+    InvalidField: "invalid_field", 400, Partner, No, "a member or parameter is missing or not allowed; see details",
+        "Something in the request is not valid.", "请求参数有误。";
+    UnknownField: "unknown_field", 400, Partner, No, "the request has a member or parameter that this call does not know",
+        "Something in the request is not valid.", "请求参数有误。";
+    BodyTooLarge: "body_too_large", 413, Partner, No, "the body is larger than allowed (256 KiB unless configured)",
+        "The request is too large.", "请求内容过大。";
+    MissingSignature: "missing_signature", 401, Partner, No, "a signature header is missing or not well formed",
+        "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
+    BadSignature: "bad_signature", 401, Partner, No, "no such key, or the signature does not fit key and request",
+        "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
+    ClockSkew: "clock_skew", 401, Partner, Same,
+        "the timestamp is too far from our time, or from before our restart; sign anew with the right time",
+        "Please try again.", "请重试。";
+    ReplayedNonce: "replayed_nonce", 401, Partner, Same, "this nonce was used before with this key; sign anew with another",
+        "Please try again.", "请重试。";
+    Banned: "banned", 403, Partner, Later, "too many failures in a row with this key from this address; see Retry-After",
+        "The service is not available at the moment. Please try later.", "服务暂不可用，请稍后再试。";
+    RevokedKey: "revoked_key", 401, Partner, No, "this key was revoked; use a newer one",
+        "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
+    Scope: "scope", 403, Partner, No, "this key may not make this call",
+        "This is not permitted.", "无权进行此操作。";
+    Unauthorized: "unauthorized", 401, Partner, No, "the operator's bearer token is missing or wrong",
+        "Please sign in.", "请先登录。";
+    RateLimited: "rate_limited", 429, Partner, Later, "more calls of this class than agreed; see Retry-After",
+        "Too many requests. Please try again in a moment.", "请求过于频繁，请稍后再试。";
+    RequestIdConflict: "request_id_conflict", 409, Partner, No, "this request_id was used with another body or call",
+        "Please try again.", "请重试。";
+    NotFound: "not_found", 404, Partner, No, "there is no such thing, or it is not yours",
+        "Nothing was found.", "未找到相关内容。";
+    MethodNotAllowed: "method_not_allowed", 405, Partner, No, "this path does not know that method",
+        "This is not possible.", "不支持此操作。";
+    SiteUnknown: "site_unknown", 404, Partner, No, "there is no such site",
+        "This site is not known.", "未找到该充电站。";
+    PartnerUnknown: "partner_unknown", 404, Partner, No, "there is no such partner",
+        "This partner is not known.", "未找到该合作方。";
+    ChargerUnknown: "charger_unknown", 404, Partner, No, "there is no such charger, or it is not open to you",
+        "This charger is not known.", "未找到该充电桩。";
+    ChargerOffline: "charger_offline", 409, Device, Later, "the charger is not connected",
+        "The charger is offline. Please choose another one.", "充电桩已离线，请更换其他充电桩。";
+    ChargerNotAccepted: "charger_not_accepted", 409, Platform, Later, "the charger has not been accepted for service yet",
+        "The charger is not in service yet. Please choose another one.", "充电桩尚未投入使用，请更换其他充电桩。";
+    ConnectorUnknown: "connector_unknown", 404, Partner, No, "this charger has no such connector",
+        "This connector is not known.", "未找到该充电枪。";
+    ConnectorOccupied: "connector_occupied", 409, Partner, Later, "another session is on this connector",
+        "This connector is in use. Please choose another one.", "充电枪正在使用中，请更换其他充电枪。";
+    ConnectorFaulted: "connector_faulted", 409, Device, Later, "the connector reports a fault",
+        "This connector is out of order. Please choose another one.", "充电枪故障，请更换其他充电枪。";
+    ConnectorUnavailable: "connector_unavailable", 409, Device, Later, "the connector is out of service",
+        "This connector is out of service. Please choose another one.", "充电枪暂停服务，请更换其他充电枪。";
+    ConnectorReserved: "connector_reserved", 409, Partner, Later, "the connector is reserved for somebody else",
+        "This connector is reserved. Please choose another one.", "充电枪已被预约，请更换其他充电枪。";
+    ConnectorStatusUnknown: "connector_status_unknown", 409, Device, Later, "the charger has not told this connector's status",
+        "The state of this connector is not known. Please try again in a moment.", "充电枪状态未知，请稍后再试。";
+    ChargerInMaintenance: "charger_in_maintenance", 409, Platform, Later, "the charger is being serviced",
+        "The charger is being serviced. Please choose another one.", "充电桩维护中，请更换其他充电桩。";
+    StartInProgress: "start_in_progress", 409, Partner, Later, "another start on this connector is under way",
+        "Somebody is just starting to charge here. Please choose another connector.", "该充电枪正在启动中，请更换其他充电枪。";
+    StartTimeout: "start_timeout", 409, Device, Later, "the charger did not begin in time (event and operation only)",
+        "Charging did not start. You have not been charged. Please try again.", "充电启动超时，未产生费用，请重试。";
+    StartRefused: "start_refused", 409, Device, Later, "the charger refused to start (event and operation only)",
+        "The charger refused to start. Please try another one.", "充电桩拒绝启动，请更换其他充电桩。";
+    NotPluggedIn: "not_plugged_in", 409, Partner, Later, "no vehicle is plugged in (event and operation only)",
+        "Please check that the plug is firmly in the vehicle.", "请检查充电枪是否已插好。";
+    SessionUnknown: "session_unknown", 404, Partner, No, "there is no such session, or it is not yours",
+        "This charging session is not known.", "未找到该充电订单。";
+    SessionEnded: "session_ended", 409, Partner, No, "the session is over already",
+        "Charging has already ended.", "充电已结束。";
+    StopRefused: "stop_refused", 409, Device, Later, "the charger refused to stop (event and operation only)",
+        "The charger refused to stop. Please use its stop button.", "充电桩拒绝停止，请按充电桩上的停止按钮。";
+    StopChargerOffline: "stop_charger_offline", 409, Device, Later,
+        "the charger is not connected; it is told to stop as soon as it is back",
+        "The charger is offline. Please use its stop button.", "充电桩已离线，请按充电桩上的停止按钮。";
+    WebhookMissing: "webhook_missing", 409, Partner, No, "no webhook endpoint is set for this partner",
+        "Notifications are not set up.", "未设置通知地址。";
+    WebhookDisabled: "webhook_disabled", 409, Partner, No, "the webhook endpoint is disabled; enable it first",
+        "Notifications are switched off.", "通知已停用。";
+    EndpointRefused: "endpoint_refused", 400, Partner, No, "the webhook URL is not allowed: https, public address, no credentials",
+        "This address is not allowed.", "通知地址不被允许。";
+    ConfigInvalid: "config_invalid", 400, Partner, No, "the configuration is not good; see details",
+        "The configuration is not valid.", "配置无效。";
+    ConfigConflict: "config_conflict", 409, Partner, Same, "the configuration changed meanwhile; read it again",
+        "The configuration changed meanwhile.", "配置已被更改，请重新读取。";
+    QueueFull: "queue_full", 503, Platform, Later, "a bounded queue is full; nothing was done",
+        "The service is busy. Please try again in a moment.", "系统繁忙，请稍后再试。";
+    Quarantined: "quarantined", 503, Platform, Later, "this entity failed too often and waits for a person; nothing was done",
+        "The service is not available here at the moment. Please choose another charger.", "该充电桩暂不可用，请更换其他充电桩。";
+    Busy: "busy", 503, Platform, Later, "too much at once; nothing was done",
+        "The service is busy. Please try again in a moment.", "系统繁忙，请稍后再试。";
+    JournalFull: "journal_full", 503, Platform, Later, "the store has no room for new work; nothing was done",
+        "The service is not available at the moment. Please try later.", "系统暂不可用，请稍后再试。";
+    Unavailable: "unavailable", 503, Platform, Later, "the service is starting, stopping or disturbed; nothing was done",
+        "The service is not available at the moment. Please try later.", "系统暂不可用，请稍后再试。";
+    OutcomeUnknown: "outcome_unknown", 504, Platform, Same,
+        "no answer in time: repeat the same request, it is not done twice, or ask for the operation",
+        "This takes longer than usual. Please wait a moment.", "处理时间较长，请稍候。";
+    Internal: "internal", 500, Platform, Same, "a fault of ours; tell us the trace_id",
+        "Something went wrong. Please try again.", "系统异常，请重试。";
+}

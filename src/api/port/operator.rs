@@ -1,0 +1,354 @@
+//! What operators' calls need from the runtime (`docs/operator-api.md`). Owns the trait and its requests; never an
+//! implementation.
+
+use super::{
+    ChargerView, DeliveryView, Page, PageRequest, PositionView, Refusal, ReplayRequest, SessionFilter, SessionStatus,
+    SessionView, SiteView, WebhookView,
+};
+use crate::api::port::Moment;
+use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Whether the process can do its work (`/readyz`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// It can.
+    pub ready: bool,
+    /// What is missing otherwise, one short text each.
+    pub reasons: Vec<String>,
+}
+
+/// Who acts, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The operator's name, as the token file's holder gave it in `X-Chargeline-Operator`; `operator` without.
+    pub name: String,
+}
+
+/// A site's master data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SitePut {
+    /// As shown to people, 1 to 100 characters.
+    pub name: String,
+    /// Postal, up to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// IANA name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<PositionView>,
+}
+
+/// How a boot is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "OCPP 1.6 RegistrationStatus")]
+pub enum BootPolicy {
+    #[default]
+    Accepted,
+    Pending,
+    Rejected,
+}
+
+/// How a charger proves who it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargerAuth {
+    /// HTTP basic authentication.
+    #[default]
+    Basic,
+    /// Not at all (control 1).
+    None,
+}
+
+/// A charger's registration.
+#[derive(Debug, Clone)]
+pub struct ChargerPut {
+    /// Where it stands.
+    pub site_id: SiteId,
+    /// How many connectors, 1 to 64.
+    pub connectors: u16,
+    /// How its boot is answered.
+    pub boot: BootPolicy,
+    /// How it proves who it is.
+    pub auth: ChargerAuth,
+    /// Its new password, if it is to change; 16 to 40 bytes. Only HTTP ever sees it in the clear.
+    pub password: Option<SecretString>,
+}
+
+/// A charger as operators see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperatorChargerView {
+    /// What partners see too.
+    #[serde(flatten)]
+    pub charger: ChargerView,
+    /// How its boot is answered.
+    pub boot: BootPolicy,
+    /// How it proves who it is.
+    pub auth: ChargerAuth,
+    /// Commands under way or just done, newest first.
+    #[serde(default)]
+    pub commands: Vec<CommandView>,
+    /// What is to be known of it.
+    #[serde(default)]
+    pub flags: Vec<String>,
+}
+
+/// Commands that operators can send (CH-6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[clap(rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "OCPP 1.6 actions")]
+pub enum CommandKind {
+    Reset,
+    TriggerMessage,
+    GetConfiguration,
+    ChangeConfiguration,
+    ChangeAvailability,
+    UnlockConnector,
+    ClearCache,
+    DataTransfer,
+    RemoteStartTransaction,
+    RemoteStopTransaction,
+}
+
+/// A command to a charger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandRequest {
+    /// Which.
+    pub kind: CommandKind,
+    /// Its OCPP payload.
+    #[serde(default = "empty_object")]
+    pub payload: serde_json::Value,
+}
+
+fn empty_object() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// A command and what became of it (I12: answered exactly once).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandView {
+    /// Its id, the unique message id of its CALL.
+    pub command_id: CommandId,
+    /// The OCPP action.
+    pub kind: String,
+    /// `Pending`, `Sent`, `Accepted`, `Rejected`, `TimedOut`, `Offline`, `Unknown`.
+    pub state: String,
+    /// The charger's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<serde_json::Value>,
+    /// When it was asked for.
+    pub at: Moment,
+}
+
+/// Which sites a partner may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SitesScope {
+    /// The text `all`.
+    All(AllSites),
+    /// These.
+    Only(Vec<SiteId>),
+}
+
+/// The text `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllSites {
+    /// Every site, also future ones.
+    All,
+}
+
+/// Where a partner's webhooks go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookPut {
+    /// Checked against the address guard: [`crate::api::catalogue::Code::EndpointRefused`].
+    pub url: String,
+    /// Event types; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<String>>,
+}
+
+/// A partner's master data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerPut {
+    /// As shown to people.
+    pub name: String,
+    /// Where its webhooks go; absent: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookPut>,
+    /// Which sites it may see; absent: all for a new partner, as it is for a known one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sites: Option<SitesScope>,
+}
+
+/// What a change of a partner gave.
+#[derive(Debug, Default)]
+pub struct PartnerPutAnswer {
+    /// The signing secret of a new endpoint (`whsec_…`), shown once.
+    pub webhook_secret: Option<SecretString>,
+}
+
+/// A partner as operators see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartnerView {
+    /// Its id.
+    pub partner_id: PartnerId,
+    /// As shown to people.
+    pub name: String,
+    /// Which sites it may see.
+    pub sites: SitesScope,
+    /// Its keys, without secrets.
+    pub keys: Vec<KeyView>,
+    /// Its webhook, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookView>,
+}
+
+/// A key of a partner, without its secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// `ck_…`.
+    pub key_id: String,
+    /// When it was made.
+    pub created_at: Moment,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Moment>,
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[clap(rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "OCPP 1.6 AuthorizationStatus")]
+pub enum TokenState {
+    Accepted,
+    Blocked,
+    Expired,
+    Invalid,
+}
+
+/// An RFID token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPut {
+    /// What it may do.
+    pub status: TokenState,
+    /// From when on it counts as `Expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Moment>,
+    /// The partner whose user holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner_id: Option<PartnerId>,
+    /// That partner's name of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+}
+
+/// An applied configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigVersionView {
+    /// From 1.
+    pub version: u64,
+    /// When.
+    pub at: Moment,
+    /// By whom.
+    pub by: String,
+    /// The keys that differ from the defaults, as TOML.
+    pub toml: String,
+    /// The keys that it changed.
+    #[serde(default)]
+    pub changed: Vec<String>,
+}
+
+/// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
+#[async_trait]
+pub trait OperatorPort: Send + Sync + 'static {
+    /// Whether the process can do its work. Must not wait.
+    fn readiness(&self) -> Readiness;
+
+    /// Creates or changes a site.
+    async fn put_site(&self, id: &SiteId, site: SitePut) -> Result<(), Refusal>;
+    /// All sites, by id.
+    async fn all_sites(&self, page: PageRequest) -> Result<Page<SiteView>, Refusal>;
+
+    /// Registers or changes a charger; whether it is new. A new one with basic authentication always brings a password.
+    async fn put_charger(&self, id: &ChargerId, charger: ChargerPut) -> Result<bool, Refusal>;
+    /// Whether a charger is registered.
+    async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal>;
+    /// One charger, or `charger_unknown`.
+    async fn any_charger(&self, id: &ChargerId) -> Result<OperatorChargerView, Refusal>;
+    /// All chargers, by id.
+    async fn all_chargers(&self, page: PageRequest) -> Result<Page<OperatorChargerView>, Refusal>;
+    /// Journals a command and sends it; answers before the charger does.
+    async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal>;
+    /// A command and what became of it, or `not_found`.
+    async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal>;
+    /// Takes a charger out of service, or back.
+    async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal>;
+
+    /// Creates or changes a partner.
+    async fn put_partner(&self, id: &PartnerId, partner: PartnerPut) -> Result<PartnerPutAnswer, Refusal>;
+    /// One partner, or `partner_unknown`.
+    async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal>;
+    /// All partners, by id.
+    async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal>;
+    /// Stores a key that HTTP has made; from now on it signs.
+    async fn add_key(&self, id: &PartnerId, key_id: String, secret: SecretString) -> Result<(), Refusal>;
+    /// Revokes a key, at once, or `not_found`.
+    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal>;
+    /// Makes a new signing secret for webhooks; the old ones sign too for `overlap`.
+    async fn rotate_webhook_secret(&self, id: &PartnerId, overlap: Duration) -> Result<SecretString, Refusal>;
+    /// The partner's webhook.
+    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal>;
+    /// Sends, or stops sending.
+    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal>;
+    /// Sends events again; how many.
+    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal>;
+    /// Events that were given up, oldest first.
+    async fn dead_letters(&self, id: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
+    /// The log of attempts, newest first.
+    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal>;
+
+    /// Creates or changes an RFID token.
+    async fn put_token(&self, id_tag: &str, token: TokenPut) -> Result<(), Refusal>;
+
+    /// One session with its readings, or `session_unknown`.
+    async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal>;
+    /// All sessions, newest first.
+    async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal>;
+    /// Stops a session whoever owns it.
+    async fn force_stop(&self, id: SessionId, actor: &Actor) -> Result<SessionStatus, Refusal>;
+
+    /// Cases for a person, newest first.
+    async fn tickets(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
+    /// Alerts, newest first.
+    async fn alerts(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
+
+    /// Quarantined entities: `{"entity", "since", "reason"}`.
+    async fn quarantined(&self) -> Result<Vec<serde_json::Value>, Refusal>;
+    /// Lets one start again, or `not_found`.
+    async fn release(&self, entity: &str) -> Result<(), Refusal>;
+
+    /// Applied configurations, newest first; the first is in force.
+    async fn config_versions(&self) -> Result<Vec<ConfigVersionView>, Refusal>;
+    /// Checks and applies a whole file's text; the new version. Problems come as details of `config_invalid`.
+    async fn apply_config(&self, toml: &str, actor: &Actor) -> Result<u64, Refusal>;
+    /// Goes back to a version; the new version.
+    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal>;
+
+    /// Backs the store up while running; where to.
+    async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal>;
+    /// Folds old history away; what that gave.
+    async fn compact_journal(&self) -> Result<serde_json::Value, Refusal>;
+    /// Figures of the store.
+    async fn journal_stats(&self) -> Result<serde_json::Value, Refusal>;
+}

@@ -1,0 +1,398 @@
+//! What partners and operators see of sessions, sites, chargers and webhooks: the JSON of `docs/partner-api.md`. Owns
+//! names and shapes; never where the values come from.
+
+use crate::clock::Timestamp;
+use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, SessionId, SiteId, TransactionId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// A moment as it is on the wire: RFC 3339, UTC, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        let said = || serde::de::Error::custom("no RFC 3339 time with an offset, such as 2026-01-02T03:04:05Z");
+        Timestamp::parse(&text).map(Moment).map_err(|_| said())
+    }
+}
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Moment {}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give it back as `cursor` (events: `after`) for the rest; absent: there is no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One thing that is wrong with a member of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Detail {
+    /// Path of the member: `user.id`.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What is allowed instead.
+    pub allowed: String,
+}
+
+/// A partner's user. Personal data but for the id, which is the partner's own pseudonym.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserRef {
+    /// The partner's name of the user, 1 to 64 characters.
+    pub id: String,
+    /// Up to 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Up to 32 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// Up to 16 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plate: Option<String>,
+}
+
+impl std::fmt::Debug for UserRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserRef(…)")
+    }
+}
+
+/// When charging ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// At this energy, 100 to 1,000,000 Wh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_wh: Option<u64>,
+    /// After this time, 60 to 86,400 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u64>,
+}
+
+/// What a write was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// `POST /sessions`.
+    Start,
+    /// `POST /sessions/{session_id}/stop`.
+    Stop,
+    /// `POST /webhook/test`.
+    WebhookTest,
+    /// `POST /webhook/replay`.
+    Replay,
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum OperationStatus {
+    /// Taken; the charger has not said yet.
+    Pending,
+    /// Charging began; or the stop was accepted, or the session is over.
+    Succeeded,
+    /// It did not.
+    Failed,
+}
+
+/// What the runtime knows of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperationState {
+    /// How far.
+    pub status: OperationStatus,
+    /// Why it failed.
+    pub error: Option<super::Refusal>,
+    /// When that became known.
+    pub at: Moment,
+}
+
+/// A session's status (SE-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs, reason = "SE-15 defines them")]
+pub enum SessionStatus {
+    Starting,
+    Charging,
+    StopPending,
+    Ended,
+    Failed,
+    Abnormal,
+}
+
+/// Why a session did not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailureView {
+    /// A code of the error catalogue.
+    pub code: String,
+    /// For a developer.
+    pub message: String,
+}
+
+/// A reading of a session's meter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReadingView {
+    /// When it was taken.
+    pub at: Moment,
+    /// The register, Wh.
+    pub register_wh: i64,
+    /// Power, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<i64>,
+    /// State of charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soc_percent: Option<u8>,
+    /// Remarks: `late`, `estimated`, `implausible`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+/// A charging session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// Its id.
+    #[schema(value_type = uuid::Uuid)]
+    pub session_id: SessionId,
+    /// The operation that started it; absent: it began at the charger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub request_id: Option<RequestId>,
+    /// Whose it is; shown to operators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub partner_id: Option<PartnerId>,
+    /// Where.
+    #[schema(value_type = String)]
+    pub charger_id: ChargerId,
+    /// Which connector.
+    #[schema(value_type = u16)]
+    pub connector_id: ConnectorId,
+    /// The partner's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// How far it is.
+    pub status: SessionStatus,
+    /// When it was asked for.
+    pub created_at: Moment,
+    /// When the charger began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Moment>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Moment>,
+    /// The charger's transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>)]
+    pub transaction_id: Option<TransactionId>,
+    /// Energy so far.
+    pub energy_wh: i64,
+    /// Power now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<i64>,
+    /// State of charge, where the vehicle tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soc_percent: Option<u8>,
+    /// How long it has charged.
+    pub duration_s: u64,
+    /// Register at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_start_wh: Option<i64>,
+    /// Register at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter_stop_wh: Option<i64>,
+    /// Why it ended (SE-6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<String>,
+    /// Why it did not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureView>,
+    /// What is to be known of it: `late`, `estimated`, `gap` …
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// All readings; in lists they are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readings: Option<Vec<ReadingView>>,
+}
+
+/// A connector's status as shown to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs, reason = "OCPP 1.6 ChargePointStatus and Unknown (CH-4)")]
+pub enum ConnectorStatus {
+    Available,
+    Preparing,
+    Charging,
+    SuspendedEV,
+    SuspendedEVSE,
+    Finishing,
+    Reserved,
+    Unavailable,
+    Faulted,
+    Unknown,
+}
+
+/// A connector with its live status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectorView {
+    /// Its number, 1 and up.
+    #[schema(value_type = u16)]
+    pub connector_id: ConnectorId,
+    /// Its status.
+    pub status: ConnectorStatus,
+    /// When that was learnt (EM-6); absent: never heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_at: Option<Moment>,
+    /// The charger's error code while faulted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The session on it; shown to operators and to the partner whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub session_id: Option<SessionId>,
+}
+
+/// A charger with its live status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChargerView {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub charger_id: ChargerId,
+    /// Where it stands.
+    #[schema(value_type = String)]
+    pub site_id: SiteId,
+    /// Whether it is connected.
+    pub online: bool,
+    /// When that was learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_at: Option<Moment>,
+    /// Out of service for a person's reason.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// As the charger said at boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// As the charger said at boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its connectors.
+    pub connectors: Vec<ConnectorView>,
+}
+
+/// A place on earth, WGS 84.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PositionView {
+    /// Degrees, -90 to 90.
+    pub lat: f64,
+    /// Degrees, -180 to 180.
+    pub lon: f64,
+}
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SiteView {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub site_id: SiteId,
+    /// As shown to people.
+    pub name: String,
+    /// Postal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// IANA name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<PositionView>,
+    /// Its chargers with their live status.
+    #[serde(default)]
+    pub chargers: Vec<ChargerView>,
+    /// When the newest of these statuses was learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_at: Option<Moment>,
+}
+
+/// The state of a partner's webhook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WebhookView {
+    /// Where to.
+    pub url: String,
+    /// Whether anything is sent.
+    pub enabled: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_reason: Option<String>,
+    /// Event types that are sent; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<String>>,
+    /// Share of failing tries among the newest, percent.
+    pub failing_percent: u8,
+    /// Events that wait.
+    pub depth: u64,
+    /// Age of the oldest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_age_s: Option<u64>,
+    /// Events that were given up; replay sends them again.
+    pub dead_letters: u64,
+}
+
+/// One try to deliver an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeliveryView {
+    /// Which event.
+    pub event_id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When.
+    pub at: Moment,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// `delivered`, or what went wrong.
+    pub outcome: String,
+    /// The endpoint's HTTP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// When it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Moment>,
+}
+
+/// What to send again: exactly one of the three.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayRequest {
+    /// These events, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub event_ids: Vec<String>,
+    /// Events from this moment on …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Moment>,
+    /// … to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Moment>,
+    /// All dead letters.
+    #[serde(default)]
+    pub all_dead: bool,
+}
