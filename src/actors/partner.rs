@@ -4,7 +4,7 @@
 use super::alerts::Alerts;
 use super::engine::{HostCore, Partition, Refusal, Shell};
 use super::partners::{DirectoryEndpoint, Partners};
-use super::webhook::{Deliver, Dress, DriverError, FactsError, QueueBoard, QueueDriver, QueueFacts, Tuning};
+use super::webhook::{Deliver, Dress, DriverError, FactsError, QueueBoard, QueueDriver, QueueFacts};
 use crate::clock::SharedClock;
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
@@ -160,7 +160,7 @@ async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, part
             endpoint: Rc::new(DirectoryEndpoint { partners: parts.partners.clone(), partner: partner.clone() }),
             clock: parts.clock.clone(),
             board: parts.board.clone(),
-            tuning: Tuning::from(&**parts.settings.load()),
+            settings: parts.settings.clone(),
             handle: handle.clone(),
         };
         let error: DriverError = match driver.run().await {
