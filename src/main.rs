@@ -1,6 +1,6 @@
 //! The command line.
 
-use chargeline::api::cli as admin;
+use chargeline::clock::{SharedClock, WallClock};
 use chargeline::config;
 use chargeline::persistence::cli as journal;
 use chargeline::runtime;
@@ -8,6 +8,7 @@ use chargeline::telemetry::logs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// A runtime for electric-vehicle charging: chargers on one side, partner platforms on the other, every fact journaled.
 #[derive(Debug, Parser)]
@@ -31,10 +32,9 @@ enum Command {
         /// The file; without it what `serve` would read.
         file: Option<PathBuf>,
     },
-    /// Looks into, checks, copies and folds a journal.
-    Journal(journal::Arguments),
-    /// Speaks to a running server as an operator.
-    Admin(admin::Arguments),
+    /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
 }
 
 fn main() -> ExitCode {
@@ -54,9 +54,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::CheckConfig { file } => config::cli::run(file.or(config)),
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
-        Command::Journal(arguments) => journal::run(config, arguments),
-        Command::Admin(arguments) => system(admin::run(config, arguments)),
+        Command::Journal(command) => look(&command, config),
     }
+}
+
+fn look(command: &journal::JournalCommand, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let loaded = config::load::load(&config::load::Sources::of_process(file))?;
+    let clock: SharedClock = Arc::new(WallClock);
+    journal::run(command, &loaded.config.journal, &clock, &mut std::io::stdout().lock())
 }
 
 /// Runs on actix' own single-threaded runtime, which the supervision tree hangs from.

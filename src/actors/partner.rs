@@ -156,7 +156,7 @@ async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, part
             journal: parts.journal.clone(),
             facts: Rc::new(EngineFacts { host: Rc::clone(&host), partner: partner.clone() }),
             deliver: parts.deliver.clone(),
-            dress: Rc::new(VaultDress(parts.vault.clone())),
+            dress: Arc::new(VaultDress(parts.vault.clone())),
             endpoint: Rc::new(DirectoryEndpoint { partners: parts.partners.clone(), partner: partner.clone() }),
             clock: parts.clock.clone(),
             board: parts.board.clone(),
@@ -179,10 +179,10 @@ async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, part
 /// Opens names with the vault.
 struct VaultDress(Arc<Vault>);
 
-#[async_trait(?Send)]
+#[async_trait]
 impl Dress for VaultDress {
-    async fn dress(&self, data: &mut serde_json::Value) {
-        super::personal::dress(&self.0, data, false).await;
+    async fn dress(&self, data: &mut serde_json::Value) -> Result<(), String> {
+        super::personal::dress(&self.0, data, false).await.map_err(|error| error.to_string())
     }
 }
 

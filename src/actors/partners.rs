@@ -116,7 +116,7 @@ impl Partners {
     }
 
     /// A key by its public name, revoked ones too.
-    pub fn key(&self, key_id: &str) -> Option<Key> {
+    pub fn api_key(&self, key_id: &str) -> Option<Key> {
         self.keys.get(key_id).map(|key| key.clone())
     }
 

@@ -1,4 +1,20 @@
 //! HTTP: partners, operators, health. Owns HTTP meaning, authentication of callers and the error catalogue; never a
 //! rule of charging.
+//!
+//! Reading order: [`port`] (what HTTP needs from the runtime), [`catalogue`] and [`error`] (how a refusal looks),
+//! [`partner`] (signed calls), [`operator`], [`server`] (sockets).
+//!
+//! Invariants: nothing but `/openapi.json`, `/docs`, `/healthz` and `/readyz` is served without proof of who asks; every
+//! answer carries a trace id; no answer carries internals; a caller never learns of what belongs to another.
+
 pub mod catalogue;
+pub mod error;
+pub mod operator;
+pub mod partner;
 pub mod port;
+pub mod server;
+#[cfg(test)]
+mod tests;
+pub mod trace;
+pub mod viewer;
+pub(crate) mod wire;

@@ -175,6 +175,11 @@ impl Vault {
         *self.pepper.mac(&[b"charger passwords"])
     }
 
+    /// The key under which request bodies are digested (EM-5): a digest of personal data is personal without it.
+    pub fn digest_key(&self) -> [u8; 32] {
+        *self.pepper.mac(&[b"request digests"])
+    }
+
     /// What is kept of a credential instead of itself. A keyed hash without a slow function: a charger's key is 16 to 20
     /// random bytes (OCPP security white paper), which nobody guesses, and the pepper is not among the data; a slow hash
     /// would only make reconnect storms (CH-5) expensive. Not for passwords that people choose.

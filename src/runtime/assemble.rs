@@ -72,10 +72,10 @@ struct Seed {
 }
 
 impl Seed {
-    fn environments<F: Family>(
-        &self,
-        shell: impl Fn() -> Rc<dyn Shell<F>> + Clone + Send + 'static,
-    ) -> impl Fn() -> Environment<F> + Clone + Send + 'static + use<F, impl Fn() -> Rc<dyn Shell<F>> + Clone + Send + 'static> {
+    fn environments<F: Family, S>(&self, shell: S) -> impl Fn() -> Environment<F> + Clone + Send + 'static + use<F, S>
+    where
+        S: Fn() -> Rc<dyn Shell<F>> + Clone + Send + 'static,
+    {
         let (journal, clock, budget) = (self.journal.clone(), self.clock.clone(), self.budget.clone());
         let limits = self.config.clone();
         move || Environment {
@@ -104,7 +104,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let register = Arc::new(Register::default());
     let (alerts, waiting) = alerts::channel();
     let tokens = Arc::new(Tokens { vault: Arc::clone(&vault), journal: journal.clone(), clock: clock.clone() });
-    let sender = HttpSender::new(&config.webhook, Arc::new(SystemLookup), HttpSender::public_roots())
+    let sender = HttpSender::new(&config.webhook, Arc::new(SystemLookup), HttpSender::public_roots(), clock.clone())
         .map_err(|error| AssembleError::Sender(error.to_string()))?;
     let sender = Arc::new(sender);
     let board = Arc::new(QueueBoard::default());

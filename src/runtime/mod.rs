@@ -5,6 +5,8 @@
 //! sockets → drain queues' reports → close the journal.
 
 mod assemble;
+pub mod demo;
+mod http;
 mod recover;
 mod serve;
 mod stop;

@@ -3,9 +3,9 @@
 use super::Runtime;
 use crate::actors::service::Phase;
 use crate::domain::charger::Registration;
+use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::PartnerFamily;
 use crate::domain::entity::Family;
-use crate::domain::charging::ChargingFamily;
 use crate::domain::platform::PlatformFamily;
 use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError};

@@ -1,14 +1,13 @@
 //! `chargeline serve`: from the configuration to the last socket.
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
-use super::{Addresses, Runtime};
+use super::{Addresses, Runtime, http};
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
 use crate::actors::service::{Phase, PhaseCell, Service};
 use crate::actors::webhook::WebhookService;
-use crate::api::operator::{OperatorApi, OperatorParts};
-use crate::api::partner::{PartnerApi, PartnerParts};
+use crate::api::operator::OperatorToken;
 use crate::api::server;
 use crate::clock::{SharedClock, WallClock};
 use crate::config::Config;
@@ -21,8 +20,8 @@ use crate::telemetry::exporter;
 use crate::telemetry::logs::Logs;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -88,7 +87,8 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     let journal: SharedJournal = store.clone();
     let vault = Arc::new(Vault::open(&config.journal.key_file, journal.clone()).await?);
     let swaps = Swaps::new(&config);
-    let base = Base { config: &config, swaps: &swaps, clock: clock.clone(), store: store.clone(), vault: vault.clone() };
+    let base =
+        Base { config: &config, swaps: &swaps, clock: clock.clone(), store: store.clone(), vault: vault.clone() };
     let parts = assemble(base).await?;
     let kept = Configuration::kept(&*journal).await?;
     let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
@@ -104,7 +104,7 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     let open = Arc::new(AtomicBool::new(false));
     let shutdown = CancellationToken::new();
     let service = Arc::new(service(&parts, &config, &store, &vault, &configuration, &phase, &clock));
-    let http = http_runtime()?;
+    let threads = http_runtime()?;
     let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
     let handle = gateway.handle().map_err(|error| ServeError::Start(error.to_string()))?;
     let (partner, partner_at) = listen("api.partner_listen", config.api.partner_listen).await?;
@@ -124,29 +124,23 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
         arbiters: parts.arbiters,
         open,
         gateway: Some(handle),
-        http: Some(http),
+        http: Some(threads),
         shutdown: shutdown.clone(),
         addresses,
     });
-    let partner_api = PartnerApi::new(PartnerParts {
-        port: service.clone(),
-        once: Arc::new(journal.clone()),
-        keys: service.directory.clone(),
-        config: configuration.live.clone(),
-        clock: runtime.clock.clone(),
-        alerts: service.alerts.clone(),
-    });
-    let operator_api = OperatorApi::new(OperatorParts { port: service, config: configuration.live.clone() })
+    let token = OperatorToken::load_or_make(&config.api.operator_token_file)
         .map_err(|error| ServeError::Start(error.to_string()))?;
+    let partner_api = http::partner_api(&service, &configuration.live, runtime.clock.now());
+    let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
-    if let Some(http) = &runtime.http {
-        http.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone()));
-        http.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone()));
-        http.spawn(exporter.clone().upkeep());
+    if let Some(threads) = &runtime.http {
+        threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone()));
+        threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone()));
+        threads.spawn(exporter.clone().upkeep());
         let stop = shutdown.clone();
-        http.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
-        http.spawn(gateway.run());
-        http.spawn(Arc::clone(&runtime).fold_history());
+        threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
+        threads.spawn(gateway.run());
+        threads.spawn(Arc::clone(&runtime).fold_history());
     }
     runtime.recover().await?;
     if let Some(version) = fresh {

@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, a short crash and power-cut test.
+    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, a short crash test.
     Check,
     /// Licences, bans and sources of all dependencies.
     Audit {

@@ -88,6 +88,11 @@ impl DemoFleet {
         Ok(DemoFleet { options, sink: Some(sink), running: None })
     }
 
+    /// What is shown above the table, once the server's addresses are known.
+    pub fn set_urls(&mut self, urls: Vec<(String, String)>) {
+        self.options.urls = urls;
+    }
+
     /// The allow-list entry that the server's webhook guard needs for the sink.
     pub fn sink_url(&self) -> Option<String> {
         let sink = self.sink.as_ref().or(self.running.as_ref().map(|r| &r.world.sink));

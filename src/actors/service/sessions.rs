@@ -154,15 +154,18 @@ impl Service {
                 }
             }
         }
-        self.dress(&mut value, matches!(eyes, Eyes::Operator)).await;
+        self.dress(&mut value, matches!(eyes, Eyes::Operator)).await?;
         if let (false, Some(members)) = (full, value.as_object_mut()) {
             members.remove("readings");
         }
         serde_json::from_value(value).map_err(|error| corrupt(TABLE, &id.to_string(), &error))
     }
 
-    pub(super) async fn dress(&self, view: &mut Value, operator: bool) {
-        personal::dress(&self.vault, view, operator).await;
+    pub(super) async fn dress(&self, view: &mut Value, operator: bool) -> Result<(), Refusal> {
+        personal::dress(&self.vault, view, operator).await.map_err(|error| {
+            tracing::warn!(%error, "a user's key cannot be read now");
+            Code::Unavailable.into()
+        })
     }
 
     pub(super) async fn sessions_of(

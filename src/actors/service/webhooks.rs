@@ -36,7 +36,7 @@ impl Service {
         let mut items = found.items;
         for event in &mut items {
             if let Some(data) = event.get_mut("data") {
-                self.dress(data, false).await;
+                self.dress(data, false).await?;
             }
         }
         Ok(Page { items, next: found.next })

@@ -1,6 +1,110 @@
 //! Metrics of the api room.
 
-use super::Described;
+use super::{Described, Kind, Metric, SECONDS};
+
+/// Classes of calls: what a limit and a dashboard tell apart.
+pub const CLASSES: &[&str] = &["read", "write", "events", "operator", "open"];
+
+/// Classes of HTTP status; `gone`: the caller left before there was an answer.
+pub const STATUSES: &[&str] = &["2xx", "4xx", "429", "5xx", "503", "gone"];
+
+/// Ways in which a signature fails (EM-3).
+pub const SIGNATURE_FAILURES: &[&str] =
+    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "operator_token"];
+
+/// Answered calls.
+pub const REQUESTS: Metric<2> = Metric {
+    name: "chargeline_api_requests_total",
+    kind: Kind::Counter,
+    help: "HTTP calls by class and status.",
+    labels: [("class", CLASSES), ("status", STATUSES)],
+    page: Some("5xx above 1 % for 5 minutes"),
+};
+
+/// Time to answer.
+pub const SECONDS_TAKEN: Metric<1> = Metric {
+    name: "chargeline_api_request_seconds",
+    kind: Kind::Histogram(SECONDS),
+    help: "Time from a call's head to its answer, by class.",
+    labels: [("class", CLASSES)],
+    page: None,
+};
+
+/// Calls under way.
+pub const IN_FLIGHT: Metric<1> = Metric {
+    name: "chargeline_api_requests_in_flight",
+    kind: Kind::Gauge,
+    help: "HTTP calls under way, by class.",
+    labels: [("class", CLASSES)],
+    page: None,
+};
+
+/// Calls whose caller did not prove who it is.
+pub const REFUSED_CALLERS: Metric<1> = Metric {
+    name: "chargeline_api_signature_failures_total",
+    kind: Kind::Counter,
+    help: "Calls refused because of their signature, key or token, by kind (EM-3).",
+    labels: [("kind", SIGNATURE_FAILURES)],
+    page: Some("a rise of `bad` or `replay`: somebody guesses or replays"),
+};
+
+/// Bans set.
+pub const BANS: Metric<0> = Metric {
+    name: "chargeline_api_bans_total",
+    kind: Kind::Counter,
+    help: "Bans of a key at an address after failures in a row (EM-3).",
+    labels: [],
+    page: Some("any, if the key is a partner's own"),
+};
+
+/// Calls beyond a bound.
+pub const LIMITED: Metric<1> = Metric {
+    name: "chargeline_api_limited_total",
+    kind: Kind::Counter,
+    help: "Calls refused because a bound was hit, by bound (EM-4).",
+    labels: [(
+        "bound",
+        &["rate_read", "rate_write", "rate_events", "in_flight", "nonces", "body", "deadline", "connections"],
+    )],
+    page: None,
+};
+
+/// Idempotency.
+pub const IDEMPOTENCY: Metric<1> = Metric {
+    name: "chargeline_api_idempotency_total",
+    kind: Kind::Counter,
+    help: "Writes by what their request_id was: new, a repeat, a conflict, or set free after 429 or 503 (EM-5).",
+    labels: [("outcome", &["new", "repeat", "conflict", "freed"])],
+    page: None,
+};
+
+/// Handlers that panicked.
+pub const PANICS: Metric<0> = Metric {
+    name: "chargeline_api_panics_total",
+    kind: Kind::Counter,
+    help: "Calls that ended in a panic; the caller got `internal`.",
+    labels: [],
+    page: Some("any"),
+};
+
+/// Open connections.
+pub const CONNECTIONS: Metric<1> = Metric {
+    name: "chargeline_api_connections",
+    kind: Kind::Gauge,
+    help: "Open HTTP connections, by listener.",
+    labels: [("listener", &["partner", "operator"])],
+    page: None,
+};
 
 /// Every metric of this room.
-pub const ALL: &[Described] = &[];
+pub const ALL: &[Described] = &[
+    REQUESTS.described(),
+    SECONDS_TAKEN.described(),
+    IN_FLIGHT.described(),
+    REFUSED_CALLERS.described(),
+    BANS.described(),
+    LIMITED.described(),
+    IDEMPOTENCY.described(),
+    PANICS.described(),
+    CONNECTIONS.described(),
+];

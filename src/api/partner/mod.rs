@@ -1,0 +1,184 @@
+//! The partner API, `/api/v1` (EM-2 … EM-6, EM-13; `docs/partner-api.md`). Owns its routes and their OpenAPI document;
+//! what they mean to charging is behind [`super::port`].
+//!
+//! A route and its entry in `/openapi.json` are one registration, so neither can be without the other (control 31).
+
+pub mod bans;
+mod fleet;
+mod gate;
+pub mod idempotency;
+pub mod keys;
+pub mod limits;
+pub mod nonces;
+mod openapi;
+mod sessions;
+pub mod signature;
+mod webhooks;
+
+pub use gate::SecurityEvent;
+pub use keys::{KeyDirectory, KeyRecord, Scopes};
+pub(crate) use webhooks::check_replay;
+
+use super::error::ApiError;
+use super::port::{OnceStore, PartnerPort};
+use super::trace;
+use super::viewer;
+use super::wire::Pages;
+use crate::clock::{SharedClock, Timestamp};
+use crate::config::live::LiveConfig;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Html;
+use axum::routing::get;
+use bans::Bans;
+use idempotency::Idempotency;
+use limits::Limits;
+use nonces::Nonces;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Called when operators should hear of something; must not wait.
+pub type SecurityAlert = Arc<dyn Fn(SecurityEvent) + Send + Sync>;
+
+/// What the partner API is made of.
+pub struct PartnerParts {
+    /// The runtime.
+    pub port: Arc<dyn PartnerPort>,
+    /// All keys.
+    pub keys: Arc<dyn KeyDirectory>,
+    /// The journal's once-store: `Arc::new(shared_journal)`.
+    pub once: Arc<dyn OnceStore>,
+    /// The time.
+    pub clock: SharedClock,
+    /// The configuration in force.
+    pub config: Arc<LiveConfig>,
+    /// A secret of this installation that outlives restarts, under which request bodies are digested (EM-5, OP-9).
+    pub digest_key: [u8; 32],
+    /// See [`Nonces::new`].
+    pub replay_horizon: Timestamp,
+    /// Told of bans.
+    pub alert: SecurityAlert,
+}
+
+/// The state behind all partner routes.
+pub(crate) struct Partners {
+    port: Arc<dyn PartnerPort>,
+    keys: Arc<dyn KeyDirectory>,
+    clock: SharedClock,
+    config: Arc<LiveConfig>,
+    alert: SecurityAlert,
+    bans: Bans,
+    nonces: Nonces,
+    limits: Limits,
+    idempotency: Arc<Idempotency>,
+}
+
+impl Partners {
+    fn new(parts: PartnerParts) -> Self {
+        let config = parts.config.current();
+        let api = &config.api;
+        let started = parts.clock.now();
+        let once = Arc::clone(&parts.once);
+        let nonces = Nonces::new(once, api.signature_window, api.nonces_per_key, started, parts.replay_horizon);
+        let clock = Arc::clone(&parts.clock);
+        let idempotency = Idempotency::new(parts.once, clock, parts.digest_key, api.request_id_kept);
+        Partners {
+            bans: Bans::new(api.failures_tracked),
+            nonces,
+            limits: Limits::new(api),
+            idempotency: Arc::new(idempotency),
+            port: parts.port,
+            keys: parts.keys,
+            clock: parts.clock,
+            config: parts.config,
+            alert: parts.alert,
+        }
+    }
+
+    fn pages(&self) -> Pages {
+        let config = self.config.current();
+        Pages { default: config.api.page_default, max: config.api.page_max }
+    }
+
+    /// Forgets what is no longer needed.
+    fn prune(&self) {
+        self.nonces.prune(self.clock.now());
+        self.limits.prune();
+    }
+}
+
+/// The partner API, ready to be served.
+#[derive(Clone)]
+pub struct PartnerApi {
+    /// All routes.
+    pub(crate) router: Router,
+    /// The OpenAPI document.
+    pub(crate) document: Arc<utoipa::openapi::OpenApi>,
+    state: Arc<Partners>,
+}
+
+impl std::fmt::Debug for PartnerApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PartnerApi(…)")
+    }
+}
+
+impl PartnerApi {
+    /// Puts the parts together.
+    pub fn new(parts: PartnerParts) -> Self {
+        let state = Arc::new(Partners::new(parts));
+        let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
+        let (signed, document) =
+            OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", routes()).split_for_parts();
+        let signed = signed.layer(gate).with_state(Arc::clone(&state));
+        let text = Arc::new(document.to_json().unwrap_or_default());
+        let page = Arc::new(viewer::page(&document));
+        let router = Router::new()
+            .merge(signed)
+            .route("/openapi.json", get(move || openapi::json(Arc::clone(&text))))
+            .route("/docs", get(move || viewer_page(Arc::clone(&page))))
+            .method_not_allowed_fallback(trace::method_not_allowed)
+            .fallback(trace::not_found)
+            .layer(CatchPanicLayer::custom(trace::panicked))
+            .layer(from_fn(trace::layer));
+        PartnerApi { router, document: Arc::new(document), state }
+    }
+
+    /// Forgets what is no longer needed. Called every half minute or so.
+    pub(crate) fn prune(&self) {
+        self.state.prune();
+    }
+
+    /// The OpenAPI document, as served.
+    pub fn openapi(&self) -> &utoipa::openapi::OpenApi {
+        &self.document
+    }
+}
+
+async fn viewer_page(page: Arc<String>) -> impl axum::response::IntoResponse {
+    let policy = [("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")];
+    (policy, Html(page.as_ref().clone()))
+}
+
+/// Every signed route.
+fn routes() -> OpenApiRouter<Arc<Partners>> {
+    OpenApiRouter::new()
+        .routes(routes!(sessions::start, sessions::list))
+        .routes(routes!(sessions::show))
+        .routes(routes!(sessions::stop))
+        .routes(routes!(sessions::operation))
+        .routes(routes!(fleet::sites))
+        .routes(routes!(fleet::site))
+        .routes(routes!(fleet::chargers))
+        .routes(routes!(fleet::charger))
+        .routes(routes!(webhooks::events))
+        .routes(routes!(webhooks::show))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
+}
+
+/// What a handler gives back.
+type Answered<T> = Result<T, ApiError>;

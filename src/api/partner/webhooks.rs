@@ -1,0 +1,205 @@
+//! Events and the webhook that carries them (EM-7 … EM-9). Owns reading the requests; never delivery.
+
+use super::gate::Caller;
+use super::idempotency::{Claim, Write};
+use super::sessions::Named;
+use super::{Answered, Partners};
+use crate::api::catalogue::Code;
+use crate::api::error::{ApiError, ErrorBody};
+use crate::api::port::{DeliveryView, Moment, OperationKind, Page, Refusal, ReplayRequest, WebhookView};
+use crate::api::trace::Note;
+use crate::api::wire::{self, Findings, Query};
+use crate::ids::RequestId;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
+use http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Events named one by one in a replay.
+const REPLAY_IDS_MAX: usize = 100;
+
+/// An event, as a webhook's body has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "only described: events come as stored")]
+pub(crate) struct Event {
+    /// Unique for ever: drop an id that you have seen.
+    id: String,
+    /// `session.started`, `session.ended`, `connector.status` …
+    #[serde(rename = "type")]
+    kind: String,
+    /// When it happened.
+    timestamp: Moment,
+    /// Yours.
+    partner_id: String,
+    /// Events of one key are in order.
+    order_key: String,
+    /// From 1 without gaps within the key; absent for statuses.
+    sequence: Option<u64>,
+    /// What happened.
+    data: serde_json::Value,
+}
+
+/// The body of `POST /webhook/replay`: exactly one of `event_ids`, `from` and/or `to`, `all_dead`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplayBody {
+    /// Your name of this operation.
+    #[schema(value_type = String)]
+    request_id: RequestId,
+    /// These events, at most 100.
+    #[serde(default)]
+    event_ids: Vec<String>,
+    /// Events from this moment on …
+    from: Option<Moment>,
+    /// … to this one.
+    to: Option<Moment>,
+    /// All dead letters.
+    #[serde(default)]
+    all_dead: bool,
+}
+
+/// How many events are sent again.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "only described: the answer may be a stored one")]
+pub(crate) struct Replayed {
+    /// So many.
+    replayed: u64,
+}
+
+/// A write without a session was taken.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "only described: the answer may be a stored one")]
+pub(crate) struct TestTaken {
+    /// Your name of the operation.
+    request_id: String,
+}
+
+/// Refuses a replay that names nothing, or two things at once.
+pub(crate) fn check_replay(replay: &ReplayRequest) -> Result<(), Refusal> {
+    let ranged = replay.from.is_some() || replay.to.is_some();
+    let named = [!replay.event_ids.is_empty(), ranged, replay.all_dead];
+    let mut findings = Findings::default();
+    let one = named.into_iter().filter(|given| *given).count() == 1;
+    findings.check(one, "event_ids", "names nothing or too much", "exactly one of event_ids, from/to, all_dead");
+    let few = replay.event_ids.len() <= REPLAY_IDS_MAX;
+    findings.check(few, "event_ids", "is too long", format_args!("at most {REPLAY_IDS_MAX}"));
+    let forwards = replay.from.zip(replay.to).is_none_or(|(from, to)| from <= to);
+    findings.check(forwards, "to", "is before `from`", "a later moment");
+    for (n, id) in replay.event_ids.iter().enumerate().take(REPLAY_IDS_MAX) {
+        findings.text(&format!("event_ids[{n}]"), id, 1, 200);
+    }
+    findings.done()
+}
+
+/// Events, oldest first: what a partner that cannot receive reads, and what fills a gap. `next` is always there.
+#[utoipa::path(get, path = "/events", tag = "events", params(
+    ("after" = Option<String>, Query, description = "The `next` of an earlier answer; absent: the oldest kept"),
+    ("limit" = Option<u32>, Query, description = "Most events, 1 to 500")), responses(
+    (status = 200, description = "A page", body = Page<Event>),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn events(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Answered<Json<Page<serde_json::Value>>> {
+    let page = Query::read(&uri, &["after", "limit"])?.page("after", state.pages())?;
+    Ok(Json(state.port.events(&caller.partner, page).await?))
+}
+
+/// Your endpoint, its health, and what waits for it.
+#[utoipa::path(get, path = "/webhook", tag = "events", responses(
+    (status = 200, description = "The webhook", body = WebhookView),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn show(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+) -> Answered<Json<WebhookView>> {
+    Ok(Json(state.port.webhook(&caller.partner).await?))
+}
+
+/// The log of attempts, newest first.
+#[utoipa::path(get, path = "/webhook/deliveries", tag = "events", params(
+    ("limit" = Option<u32>, Query, description = "Most items"),
+    ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
+    (status = 200, description = "A page", body = Page<DeliveryView>),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn deliveries(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Answered<Json<Page<DeliveryView>>> {
+    let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
+    Ok(Json(state.port.deliveries(&caller.partner, page).await?))
+}
+
+/// Sends you a `webhook.test` event.
+#[utoipa::path(post, path = "/webhook/test", tag = "events", request_body = Named, responses(
+    (status = 202, description = "It comes", body = TestTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn test(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<serde_json::Value>)> {
+    let request: Named = wire::json(&body)?;
+    note.request(request.request_id.as_str());
+    let write = write(&caller, &request.request_id, OperationKind::WebhookTest, &request)?;
+    let port = Arc::clone(&state.port);
+    let drive = move |_: Claim| async move {
+        port.test_webhook(&caller.partner, &request.request_id).await?;
+        Ok(json!({"request_id": request.request_id}))
+    };
+    let answer = state.idempotency.run(write, drive).await?;
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// Sends events again, under their own ids.
+#[utoipa::path(post, path = "/webhook/replay", tag = "events", request_body = ReplayBody, responses(
+    (status = 202, description = "They are sent again", body = Replayed),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn replay(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<serde_json::Value>)> {
+    let request: ReplayBody = wire::json(&body)?;
+    note.request(request.request_id.as_str());
+    let write = write(&caller, &request.request_id, OperationKind::Replay, &request)?;
+    let ReplayBody { request_id, event_ids, from, to, all_dead } = request;
+    let replay = ReplayRequest { event_ids, from, to, all_dead };
+    check_replay(&replay).map_err(|refusal| ApiError::from(refusal).of_request(&request_id))?;
+    let port = Arc::clone(&state.port);
+    let drive = move |_: Claim| async move {
+        let replayed = port.replay(&caller.partner, replay).await?;
+        Ok(json!({"replayed": replayed}))
+    };
+    let answer = state.idempotency.run(write, drive).await?;
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+fn write(caller: &Caller, request_id: &RequestId, kind: OperationKind, body: &impl Serialize) -> Answered<Write> {
+    Ok(Write {
+        partner: caller.partner.clone(),
+        request_id: request_id.clone(),
+        kind,
+        canonical: serde_json::to_vec(body).map_err(|_| Code::Internal)?,
+        session_id: None,
+        charger_id: None,
+    })
+}
