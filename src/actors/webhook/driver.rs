@@ -78,22 +78,6 @@ pub trait EndpointSource {
     fn target(&self) -> Option<Arc<Target>>;
 }
 
-/// Makes an event's data fit for its partner's eyes just before it is sent: opens the user's name (OP-9).
-#[async_trait(?Send)]
-pub trait Dress {
-    /// Changes the data in place.
-    async fn dress(&self, data: &mut serde_json::Value);
-}
-
-/// Leaves data as they are.
-#[derive(Debug, Clone, Copy)]
-pub struct AsIs;
-
-#[async_trait(?Send)]
-impl Dress for AsIs {
-    async fn dress(&self, _: &mut serde_json::Value) {}
-}
-
 /// What a driver takes from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tuning {
@@ -173,6 +157,28 @@ impl QueueHandle {
     }
 }
 
+/// Turns a stored payload into what partners see: opens personal data that is stored sealed (OP-9), drops what is ours
+/// alone. `GET /events` shows the same.
+#[async_trait]
+pub trait Dress: Send + Sync + 'static {
+    /// Changes the `data` member of an event in place.
+    ///
+    /// # Errors
+    /// Why that cannot be done now: nothing is sent, and the try counts as failed.
+    async fn dress(&self, data: &mut serde_json::Value) -> Result<(), String>;
+}
+
+/// Payloads that are sent as they are stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AsStored;
+
+#[async_trait]
+impl Dress for AsStored {
+    async fn dress(&self, _: &mut serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// The task of one queue.
 pub struct QueueDriver {
     /// Whose.
@@ -185,10 +191,10 @@ pub struct QueueDriver {
     pub facts: Rc<dyn QueueFacts>,
     /// Sends.
     pub deliver: Arc<dyn Deliver>,
-    /// Opens the user's name.
-    pub dress: Rc<dyn Dress>,
     /// Where to.
     pub endpoint: Rc<dyn EndpointSource>,
+    /// What partners see of a payload.
+    pub dress: Arc<dyn Dress>,
     /// The wall clock: for the signature's time and the first reading of the driver's own clock.
     pub clock: SharedClock,
     /// Shown to operators.

@@ -17,7 +17,7 @@ use crate::protocol::webhook::{body, signature_header};
 use crate::telemetry::metrics::webhook as metrics;
 use asking::Answered;
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use futures_util::stream::FuturesUnordered;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) struct Run {
     scheduler: Scheduler,
     /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
     steady: RuntimeClock,
-    sends: FuturesUnordered<LocalBoxFuture<'static, Finished>>,
+    sends: FuturesUnordered<BoxFuture<'static, Finished>>,
     asking: Option<LocalBoxFuture<'static, Answered>>,
     finished: Vec<Attempt>,
     /// A report that the journal did not take yet.
@@ -239,14 +239,14 @@ impl Run {
             }
         };
         let started = self.with.clock.now();
-        let (dress, target) = (self.with.dress.clone(), Arc::clone(target));
-        let (deliver, begun) = (self.with.deliver.clone(), Instant::now());
+        let (deliver, dress) = (self.with.deliver.clone(), self.with.dress.clone());
+        let (target, begun) = (target.clone(), Instant::now());
         self.sends.push(Box::pin(async move {
             let answer = match payload {
-                Some(mut row) => {
-                    dress.dress(&mut row.notice.data).await;
-                    deliver.deliver(sign(&row, &target, started)).await
-                }
+                Some(mut row) => match dress.dress(&mut row.notice.data).await {
+                    Ok(()) => deliver.deliver(sign(&row, &target, started)).await,
+                    Err(why) => Answer::Broken(format!("the payload cannot be opened: {why}")),
+                },
                 None => Answer::Missing,
             };
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);

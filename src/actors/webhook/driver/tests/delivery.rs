@@ -429,10 +429,15 @@ virtual_test!(a_replay_that_makes_no_sense_is_refused, async {
     assert_eq!(world.seen().len(), 1);
 });
 
-virtual_test!(what_is_stored_sealed_is_opened_before_it_is_signed, async {
+virtual_test!(what_is_stored_sealed_is_opened_before_it_is_signed_or_not_sent_at_all, async {
     let world = World::new(|_, _| (QUICK, http(200)));
-    world.session(1);
-    seconds(1).await;
+    world.wardrobe.locked.store(true, Ordering::Release);
+    let id = world.session(1);
+    seconds(30).await;
+    assert_eq!((world.seen().len(), world.queue().open[&1].failures), (0, 1));
+    world.wardrobe.locked.store(false, Ordering::Release);
+    seconds(60).await;
+    assert_eq!(world.times(&id), [60]);
     let bodies = world.partner.bodies.lock().unwrap();
     assert_eq!(bodies[0]["data"], serde_json::json!({"n": 1, "user_id": "u1"}));
 });

@@ -47,7 +47,13 @@ impl Journal for Store {
             |((_, key), value): (&(&str, String), &Vec<u8>)| StoredRow { key: key.clone(), value: value.clone() };
         Ok(wanted.take(limit).map(stored).collect())
     }
-    async fn rows_back(&self, _: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<StoredRow>, JournalError> {
+    async fn rows_back(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Vec<StoredRow>, JournalError> {
         unreachable!("drivers read forwards")
     }
     async fn claim(&self, _: &StreamName) -> Result<Claimed, JournalError> {
@@ -154,16 +160,23 @@ impl EndpointSource for Directory {
     }
 }
 
-/// Opens what is sealed.
-pub(super) struct Wardrobe;
+/// Opens what is sealed, unless it is locked.
+#[derive(Default)]
+pub(super) struct Wardrobe {
+    pub(super) locked: std::sync::atomic::AtomicBool,
+}
 
-#[async_trait(?Send)]
+#[async_trait]
 impl Dress for Wardrobe {
-    async fn dress(&self, data: &mut serde_json::Value) {
+    async fn dress(&self, data: &mut serde_json::Value) -> Result<(), String> {
+        if self.locked.load(Ordering::Acquire) {
+            return Err("locked".into());
+        }
         if let Some(members) = data.as_object_mut() {
             members.remove("sealed");
             members.insert("user_id".into(), "u1".into());
         }
+        Ok(())
     }
 }
 
@@ -173,6 +186,7 @@ pub(super) struct World {
     pub(super) engine: Rc<Engine>,
     pub(super) partner: Arc<Partner>,
     pub(super) directory: Rc<Directory>,
+    pub(super) wardrobe: Arc<Wardrobe>,
     pub(super) board: Arc<QueueBoard>,
     pub(super) settings: Arc<ArcSwap<Webhook>>,
     pub(super) handle: QueueHandle,
@@ -230,6 +244,7 @@ impl World {
             engine: Rc::new(engine),
             partner: Arc::new(partner),
             directory: Rc::new(Directory(RefCell::new(Some(target(Subscriptions::All))))),
+            wardrobe: Arc::default(),
             board: Arc::default(),
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             handle: QueueHandle::default(),
@@ -247,7 +262,7 @@ impl World {
             facts: self.engine.clone(),
             deliver: self.partner.clone(),
             endpoint: self.directory.clone(),
-            dress: Rc::new(Wardrobe),
+            dress: self.wardrobe.clone(),
             clock: Arc::new(self.clock),
             board: self.board.clone(),
             settings: self.settings.clone(),
