@@ -51,7 +51,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 3] = [&self.gateway, &self.telemetry, &self.webhook];
+        let sections: [&dyn Checked; 4] = [&self.gateway, &self.session, &self.telemetry, &self.webhook];
         for section in sections {
             section.check(problems);
         }

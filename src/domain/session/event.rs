@@ -236,24 +236,16 @@ impl Fold for Session {
             Event::StopRequested { cause, request, next_due, .. } => {
                 self.request_stop(*cause, request.as_ref(), *next_due)
             }
-            Event::StopTried { attempt, next_due } => {
-                if let Some(stop) = &mut self.stop {
-                    stop.attempts = *attempt;
-                    stop.next_due = Some(*next_due);
-                }
-            }
-            Event::StopDeferred { next_due } => {
-                if let Some(stop) = &mut self.stop {
-                    stop.next_due = *next_due;
-                    // On reconnect it begins anew; after the last quick attempt it goes on slowly.
-                    stop.attempts = next_due.map_or(0, |_| stop.attempts.saturating_add(1));
-                }
-            }
-            Event::StopResultTold => {
-                if let Some(stop) = &mut self.stop {
-                    stop.requests.clear();
-                }
-            }
+            &Event::StopTried { attempt, next_due } => self.with_stop(|stop| {
+                stop.attempts = attempt;
+                stop.next_due = Some(next_due);
+            }),
+            &Event::StopDeferred { next_due } => self.with_stop(|stop| {
+                stop.next_due = next_due;
+                // On reconnect it begins anew; after the last quick attempt it goes on slowly.
+                stop.attempts = next_due.map_or(0, |_| stop.attempts.saturating_add(1));
+            }),
+            Event::StopResultTold => self.with_stop(|stop| stop.requests.clear()),
             Event::StopPended => self.status = Some(Status::StopPending),
             Event::BecameAbnormal => {
                 // A failed session whose transaction runs stays failed (SE-15).
@@ -285,6 +277,12 @@ impl Fold for Session {
 }
 
 impl Session {
+    fn with_stop(&mut self, change: impl FnOnce(&mut Stopping)) {
+        if let Some(stop) = &mut self.stop {
+            change(stop);
+        }
+    }
+
     fn place(&mut self, placed: &Placed) {
         self.status = Some(Status::Starting);
         self.partner = Some(placed.partner.clone());
