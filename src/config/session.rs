@@ -64,7 +64,7 @@ impl Default for Session {
         Session {
             start_deadline: Duration::from_secs(60),
             stop_attempts: 3,
-            stop_retry: Duration::from_secs(20),
+            stop_retry: Duration::from_secs(35),
             stop_pending_retry: Duration::from_secs(300),
             max_duration: Duration::from_secs(86_400),
             sample_interval: Duration::from_secs(60),
