@@ -327,9 +327,12 @@ impl Session {
         self.heard_at = at;
         self.register_wh = register_wh;
         for reading in readings {
-            self.read_at = self.read_at.max(reading.at);
-            self.power_w = reading.power_w.or(self.power_w);
-            self.soc_percent = reading.soc_percent.or(self.soc_percent);
+            // What a stop repeats of the past is history, not progress.
+            if reading.at >= self.read_at {
+                self.read_at = reading.at;
+                self.power_w = reading.power_w.or(self.power_w);
+                self.soc_percent = reading.soc_percent.or(self.soc_percent);
+            }
             self.keep(*reading);
         }
         self.missed_due = Some(later(at, self.patience.missed_ms));
@@ -337,8 +340,21 @@ impl Session {
         self.vanished_due = None;
     }
 
-    /// Keeps a reading within the bound: the newest always, the others evenly spaced.
+    /// Keeps a reading within the bound, in order of time, each moment once: the newest always, the others evenly
+    /// spaced.
     fn keep(&mut self, reading: Reading) {
+        let place = self.readings.partition_point(|known| known.at < reading.at);
+        let room = self.spacing_ms == 0 && self.readings.len() < READINGS_MAX;
+        match self.readings.get_mut(place) {
+            Some(known) if known.at == reading.at => *known = reading,
+            Some(_) if room => self.readings.insert(place, reading),
+            // They are thinned already: the past has its share.
+            Some(_) => {}
+            None => self.append(reading),
+        }
+    }
+
+    fn append(&mut self, reading: Reading) {
         let too_near = match self.readings.as_slice() {
             [.., before, _] => reading.at.0.saturating_sub(before.at.0) < self.spacing_ms,
             [_] | [] => false,
