@@ -15,6 +15,9 @@ const MESSAGE_READINGS_MAX: usize = 256;
 /// Energy that may appear between two readings whatever the time between them, Wh: registers are rounded, clocks differ.
 const SLACK_WH: i64 = 1000;
 
+/// A register that is lower by so little has been rounded another way, Wh: some messages carry kWh with fewer digits.
+const ROUNDING_WH: i64 = 2;
+
 /// Samples of a late message that are kept.
 const LATE_SAMPLES_MAX: usize = 8;
 
@@ -98,7 +101,8 @@ impl Register {
     /// Moves on to a value that was read at `at` and came at `now`; `Err`: it is odd and does not count.
     pub(super) fn advance(&mut self, to: i64, at: Timestamp, now: Timestamp, max_power_w: u32) -> Result<(), Flag> {
         if to < self.value {
-            return Err(Flag::MeterBackwards);
+            let history = at < self.read_at || self.value.saturating_sub(to) <= ROUNDING_WH;
+            return if history { Ok(()) } else { Err(Flag::MeterBackwards) };
         }
         // The longer of both clocks' views: a backlog arrives at once, a broken clock stands still.
         let time = at.since(self.read_at).max(now.since(self.heard_at));

@@ -164,3 +164,23 @@ fn suspension_and_faults_are_told_as_they_come() {
         assert!(world.session(session).is_running(), "{status:?}: suspended, not lost");
     }
 }
+
+#[test]
+fn what_a_stop_repeats_of_the_past_is_no_step_back() {
+    let (mut world, session, transaction) = World::charging();
+    let begun = world.now;
+    for n in 1..=3 {
+        world.pass(60);
+        world.meter(transaction, 1000 + n * 100);
+    }
+    // `transactionData` with the first reading, one that was lost on the way, and the last, rounded another way.
+    let minute = |n: u64, energy| sample(begun + Duration::from_secs(n), energy);
+    let data = vec![minute(0, 1000), minute(90, 1150), minute(120, 1200), minute(180, 1299)];
+    let fact = stop_fact(transaction, Some(1300), time(world.now), None, "m2");
+    world.tell(charger::Command::TransactionStop(charger::StopFact { data, ..fact }));
+    let session = world.session(session);
+    assert_eq!((session.energy_wh(), session.flags.list()), (300, vec![]));
+    let kept: Vec<_> = session.readings.iter().map(|reading| reading.energy_wh.unwrap()).collect();
+    assert_eq!(kept, [1000, 1100, 1150, 1200, 1299]);
+    assert!(session.readings.is_sorted_by_key(|reading| reading.at));
+}
