@@ -10,6 +10,7 @@
 //! for it, ends with status 77. It is optimistic about the caches of real devices: nothing here drops those.
 
 #![allow(unsafe_code, reason = "the ioctl that shuts a file system down has no safe wrapper")]
+#![allow(clippy::expect_used, reason = "this is a test")]
 
 #[path = "powercut/child.rs"]
 mod child;

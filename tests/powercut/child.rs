@@ -28,7 +28,7 @@ pub(crate) fn partner() -> PartnerId {
 
 /// Every record's content follows from its place; some are larger than a page.
 pub(crate) fn body(writer: u64, sequence: u64) -> Vec<u8> {
-    let size = if sequence % 17 == 0 { 10_000 } else { 300 };
+    let size = if sequence.is_multiple_of(17) { 10_000 } else { 300 };
     format!("{writer}/{sequence}/").into_bytes().into_iter().cycle().take(size).collect()
 }
 
@@ -143,7 +143,7 @@ async fn write(journal: Arc<SledJournal>, writer: u64) -> Option<()> {
         let row = Row { table: "powercut", key, value: Some(sequence.to_string().into_bytes()) };
         journal.append(&claimed.token, Append { after, records: vec![record], rows: vec![row] }).await.ok()?;
         println!("{writer} {sequence}");
-        if sequence % SNAPSHOT_EVERY == 0 {
+        if sequence.is_multiple_of(SNAPSHOT_EVERY) {
             let snapshot = Snapshot { sequence, state: vec![b's'; 6000] };
             journal.snapshot(&claimed.token, snapshot, true).await.ok()?;
         }
