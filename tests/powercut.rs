@@ -16,6 +16,8 @@
 mod child;
 #[path = "powercut/disk.rs"]
 mod disk;
+#[path = "powercut/full.rs"]
+mod full;
 
 use chargeline::clock::{SharedClock, WallClock};
 use chargeline::persistence::sled::Tool;
@@ -76,6 +78,7 @@ fn rig(rounds: u32) -> Result<String, String> {
     }
     acknowledged += known.count();
     let caught = prove()?;
+    println!("powercut: {}", full::run().map_err(|why| format!("full disk: {why}"))?);
     Ok(format!(
         "{rounds} cuts, {acknowledged} records acknowledged, 0 lost, slowest reopening {} ms; \
          without fdatasync the rig saw the loss in cut {caught}",
