@@ -99,9 +99,6 @@ fn open(path: &Path, adjust: impl FnOnce(&mut Config)) -> anyhow::Result<Arc<Sle
     let mut config = toml::from_str::<Sections>(DEFAULTS)?.journal;
     config.path = path.to_owned();
     adjust(&mut config);
-    if let Ok(us) = std::env::var("GATHER_US") {
-        config.gather_max = Duration::from_micros(us.parse()?);
-    }
     let clock: SharedClock = Arc::new(WallClock);
     Ok(SledJournal::open(&config, &clock)?)
 }

@@ -97,14 +97,13 @@ impl Target {
     /// A store restored from backup is another one: new epoch, and block numbers far beyond the old ones.
     fn rebirth(&mut self, epoch: u64) -> Result<(), JournalError> {
         self.apply()?;
-        let last = self.store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-        let next = last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |number| number + 1);
+        let next = open::after_last(&self.store)?;
         let put = Put::new(keys::META_EPOCH.to_vec(), &epoch.to_be_bytes());
         self.set(&put.key, put.value.map(sled::IVec::from))?;
         // An empty block holds the place.
         let mut packer = crate::persistence::envelope::Packer::new(next + open::RESTORE_JUMP, Timestamp(0));
-        let (number, block) = packer.placeholder();
-        self.set(&keys::log(number), Some(block.into()))
+        packer.place_holder();
+        packer.finish().0.into_iter().try_for_each(|(number, block)| self.set(&keys::log(number), Some(block.into())))
     }
 }
 
@@ -148,8 +147,7 @@ fn claim_directory(path: &Path) -> Result<(std::fs::File, std::path::PathBuf), J
 }
 
 fn copy_all(source: &sled::Tree, target: &mut Target, keep: &Keep) -> Result<(), JournalError> {
-    let last = source.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-    let last = last.and_then(|(key, _)| keys::log_number(&key)).unwrap_or(0);
+    let last = open::after_last(source)?.saturating_sub(1);
     let mut kept_before = false;
     for entry in source.iter() {
         let (key, raw) = entry.map_err(|e| values::failed(&e))?;

@@ -22,6 +22,7 @@ mod space;
 mod tools;
 mod upkeep;
 mod values;
+mod witness;
 
 pub use shared::FatalHook;
 pub use tools::{Findings, Stats, StoredRecord, Tool};

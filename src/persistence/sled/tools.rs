@@ -2,6 +2,7 @@
 //! how it is told; the command line is [`crate::persistence::cli`].
 
 use super::values::{self, Head};
+use super::witness::Witness;
 use super::{copy, disk, keys, open, read};
 use crate::clock::SharedClock;
 use crate::persistence::envelope::{Block, Content};
@@ -107,8 +108,7 @@ pub struct Stats {
 }
 
 pub(super) fn stats(store: &sled::Db, path: &Path) -> Result<Stats, JournalError> {
-    let last = store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-    let next_block = last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |last| last + 1);
+    let next_block = open::after_last(store)?;
     let blobs = match disk::current(path)? {
         Some(store) => disk::blobs(&store).map_err(|e| disk::unavailable("listing", &store, &e))?,
         None => 0,
@@ -149,7 +149,7 @@ impl Tool {
         }
         let lock = disk::lock(path)?;
         let directory = disk::current(path)?.unwrap_or_default();
-        let store = open::open_sled(&directory, CACHE)?;
+        let store = open::guarded(|| open::open_sled(&directory, CACHE))?;
         open::check_format(&store)?;
         Ok(Tool { store, path: path.to_owned(), directory, _lock: lock })
     }
@@ -282,6 +282,8 @@ pub(super) fn verify(store: &sled::Db, directory: &Path) -> Findings {
             verify_block(store, number, &raw, &heads, &mut streams, &mut findings);
         }
     }
+    let next_block = findings.note(open::after_last(store)).unwrap_or_default();
+    findings.note(Witness::open(directory).and_then(|witness| witness.check(next_block)));
     findings.streams = heads.keys().chain(streams.keys()).collect::<HashSet<_>>().len() as u64;
     match disk::blobs(directory) {
         Ok(0) => {}
