@@ -6,9 +6,9 @@
 use super::commit::Job;
 use super::freeze::Freeze;
 use super::shared::Shared;
-use super::tools::{self, Findings};
+use super::tools::Findings;
 use super::values::{self, Put};
-use super::{disk, keys, once, open};
+use super::{disk, keys, once, open, verify};
 use crate::clock::Timestamp;
 use crate::persistence::JournalError;
 use crate::persistence::envelope::{Block, Content};
@@ -86,7 +86,7 @@ impl Target {
         }
         self.apply()?;
         self.store.flush().map_err(|e| values::failed(&e))?;
-        let findings = tools::verify(&self.store, directory);
+        let findings = verify::verify(&self.store, directory);
         if findings.sound() {
             return Ok(findings);
         }

@@ -22,6 +22,7 @@ mod space;
 mod tools;
 mod upkeep;
 mod values;
+mod verify;
 mod witness;
 
 pub use shared::FatalHook;
