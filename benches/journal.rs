@@ -1,4 +1,4 @@
-//! The journal against a bare append + fdatasync of the same bytes in the same batches (issue 2, figure 6).
+//! The journal against a bare append + fdatasync of the same bytes in the same batches.
 //!
 //! `cargo bench --bench journal [-- NAME …]` prints one JSON object a line. With W writers that each wait for their
 //! record, the bare side writes W records of 300 bytes with one `write` and one `fdatasync`, in one thread, without

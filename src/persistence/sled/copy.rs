@@ -14,6 +14,7 @@ use crate::persistence::JournalError;
 use crate::persistence::envelope::{Block, Content};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 /// Page cache of a copy in the making.
@@ -171,12 +172,18 @@ fn later_piece(raw: &[u8]) -> bool {
 
 /// Copies a store while its commit thread works.
 pub(super) fn backup(shared: &Shared, path: &Path) -> Result<Findings, JournalError> {
-    let (_lock, fresh) = claim_directory(path)?;
-    let outcome = backup_into(shared, &fresh);
-    shared.mutable().dirty = None;
-    let findings = outcome?;
-    disk::install(path, &fresh)?;
-    Ok(findings)
+    if shared.backing_up.swap(true, SeqCst) {
+        return Err(JournalError::Unavailable("another backup is under way".into()));
+    }
+    let outcome = claim_directory(path).and_then(|(lock, fresh)| {
+        let findings = backup_into(shared, &fresh);
+        shared.mutable().dirty = None;
+        let installed = findings.and_then(|findings| disk::install(path, &fresh).map(|()| findings));
+        drop(lock);
+        installed
+    });
+    shared.backing_up.store(false, SeqCst);
+    outcome
 }
 
 fn backup_into(shared: &Shared, directory: &Path) -> Result<Findings, JournalError> {

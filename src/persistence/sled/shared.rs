@@ -61,6 +61,8 @@ pub(super) struct Shared {
     pub(super) next_block: AtomicU64,
     pub(super) horizon: AtomicU64,
     pub(super) trim: Mutex<HashMap<PartnerId, u64>>,
+    /// One backup at a time: they would share the note of what changed.
+    pub(super) backing_up: AtomicBool,
     failed: AtomicBool,
     failure: OnceLock<String>,
     hook: Mutex<Option<FatalHook>>,
@@ -108,6 +110,7 @@ impl Shared {
             next_block: AtomicU64::new(opened.next_block),
             horizon: AtomicU64::new(opened.horizon),
             trim: Mutex::default(),
+            backing_up: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
             hook: Mutex::new(None),
