@@ -22,6 +22,8 @@ mod space;
 mod tools;
 mod upkeep;
 mod values;
+mod verify;
+mod witness;
 
 pub use shared::FatalHook;
 pub use tools::{Findings, Stats, StoredRecord, Tool};
@@ -338,7 +340,9 @@ impl Drop for SledJournal {
     fn drop(&mut self) {
         self.shared.stop();
         self.shared.queue.close();
-        for thread in self.threads.drain(..) {
+        // The fatal hook runs on the commit thread: should it drop the last handle, that thread cannot await itself.
+        let other = |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
+        for thread in self.threads.drain(..).filter(other) {
             // A thread that panicked has failed the journal already.
             let _ = thread.join();
         }
