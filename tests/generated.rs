@@ -25,3 +25,8 @@ fn the_configuration_reference_agrees_with_config_toml() {
 fn the_metrics_reference_agrees_with_the_tables() {
     agrees("docs/metrics.md", &chargeline::telemetry::metrics::reference::markdown());
 }
+
+#[test]
+fn the_error_reference_agrees_with_the_catalogue() {
+    agrees("docs/errors.md", &chargeline::api::catalogue::reference::markdown());
+}
