@@ -1,22 +1,29 @@
-//! fake
-use crate::api::port::OnceStore;
+//! A runtime in memory behind the port: realistic enough that every rule of HTTP can be seen, with faults to inject. Owns
+//! sessions, sites, chargers and keys of a test; never forgets.
+
+use crate::api::catalogue::Code;
+use crate::api::partner::{KeyDirectory, KeyRecord, Scopes};
+use crate::api::port::*;
+use crate::clock::Timestamp;
+use crate::ids::{ChargerId, PartnerId, SessionId, SiteId};
 use crate::persistence::{CreateOnce, JournalError};
 use async_trait::async_trait;
-use std::collections::HashMap;
-use std::sync::Mutex;
+use secrecy::SecretString;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// An [`OnceStore`] in memory that outlives the API built on it. Never forgets.
+/// An [`OnceStore`] in memory that outlives the API built on it.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryOnce {
-    values: Mutex<HashMap<String, Vec<u8>>>,
+    pub(crate) values: Mutex<HashMap<String, Vec<u8>>>,
     /// The next so many calls fail.
-    pub(crate) failing: std::sync::atomic::AtomicUsize,
+    pub(crate) failing: AtomicUsize,
 }
 
 impl MemoryOnce {
     fn check(&self) -> Result<(), JournalError> {
-        use std::sync::atomic::Ordering::SeqCst;
         match self.failing.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)) {
             Ok(_) => Err(JournalError::Unavailable("injected".into())),
             Err(_) => Ok(()),
@@ -48,5 +55,474 @@ impl OnceStore for MemoryOnce {
         self.check()?;
         self.values.lock().unwrap().remove(key);
         Ok(())
+    }
+}
+
+/// Keys of a test.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(Mutex<HashMap<String, Arc<KeyRecord>>>);
+
+impl Keys {
+    pub(crate) fn put(&self, key_id: &str, partner: &str, secret: &str, scopes: Scopes, revoked: bool) {
+        let secret = SecretString::from(secret);
+        let record = KeyRecord { partner: partner.parse().unwrap(), secret, scopes, revoked };
+        self.0.lock().unwrap().insert(key_id.to_owned(), Arc::new(record));
+    }
+}
+
+impl KeyDirectory for Keys {
+    fn key(&self, key_id: &str) -> Option<Arc<KeyRecord>> {
+        self.0.lock().unwrap().get(key_id).cloned()
+    }
+}
+
+/// What happens to the next write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Refused with this code, nothing done.
+    Refuse(Code),
+    /// Done, but the answer is lost.
+    LoseAnswer,
+    /// The handler panics.
+    Panic,
+    /// It never comes back.
+    Hang,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    sessions: BTreeMap<SessionId, (PartnerId, SessionView)>,
+    stops: HashMap<(SessionId, String), SessionStatus>,
+    chargers: BTreeMap<ChargerId, OperatorChargerView>,
+    sites: BTreeMap<SiteId, SiteView>,
+    partners: BTreeMap<PartnerId, PartnerView>,
+    events: Vec<(PartnerId, serde_json::Value)>,
+    faults: Vec<Fault>,
+    commands: BTreeMap<uuid::Uuid, CommandView>,
+    quarantined: Vec<String>,
+    configs: Vec<ConfigVersionView>,
+    tokens: Vec<String>,
+}
+
+/// The runtime.
+#[derive(Debug, Default)]
+pub(crate) struct Runtime {
+    world: Mutex<World>,
+    /// Calls of `start_session`.
+    pub(crate) starts: AtomicUsize,
+    /// Calls of `replay`.
+    pub(crate) replays: AtomicUsize,
+    pub(crate) not_ready: Mutex<Vec<String>>,
+}
+
+const NOW: Moment = Moment(Timestamp(1_767_322_995_000));
+
+pub(crate) fn charger_view(id: &str, site: &str, connectors: u16) -> ChargerView {
+    let connector = |n| ConnectorView {
+        connector_id: crate::ids::ConnectorId(n),
+        status: ConnectorStatus::Available,
+        status_at: Some(NOW),
+        error: None,
+        session_id: None,
+    };
+    ChargerView {
+        charger_id: id.parse().unwrap(),
+        site_id: site.parse().unwrap(),
+        online: true,
+        status_at: Some(NOW),
+        maintenance: false,
+        vendor: None,
+        model: None,
+        connectors: (1..=connectors).map(connector).collect(),
+    }
+}
+
+fn paged<T>(items: impl Iterator<Item = (String, T)>, page: &PageRequest) -> Page<T> {
+    let after = page.cursor.clone().unwrap_or_default();
+    let mut left = items.filter(|(key, _)| *key > after);
+    let taken: Vec<_> = left.by_ref().take(page.limit).collect();
+    let next = taken.last().map(|(key, _)| key.clone()).filter(|_| left.next().is_some());
+    Page { items: taken.into_iter().map(|(_, item)| item).collect(), next }
+}
+
+impl Runtime {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// A runtime with chargers `CP1`, `CP2` at site `S1`.
+    pub(crate) fn new() -> Arc<Self> {
+        let runtime = Arc::new(Runtime::default());
+        for id in ["CP1", "CP2"] {
+            let charger = charger_view(id, "S1", 2);
+            let (boot, auth) = (BootPolicy::Accepted, ChargerAuth::Basic);
+            let view = OperatorChargerView { charger, boot, auth, commands: vec![], flags: vec![] };
+            runtime.world().chargers.insert(id.parse().unwrap(), view);
+        }
+        runtime
+    }
+
+    pub(crate) fn next_fault(&self, fault: Fault) {
+        self.world().faults.push(fault);
+    }
+
+    pub(crate) fn set_online(&self, id: &str, online: bool) {
+        self.world().chargers.get_mut(&id.parse().unwrap()).unwrap().charger.online = online;
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.world().sessions.len()
+    }
+
+    pub(crate) fn add_event(&self, partner: &str, event: serde_json::Value) {
+        self.world().events.push((partner.parse().unwrap(), event));
+    }
+
+    /// Frees a connector by ending its session.
+    pub(crate) fn finish(&self, id: SessionId) {
+        self.world().sessions.get_mut(&id).unwrap().1.status = SessionStatus::Ended;
+    }
+
+    async fn fault(&self) -> Result<bool, Refusal> {
+        let fault = self.world().faults.pop();
+        match fault {
+            None => Ok(false),
+            Some(Fault::LoseAnswer) => Ok(true),
+            Some(Fault::Refuse(code)) => Err(code.into()),
+            Some(Fault::Panic) => panic!("injected secret detail"),
+            Some(Fault::Hang) => std::future::pending().await,
+        }
+    }
+
+    fn own(&self, partner: &PartnerId, id: SessionId) -> Result<SessionView, Refusal> {
+        let world = self.world();
+        let found = world.sessions.get(&id).filter(|(owner, _)| owner == partner);
+        found.map(|(_, view)| view.clone()).ok_or(Code::SessionUnknown.into())
+    }
+
+    fn begin(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal> {
+        let mut world = self.world();
+        if world.sessions.contains_key(&start.session_id) {
+            return Ok(());
+        }
+        let charger = &world.chargers.get(&start.charger_id).ok_or(Code::ChargerUnknown)?.charger;
+        if !charger.online {
+            return Err(Code::ChargerOffline.into());
+        }
+        if !charger.connectors.iter().any(|c| c.connector_id == start.connector_id) {
+            return Err(Code::ConnectorUnknown.into());
+        }
+        let open = |s: &SessionView| !matches!(s.status, SessionStatus::Ended | SessionStatus::Failed);
+        let same = |s: &SessionView| s.charger_id == start.charger_id && s.connector_id == start.connector_id;
+        if world.sessions.values().any(|(_, s)| open(s) && same(s)) {
+            return Err(Code::ConnectorOccupied.into());
+        }
+        let view = SessionView {
+            session_id: start.session_id,
+            request_id: Some(start.request_id),
+            partner_id: Some(partner.clone()),
+            charger_id: start.charger_id,
+            connector_id: start.connector_id,
+            user_id: Some(start.user.id),
+            status: SessionStatus::Starting,
+            created_at: NOW,
+            started_at: None,
+            ended_at: None,
+            transaction_id: None,
+            energy_wh: 0,
+            power_w: None,
+            soc_percent: None,
+            duration_s: 0,
+            meter_start_wh: None,
+            meter_stop_wh: None,
+            end_reason: None,
+            failure: None,
+            flags: vec![],
+            readings: None,
+        };
+        world.sessions.insert(start.session_id, (partner.clone(), view));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PartnerPort for Runtime {
+    async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal> {
+        self.starts.fetch_add(1, SeqCst);
+        let lost = self.fault().await?;
+        // The journal takes its time.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.begin(partner, start)?;
+        if lost { Err(Code::OutcomeUnknown.into()) } else { Ok(()) }
+    }
+
+    async fn stop_session(&self, partner: &PartnerId, stop: Stop) -> Result<SessionStatus, Refusal> {
+        self.own(partner, stop.session_id)?;
+        let lost = self.fault().await?;
+        let mut world = self.world();
+        let key = (stop.session_id, stop.request_id.to_string());
+        if let Some(status) = world.stops.get(&key) {
+            return Ok(*status);
+        }
+        let (_, session) = world.sessions.get_mut(&stop.session_id).unwrap();
+        if session.status == SessionStatus::Ended {
+            return Err(Code::SessionEnded.into());
+        }
+        session.status = SessionStatus::StopPending;
+        world.stops.insert(key, SessionStatus::StopPending);
+        if lost { Err(Code::OutcomeUnknown.into()) } else { Ok(SessionStatus::StopPending) }
+    }
+
+    async fn operation(&self, partner: &PartnerId, which: &OperationRef) -> Result<Option<OperationState>, Refusal> {
+        let Ok(session) = self.own(partner, which.session_id) else { return Ok(None) };
+        let status = match session.status {
+            SessionStatus::Starting | SessionStatus::StopPending => OperationStatus::Pending,
+            SessionStatus::Failed | SessionStatus::Abnormal => OperationStatus::Failed,
+            SessionStatus::Charging | SessionStatus::Ended => OperationStatus::Succeeded,
+        };
+        Ok(Some(OperationState { status, error: None, at: NOW }))
+    }
+
+    async fn session(&self, partner: &PartnerId, id: SessionId) -> Result<SessionView, Refusal> {
+        if self.fault().await? {
+            return Err(Code::OutcomeUnknown.into());
+        }
+        self.own(partner, id)
+    }
+
+    async fn sessions(
+        &self,
+        partner: &PartnerId,
+        filter: SessionFilter,
+        page: PageRequest,
+    ) -> Result<Page<SessionView>, Refusal> {
+        let world = self.world();
+        let own = world.sessions.values().filter(|(owner, _)| owner == partner).map(|(_, view)| view.clone());
+        let of_user = |s: &SessionView| filter.user_id.is_none() || s.user_id == filter.user_id;
+        let open = |s: &SessionView| filter.open.is_none_or(|open| open == (s.status != SessionStatus::Ended));
+        let found = own.filter(|s| of_user(s) && open(s)).map(|s| (s.session_id.to_string(), s));
+        Ok(paged(found, &page))
+    }
+
+    async fn site(&self, _: &PartnerId, id: &SiteId) -> Result<SiteView, Refusal> {
+        self.world().sites.get(id).cloned().ok_or(Code::SiteUnknown.into())
+    }
+
+    async fn sites(&self, _: &PartnerId, page: PageRequest) -> Result<Page<SiteView>, Refusal> {
+        Ok(paged(self.world().sites.iter().map(|(id, site)| (id.to_string(), site.clone())), &page))
+    }
+
+    async fn charger(&self, _: &PartnerId, id: &ChargerId) -> Result<ChargerView, Refusal> {
+        self.world().chargers.get(id).map(|c| c.charger.clone()).ok_or(Code::ChargerUnknown.into())
+    }
+
+    async fn chargers(&self, _: &PartnerId, page: PageRequest) -> Result<Page<ChargerView>, Refusal> {
+        Ok(paged(self.world().chargers.iter().map(|(id, c)| (id.to_string(), c.charger.clone())), &page))
+    }
+
+    async fn events(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        let after: usize = match &page.cursor {
+            Some(text) => text.parse().map_err(|_| Refusal::field("after", "is no cursor", "an earlier `next`"))?,
+            None => 0,
+        };
+        let world = self.world();
+        let own = world.events.iter().enumerate().skip(after).filter(|(_, (owner, _))| owner == partner);
+        let found: Vec<_> = own.take(page.limit).collect();
+        let next = found.last().map_or(after, |(n, _)| n + 1);
+        let items = found.into_iter().map(|(_, (_, event))| event.clone()).collect();
+        Ok(Page { items, next: Some(next.to_string()) })
+    }
+
+    async fn webhook(&self, partner: &PartnerId) -> Result<WebhookView, Refusal> {
+        let world = self.world();
+        world.partners.get(partner).and_then(|p| p.webhook.clone()).ok_or(Code::WebhookMissing.into())
+    }
+
+    async fn deliveries(&self, _: &PartnerId, _: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
+        Ok(Page { items: vec![], next: None })
+    }
+
+    async fn test_webhook(&self, _: &PartnerId, _: &crate::ids::RequestId) -> Result<(), Refusal> {
+        self.fault().await.map(|_| ())
+    }
+
+    async fn replay(&self, _: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
+        self.replays.fetch_add(1, SeqCst);
+        Ok(replay.event_ids.len() as u64)
+    }
+}
+
+#[async_trait]
+impl OperatorPort for Runtime {
+    fn readiness(&self) -> Readiness {
+        let reasons = self.not_ready.lock().unwrap().clone();
+        Readiness { ready: reasons.is_empty(), reasons }
+    }
+    async fn put_site(&self, id: &SiteId, site: SitePut) -> Result<(), Refusal> {
+        let SitePut { name, address, time_zone, position } = site;
+        let view =
+            SiteView { site_id: id.clone(), name, address, time_zone, position, chargers: vec![], status_at: None };
+        self.world().sites.insert(id.clone(), view);
+        Ok(())
+    }
+    async fn all_sites(&self, page: PageRequest) -> Result<Page<SiteView>, Refusal> {
+        self.sites(&"x".parse().unwrap(), page).await
+    }
+    async fn put_charger(&self, id: &ChargerId, put: ChargerPut) -> Result<bool, Refusal> {
+        let charger = charger_view(id.as_str(), put.site_id.as_str(), put.connectors);
+        let view = OperatorChargerView { charger, boot: put.boot, auth: put.auth, commands: vec![], flags: vec![] };
+        Ok(self.world().chargers.insert(id.clone(), view).is_none())
+    }
+    async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal> {
+        Ok(self.world().chargers.contains_key(id))
+    }
+    async fn any_charger(&self, id: &ChargerId) -> Result<OperatorChargerView, Refusal> {
+        self.world().chargers.get(id).cloned().ok_or(Code::ChargerUnknown.into())
+    }
+    async fn all_chargers(&self, page: PageRequest) -> Result<Page<OperatorChargerView>, Refusal> {
+        Ok(paged(self.world().chargers.iter().map(|(id, c)| (id.to_string(), c.clone())), &page))
+    }
+    async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<crate::ids::CommandId, Refusal> {
+        self.any_charger(id).await?;
+        let command_id = crate::ids::CommandId(uuid::Uuid::from_u128(7));
+        let kind = format!("{:?}", command.kind);
+        let view = CommandView { command_id, kind, state: "Accepted".into(), result: None, at: NOW };
+        self.world().commands.insert(command_id.0, view);
+        Ok(command_id)
+    }
+    async fn command_state(&self, _: &ChargerId, id: crate::ids::CommandId) -> Result<CommandView, Refusal> {
+        self.world().commands.get(&id.0).cloned().ok_or(Code::NotFound.into())
+    }
+    async fn set_maintenance(&self, id: &ChargerId, on: bool, _: Option<String>) -> Result<(), Refusal> {
+        let mut world = self.world();
+        world.chargers.get_mut(id).ok_or(Code::ChargerUnknown)?.charger.maintenance = on;
+        Ok(())
+    }
+    async fn put_partner(&self, id: &PartnerId, put: PartnerPut) -> Result<PartnerPutAnswer, Refusal> {
+        if put.webhook.as_ref().is_some_and(|w| w.url.contains("169.254.")) {
+            return Err(Code::EndpointRefused.into());
+        }
+        let new = put.webhook.is_some();
+        let webhook = put.webhook.map(|w| WebhookView {
+            url: w.url,
+            enabled: true,
+            disabled_reason: None,
+            events: w.events,
+            failing_percent: 0,
+            depth: 0,
+            oldest_age_s: None,
+            dead_letters: 0,
+        });
+        let sites = put.sites.unwrap_or(SitesScope::All(AllSites::All));
+        let view = PartnerView { partner_id: id.clone(), name: put.name, sites, keys: vec![], webhook };
+        self.world().partners.insert(id.clone(), view);
+        Ok(PartnerPutAnswer { webhook_secret: new.then(|| SecretString::from("whsec_shown-once")) })
+    }
+    async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal> {
+        self.world().partners.get(id).cloned().ok_or(Code::PartnerUnknown.into())
+    }
+    async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
+        Ok(paged(self.world().partners.iter().map(|(id, p)| (id.to_string(), p.clone())), &page))
+    }
+    async fn add_key(&self, id: &PartnerId, key_id: String, _: SecretString) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
+        partner.keys.push(KeyView { key_id, created_at: NOW, revoked_at: None });
+        Ok(())
+    }
+    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
+        let key = partner.keys.iter_mut().find(|key| key.key_id == key_id).ok_or(Code::NotFound)?;
+        key.revoked_at = Some(NOW);
+        Ok(())
+    }
+    async fn rotate_webhook_secret(&self, id: &PartnerId, _: Duration) -> Result<SecretString, Refusal> {
+        self.partner(id).await.map(|_| SecretString::from("whsec_rotated"))
+    }
+    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal> {
+        self.partner(id).await?.webhook.ok_or(Code::WebhookMissing.into())
+    }
+    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
+        partner.webhook.as_mut().ok_or(Code::WebhookMissing)?.enabled = on;
+        Ok(())
+    }
+    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
+        self.replay(id, replay).await
+    }
+    async fn dead_letters(&self, id: &PartnerId, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        self.partner(id).await.map(|_| Page { items: vec![], next: None })
+    }
+    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
+        self.partner(id).await?;
+        self.deliveries(id, page).await
+    }
+    async fn put_token(&self, id_tag: &str, _: TokenPut) -> Result<(), Refusal> {
+        self.world().tokens.push(id_tag.to_owned());
+        Ok(())
+    }
+    async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal> {
+        self.world().sessions.get(&id).map(|(_, s)| s.clone()).ok_or(Code::SessionUnknown.into())
+    }
+    async fn all_sessions(&self, _: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal> {
+        Ok(paged(self.world().sessions.iter().map(|(id, (_, s))| (id.to_string(), s.clone())), &page))
+    }
+    async fn force_stop(&self, id: SessionId, _: &Actor) -> Result<SessionStatus, Refusal> {
+        let mut world = self.world();
+        world.sessions.get_mut(&id).ok_or(Code::SessionUnknown)?.1.status = SessionStatus::StopPending;
+        Ok(SessionStatus::StopPending)
+    }
+    async fn tickets(&self, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        Ok(Page { items: vec![serde_json::json!({"id": "t1", "code": "quarantined"})], next: None })
+    }
+    async fn alerts(&self, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        Ok(Page { items: vec![], next: None })
+    }
+    async fn quarantined(&self) -> Result<Vec<serde_json::Value>, Refusal> {
+        Ok(self.world().quarantined.iter().map(|entity| serde_json::json!({"entity": entity})).collect())
+    }
+    async fn release(&self, entity: &str) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let place = world.quarantined.iter().position(|known| known == entity).ok_or(Code::NotFound)?;
+        world.quarantined.remove(place);
+        Ok(())
+    }
+    async fn config_versions(&self) -> Result<Vec<ConfigVersionView>, Refusal> {
+        Ok(self.world().configs.iter().rev().cloned().collect())
+    }
+    async fn apply_config(&self, toml: &str, actor: &Actor) -> Result<u64, Refusal> {
+        if toml.contains("bad") {
+            let problem = Refusal::field("api.page_max", "is 0", "1 to 500");
+            return Err(Refusal { code: Code::ConfigInvalid, ..problem });
+        }
+        let mut world = self.world();
+        let version = world.configs.len() as u64 + 1;
+        let by = actor.name.clone();
+        world.configs.push(ConfigVersionView { version, at: NOW, by, toml: toml.into(), changed: vec![] });
+        Ok(version)
+    }
+    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal> {
+        let known = self.world().configs.iter().find(|known| known.version == version).cloned();
+        self.apply_config(&known.ok_or(Code::NotFound)?.toml, actor).await
+    }
+    async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"path": format!("backups/{name}"), "bytes": 1}))
+    }
+    async fn compact_journal(&self) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"bytes_before": 2, "bytes_after": 1}))
+    }
+    async fn journal_stats(&self) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"records": 1}))
+    }
+}
+
+impl Runtime {
+    pub(crate) fn quarantine(&self, entity: &str) {
+        self.world().quarantined.push(entity.to_owned());
+    }
+    pub(crate) fn token_count(&self) -> usize {
+        self.world().tokens.len()
     }
 }
