@@ -168,6 +168,11 @@ impl Runtime {
         self.world().faults.push(fault);
     }
 
+    /// Faults that nobody has met yet.
+    pub(crate) fn faults_left(&self) -> usize {
+        self.world().faults.len()
+    }
+
     pub(crate) fn set_online(&self, id: &str, online: bool) {
         self.world().chargers.get_mut(&id.parse().unwrap()).unwrap().charger.online = online;
     }
