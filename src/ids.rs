@@ -133,7 +133,7 @@ uuid_id!(
 );
 
 /// OCPP 1.6 connector number: 0 is the charger itself, 1 and up its connectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConnectorId(pub u16);
 

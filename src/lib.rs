@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod ids;
 pub mod persistence;
 pub mod protocol;
+pub mod runtime;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,3 +1,81 @@
 //! The command line.
 
-fn main() {}
+use chargeline::clock::{SharedClock, WallClock};
+use chargeline::config;
+use chargeline::persistence::cli as journal;
+use chargeline::runtime;
+use chargeline::telemetry::logs;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A runtime for electric-vehicle charging: chargers on one side, partner platforms on the other, every fact journaled.
+#[derive(Debug, Parser)]
+#[command(name = "chargeline", version, about)]
+struct Arguments {
+    /// The configuration file; without it `./chargeline.toml` if there is one, else the documented defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves chargers, partners and operators (the default).
+    Serve,
+    /// Serves, with a simulated fleet and a demo partner in the same process, and shows what happens.
+    Demo(runtime::demo::Arguments),
+    /// Says what is wrong with a configuration file, without starting.
+    CheckConfig {
+        /// The file; without it what `serve` would read.
+        file: Option<PathBuf>,
+    },
+    /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("chargeline: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { config, command } = arguments;
+    match command.unwrap_or(Command::Serve) {
+        Command::CheckConfig { file } => config::cli::run(file.or(config)),
+        Command::Serve => system(serve(config)),
+        Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
+        Command::Journal(command) => look(&command, config),
+    }
+}
+
+fn look(command: &journal::JournalCommand, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let loaded = config::load::load(&config::load::Sources::of_process(file))?;
+    let clock: SharedClock = Arc::new(WallClock);
+    journal::run(command, &loaded.config.journal, &clock, &mut std::io::stdout().lock())
+}
+
+/// Runs on actix' own single-threaded runtime, which the supervision tree hangs from.
+fn system(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    actix::System::new().block_on(work)
+}
+
+async fn serve(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let sources = config::load::Sources::of_process(file);
+    let loaded = config::load::load(&sources)?;
+    let logs = logs::install(&loaded.config.telemetry)?;
+    let served = runtime::serve(loaded.config, sources, Some(logs)).await?;
+    let at = served.addresses;
+    tracing::info!(ocpp = %at.ocpp, partner = %at.partner, operator = %at.operator, metrics = %at.metrics, "listening");
+    served.until_signal().await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -5,15 +5,15 @@
 //! `docs/partner-api.md` and `docs/operator-api.md`.
 
 pub mod charger;
-// pub mod check;
-// pub mod crash;
-// pub mod demo;
-// pub mod fleet;
+pub mod check;
+pub mod crash;
+pub mod demo;
+pub mod fleet;
 pub mod history;
 pub mod net;
-// pub mod operator;
-// pub mod partner;
-// pub mod scenario;
-// pub mod server;
+pub mod operator;
+pub mod partner;
+pub mod scenario;
+pub mod server;
 pub mod stats;
 pub mod time;

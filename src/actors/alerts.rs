@@ -3,7 +3,9 @@
 
 use super::engine::HostAddr;
 use crate::domain::platform::{Alert, Command, PARTITION, Platform, PlatformFamily};
+use crate::persistence::StreamName;
 use crate::telemetry::metrics::engine as metrics;
+use std::fmt::Display;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -32,17 +34,39 @@ pub fn channel() -> (Alerts, Waiting) {
 impl Alerts {
     /// Tells the operators.
     pub fn raise(&self, alert: Alert) {
-        let critical = alert.level == "critical";
-        metrics::ALERTS.add(1, [if critical { "critical" } else { "warning" }]);
-        let Alert { code, subject, text, .. } = &alert;
-        if critical {
-            tracing::error!(target: "alert", code, subject, text);
-        } else {
-            tracing::warn!(target: "alert", code, subject, text);
-        }
+        announce(&alert.level, &alert.code, &alert.subject, &alert.text);
         if self.sender.try_send(alert).is_err() {
             metrics::ALERTS_NOT_KEPT.add(1, []);
         }
+    }
+}
+
+/// Logs and counts an alert. Enough for one whose row is written already.
+pub fn announce(level: &str, code: &str, subject: &str, text: &str) {
+    match level {
+        "critical" => {
+            metrics::ALERTS.add(1, ["critical"]);
+            tracing::error!(target: "alert", code, subject, text);
+        }
+        "warning" => {
+            metrics::ALERTS.add(1, ["warning"]);
+            tracing::warn!(target: "alert", code, subject, text);
+        }
+        _ => {
+            metrics::ALERTS.add(1, ["info"]);
+            tracing::info!(target: "alert", code, subject, text);
+        }
+    }
+}
+
+/// The alert of an entity that is left alone (RT-2).
+pub fn quarantined(stream: &StreamName, key: &impl Display, cause: &str) -> Alert {
+    Alert {
+        code: "quarantined".to_owned(),
+        level: "critical".to_owned(),
+        subject: format!("{stream} {key}"),
+        text: format!("it failed too often and is left alone until released: {cause}"),
+        ticket: true,
     }
 }
 

@@ -2,7 +2,13 @@
 //! order decide → append → durable → apply → effects; never a rule of charging (architecture §3).
 
 pub mod alerts;
+pub mod charger;
+pub mod configuration;
 pub mod engine;
+pub mod partner;
+pub mod partners;
+pub mod personal;
 pub mod platform;
+pub mod service;
 pub mod tree;
 pub mod webhook;

@@ -16,6 +16,8 @@ impl Shell<PlatformFamily> for PlatformShell {
         match effect {}
     }
 
+    fn refresh(&self, _: &Partition<PlatformFamily>) {}
+
     fn applied(&self, _: &Rc<Partition<PlatformFamily>>, _: &Platform, _: &State) {}
 
     fn noticed(&self, _: &BTreeSet<PartnerId>) {}

@@ -1,8 +1,77 @@
-//! The section `[charger]` of `config.toml`.
+//! The section `[charger]` of `config.toml`: what is expected of chargers.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The section `[charger]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Charger {}
+pub struct Charger {
+    /// A CALL without an answer for so long has timed out (CH-2).
+    #[serde(with = "crate::config::seconds")]
+    pub call_timeout: Duration,
+    /// The socket closed for so long, and the charger is offline (CH-4).
+    #[serde(with = "crate::config::seconds")]
+    pub offline_after: Duration,
+    /// So long after a reconnect the last known status returns where none was reported (CH-4).
+    #[serde(with = "crate::config::seconds")]
+    pub status_fallback: Duration,
+    /// The heartbeat interval given to accepted chargers.
+    #[serde(with = "crate::config::seconds")]
+    pub heartbeat: Duration,
+    /// The interval after which a pending or rejected charger boots again.
+    #[serde(with = "crate::config::seconds")]
+    pub boot_retry: Duration,
+    /// Both intervals are lengthened by up to this share, so that a fleet does not speak in chorus (CH-5). Percent.
+    pub interval_spread_percent: u8,
+    /// No CALL is sent to a fresh connection before this time or its BootNotification (CH-2).
+    #[serde(with = "crate::config::seconds")]
+    pub first_call_delay: Duration,
+    /// A CALL caused by a charger's own request waits so long, so that our answer is read first (CH-2).
+    #[serde(with = "crate::config::seconds")]
+    pub answer_lead: Duration,
+    /// A message whose time is older than this is backlog: it changes no present status (CH-7).
+    #[serde(with = "crate::config::seconds")]
+    pub backlog_after: Duration,
+    /// A command caused by backlog waits so long for the backlog to make it needless (CH-7).
+    #[serde(with = "crate::config::seconds")]
+    pub backlog_grace: Duration,
+    /// A charger's time further ahead of ours than this is implausible (CH-11).
+    #[serde(with = "crate::config::seconds")]
+    pub clock_ahead: Duration,
+    /// A charger's time further behind ours than this is implausible (CH-11).
+    #[serde(with = "crate::config::seconds")]
+    pub clock_behind: Duration,
+    /// Faulted or offline so often within `flapping_window`: maintenance (CH-9).
+    pub flapping_count: u8,
+    /// See `flapping_count`.
+    #[serde(with = "crate::config::seconds")]
+    pub flapping_window: Duration,
+    /// How many commands may wait for one charger (RT-8).
+    pub command_queue: u8,
+    /// Whether chargers are configured at their first boot (SE-16).
+    pub configure: bool,
+}
+
+impl Default for Charger {
+    fn default() -> Self {
+        Charger {
+            call_timeout: Duration::from_secs(30),
+            offline_after: Duration::from_secs(60),
+            status_fallback: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(300),
+            boot_retry: Duration::from_secs(60),
+            interval_spread_percent: 10,
+            first_call_delay: Duration::from_secs(5),
+            answer_lead: Duration::from_millis(500),
+            backlog_after: Duration::from_secs(900),
+            backlog_grace: Duration::from_secs(30),
+            clock_ahead: Duration::from_secs(300),
+            clock_behind: Duration::from_secs(400 * 86_400),
+            flapping_count: 5,
+            flapping_window: Duration::from_secs(86_400),
+            command_queue: 16,
+            configure: true,
+        }
+    }
+}

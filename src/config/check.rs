@@ -98,12 +98,36 @@ pub fn duration_between(problems: &mut Vec<Problem>, key: &str, value: Duration,
 }
 
 /// The value of `key` is not above that of `other`.
-pub fn not_above<T: PartialOrd + fmt::Debug>(problems: &mut Vec<Problem>, key: &str, value: T, other: (&str, T)) {
+pub fn not_above<T: PartialOrd + Written>(problems: &mut Vec<Problem>, key: &str, value: T, other: (&str, T)) {
     if value > other.1 {
-        let allowed = format!("at most the value of `{}` ({:?}) is allowed", other.0, other.1);
-        problems.push(Problem::new(key, format!("{value:?}"), allowed));
+        let allowed = format!("at most the value of `{}` ({}) is allowed", other.0, other.1.written());
+        problems.push(Problem::new(key, value.written(), allowed));
     }
 }
+
+/// What has a form in the configuration file.
+pub trait Written {
+    /// That form.
+    fn written(&self) -> String;
+}
+
+impl Written for Duration {
+    fn written(&self) -> String {
+        super::seconds::format(*self)
+    }
+}
+
+macro_rules! written_as_shown {
+    ($($number:ty),*) => {
+        $(impl Written for $number {
+            fn written(&self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+
+written_as_shown!(u16, u32, u64, usize, i32, i64, f64);
 
 /// A text that is not empty.
 pub fn not_empty(problems: &mut Vec<Problem>, key: &str, value: &str) {

@@ -118,13 +118,16 @@ fn comment_above(text: &str, at: usize) -> Vec<String> {
 
 /// The range that a comment states for a key with this default.
 fn range(stated: Option<&str>, about: &str, default: &toml::Value) -> Option<(Allowed, String)> {
+    if let Some(allowed) = stated.and_then(named) {
+        return Some((allowed, stated.unwrap_or_default().to_owned()));
+    }
     // Of a list, each element has the range.
     let default = match default {
         toml::Value::Array(values) => values.first()?,
         value => value,
     };
     if let Some(text) = stated {
-        return named(text).or_else(|| between(text, default)).map(|allowed| (allowed, text.to_owned()));
+        return between(text, default).map(|allowed| (allowed, text.to_owned()));
     }
     if default.is_bool() {
         return Some((Allowed::Flag, "true or false".to_owned()));
@@ -157,7 +160,7 @@ fn named(text: &str) -> Option<Allowed> {
 /// The last `LOW to HIGH` in a text that is of the default's kind. The last: what comes first may count the elements.
 fn between(text: &str, default: &toml::Value) -> Option<Allowed> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let ranges = words.windows(3).enumerate().filter(|(_, three)| three[1] == "to").filter_map(|(n, three)| {
+    let mut ranges = words.windows(3).enumerate().filter(|(_, three)| three[1] == "to").filter_map(|(n, three)| {
         let low = three[0].trim_start_matches(['(', '`']);
         let high = three[2].trim_end_matches(['.', ',', ';', ':', ')', '`']);
         if default.is_str() {
@@ -173,7 +176,7 @@ fn between(text: &str, default: &toml::Value) -> Option<Allowed> {
         let number = |word: &str| word.replace(['_', '\''], "").parse::<f64>().ok();
         Some(Allowed::Numbers(number(low)?, number(high)? * factor))
     });
-    ranges.last()
+    ranges.next_back()
 }
 
 impl Key {

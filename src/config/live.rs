@@ -8,6 +8,7 @@
 use super::check::{Problem, Problems};
 use super::{Config, load};
 use crate::clock::Timestamp;
+use crate::telemetry::metrics::process::{CONFIG_CHANGES, CONFIG_VERSION};
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -84,7 +85,9 @@ impl LiveConfig {
         });
         let skip = kept.len().saturating_sub(VERSIONS_KEPT);
         let versions = kept.into_iter().skip(skip).chain(fresh.clone()).collect();
-        let (changed, _) = watch::channel(fresh.as_ref().map_or(number, |version| version.number));
+        let number = fresh.as_ref().map_or(number, |version| version.number);
+        let (changed, _) = watch::channel(number);
+        CONFIG_VERSION.set(number as f64, []);
         Ok((LiveConfig { current: ArcSwap::from_pointee(config), versions: Mutex::new(versions), changed }, fresh))
     }
 
@@ -118,16 +121,40 @@ impl LiveConfig {
         let changed = changes(&old, &settings);
         let documented = load::documented()?;
         let fixed = changed.iter().filter(|key| !documented.get(*key).is_some_and(|key| key.live));
-        let refused = |key: &String| {
+        let restart = |key: &String| {
             let value = settings.get(key).map_or_else(|| "the default".to_owned(), ToString::to_string);
             Problem::new(key, value, "this key takes effect at a restart only; keys marked (live) change while running")
         };
-        let mut problems: Vec<_> = fixed.map(refused).collect();
+        let mut problems: Vec<_> = fixed.map(restart).collect();
         new.check(&mut problems);
         if !problems.is_empty() {
-            return Err(Problems(problems));
+            return Err(refused(Problems(problems)));
         }
         Ok(Version { number: self.version() + 1, at: now, by: by.to_owned(), cause, settings, changed })
+    }
+
+    /// The version that setting some keys over what is in force would make. Keys are paths (`webhook.timeout`) or sections
+    /// with keys in them.
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose), and all that is wrong with the values.
+    pub fn propose_settings(
+        &self,
+        set: BTreeMap<String, toml::Value>,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Version, Problems> {
+        let mut settings = load::settings_of(&self.current())?;
+        settings.extend(load::paths(set)?);
+        self.propose(&load::from_settings(&settings).map_err(refused)?, Cause::Applied, by, now)
+    }
+
+    /// The version that reading the sources again would make (SIGHUP).
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose), and all that is wrong with the sources.
+    pub fn propose_reload(&self, sources: &load::Sources, now: Timestamp) -> Result<Version, Problems> {
+        self.propose(&load::load(sources).map_err(refused)?.config, Cause::Reloaded, "SIGHUP", now)
     }
 
     /// The version that going back to version `number` would make: its live keys, with the others as they are.
@@ -160,6 +187,8 @@ impl LiveConfig {
         }
         self.current.store(Arc::new(config));
         self.changed.send_replace(version.number);
+        CONFIG_VERSION.set(version.number as f64, []);
+        CONFIG_CHANGES.add(1, ["applied"]);
         versions.push_back(version);
         while versions.len() > VERSIONS_KEPT {
             versions.pop_front();
@@ -171,6 +200,11 @@ impl LiveConfig {
         // Nothing panics while it is held, and a list of versions is whole at any moment.
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refused(problems: Problems) -> Problems {
+    CONFIG_CHANGES.add(1, ["refused"]);
+    problems
 }
 
 /// Why a version is not put in force.

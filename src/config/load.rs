@@ -131,6 +131,27 @@ pub fn from_settings(set: &BTreeMap<String, Value>) -> Result<Config, Problems> 
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
 }
 
+/// Values by path from values by path or by section.
+///
+/// # Errors
+/// When the defaults that are compiled in are no TOML, which a test excludes.
+pub fn paths(set: BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, Problems> {
+    let documented = documented()?;
+    let mut out = BTreeMap::new();
+    let mut left: Vec<_> = set.into_iter().collect();
+    while let Some((path, value)) = left.pop() {
+        match value {
+            Value::Table(inner) if !documented.contains_key(&path) => {
+                left.extend(inner.into_iter().map(|(name, value)| (format!("{path}.{name}"), value)));
+            }
+            value => {
+                out.insert(path, value);
+            }
+        }
+    }
+    Ok(out)
+}
+
 /// The keys of `config` that differ from the defaults.
 ///
 /// # Errors
@@ -160,7 +181,10 @@ fn differing(path: &str, new: &Table, old: &Table, out: &mut BTreeMap<String, Va
 /// Whether two values mean the same: `60s` and `1m` do.
 fn same(a: &Value, b: &Value) -> bool {
     let duration = |value: &Value| value.as_str().and_then(|text| super::seconds::parse(text).ok());
-    a == b || duration(a).is_some_and(|a| Some(a) == duration(b))
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (a, b) => a == b || duration(a).is_some_and(|a| Some(a) == duration(b)),
+    }
 }
 
 fn defaults() -> Result<Table, Problems> {

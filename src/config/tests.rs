@@ -2,7 +2,7 @@
 
 use super::check::Problems;
 use super::live::{AdoptError, Cause, LiveConfig, Stale};
-use super::load::{documented, from_text, settings_of};
+use super::load::{Sources, documented, from_text, settings_of};
 use super::{Config, DEFAULTS, document, reference};
 use crate::clock::Timestamp;
 
@@ -23,6 +23,13 @@ fn the_defaults_are_good_and_equal_to_what_is_written_back() {
         let value: toml::Table = format!("v = {}", key.default).parse().unwrap();
         assert_eq!(key.judge(&value["v"]), None);
     }
+}
+
+#[test]
+fn the_defaults_that_rules_are_tested_with_are_those_of_the_file() {
+    let defaults = reference::defaults().unwrap();
+    assert_eq!(defaults.charger, super::charger::Charger::default());
+    assert_eq!(defaults.session, super::session::Session::default());
 }
 
 #[test]
@@ -134,4 +141,37 @@ fn versions_go_on_counting_over_a_restart_and_read_back_from_json() {
     assert_eq!(fresh.map(|v| (v.number, v.changed)), Some((2, vec!["telemetry.log_filter".to_owned()])));
     let (third, fresh) = LiveConfig::start(with_filter("debug"), second.versions(), Timestamp(9)).unwrap();
     assert_eq!((fresh, third.version()), (None, 2));
+}
+
+#[test]
+fn an_operator_sets_some_keys_over_what_is_in_force() {
+    let live = live();
+    live.adopt(live.propose(&with_filter("debug"), Cause::Applied, "ada", Timestamp(2)).unwrap()).unwrap();
+    let set = |json: &str| serde_json::from_str(json).unwrap();
+    let nested = live.propose_settings(set(r#"{"telemetry": {"log_filter": "warn"}}"#), "bob", Timestamp(3)).unwrap();
+    assert_eq!((nested.number, nested.changed), (3, vec!["telemetry.log_filter".to_owned()]));
+    let path = live.propose_settings(set(r#"{"telemetry.log_filter": "warn"}"#), "bob", Timestamp(3)).unwrap();
+    assert_eq!(path.settings, nested.settings);
+    let wrong =
+        live.propose_settings(set(r#"{"telemetry": {"log_filter": 7, "nonsense": true}}"#), "bob", Timestamp(3));
+    assert_eq!(wrong.map_err(|problems| problems.0.len()), Err(2));
+    assert_eq!(live.version(), 2);
+}
+
+#[test]
+fn a_reload_reads_the_file_again_and_a_bad_file_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("chargeline.toml");
+    let sources = Sources { file: Some(file.clone()), environment: vec![] };
+    let live = live();
+    std::fs::write(&file, "[telemetry]\nlog_filter = \"warn\"\n").unwrap();
+    live.adopt(live.propose_reload(&sources, Timestamp(2)).unwrap()).unwrap();
+    assert_eq!(live.current().telemetry.log_filter, "warn");
+    std::fs::write(&file, "[telemetry]\nlog_filter = 1\n").unwrap();
+    assert!(live.propose_reload(&sources, Timestamp(3)).is_err());
+    assert_eq!((live.current().telemetry.log_filter.as_str(), live.version()), ("warn", 2));
+    assert_eq!(
+        live.versions().last().map(|v| (v.by.clone(), v.cause.clone())),
+        Some(("SIGHUP".into(), Cause::Reloaded))
+    );
 }

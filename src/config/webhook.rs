@@ -1,5 +1,6 @@
 //! The section `[webhook]` of `config.toml`: delivery to partners (EM-8, EM-9).
 
+use super::check::{Checked, Problem, between, not_above};
 use crate::config::seconds;
 use crate::domain::delivery::{Pace, Policy};
 use ipnet::IpNet;
@@ -111,56 +112,19 @@ impl Webhook {
             slow_max: self.slow_max,
         }
     }
-
-    /// What types alone cannot check.
-    ///
-    /// # Errors
-    /// Names the key, the value, and what is allowed.
-    pub fn check(&self) -> Result<(), String> {
-        let day = Duration::from_secs(24 * 3600);
-        let second = Duration::from_secs(1);
-        range("jitter", self.jitter, 0.0, 1.0)?;
-        range("schedule (number of steps)", self.schedule.len(), 1, 20)?;
-        for step in &self.schedule {
-            span("schedule", *step, second, 7 * day)?;
-        }
-        span("retry_after_max", self.retry_after_max, second, 7 * day)?;
-        span("slow_min", self.slow_min, Duration::from_millis(1), self.slow_max)?;
-        span("slow_max", self.slow_max, self.slow_min, day)?;
-        span("timeout", self.timeout, second, Duration::from_secs(60))?;
-        span("connect_timeout", self.connect_timeout, Duration::from_millis(100), self.timeout)?;
-        span("drain_timeout", self.drain_timeout, Duration::ZERO, self.timeout)?;
-        span("settle_delay", self.settle_delay, Duration::ZERO, 5 * second)?;
-        span("overlap", self.overlap, Duration::ZERO, self.overlap_max)?;
-        span("overlap_max", self.overlap_max, Duration::ZERO, 30 * day)?;
-        range("response_bytes_max", self.response_bytes_max, 0, 1 << 20)?;
-        range("idle_per_host", self.idle_per_host, 0, 1000)?;
-        range("lookups", self.lookups, 1, 256)?;
-        range("in_flight", self.in_flight, 1, 1000)?;
-        range("burst", self.burst, 1, 100_000)?;
-        range("window", self.window, 16, 1_000_000)?;
-        range("read_ahead", self.read_ahead, 1, 10_000)?;
-        range("settle_batch", self.settle_batch, 1, 1000)?;
-        range("log_pages", self.log_pages, 1, 100_000)?;
-        range("secrets_max", self.secrets_max, 1, 10)?;
-        range("keys_max", self.keys_max, 1, 100)?;
-        range("replays_max", self.replays_max, 1, 100)
-    }
 }
 
-fn range<T: PartialOrd + std::fmt::Display>(key: &str, value: T, min: T, max: T) -> Result<(), String> {
-    if value >= min && value <= max {
-        return Ok(());
-    }
-    Err(format!("webhook.{key} = {value} is not allowed: {min} to {max}"))
-}
+/// Most steps of a schedule: the waits of the default already add up to two days.
+const STEPS_MAX: usize = 20;
 
-fn span(key: &str, value: Duration, min: Duration, max: Duration) -> Result<(), String> {
-    if value >= min && value <= max {
-        return Ok(());
+impl Checked for Webhook {
+    fn check(&self, problems: &mut Vec<Problem>) {
+        between(problems, "webhook.schedule", self.schedule.len(), 1, STEPS_MAX);
+        not_above(problems, "webhook.slow_min", self.slow_min, ("webhook.slow_max", self.slow_max));
+        not_above(problems, "webhook.connect_timeout", self.connect_timeout, ("webhook.timeout", self.timeout));
+        not_above(problems, "webhook.drain_timeout", self.drain_timeout, ("webhook.timeout", self.timeout));
+        not_above(problems, "webhook.overlap", self.overlap, ("webhook.overlap_max", self.overlap_max));
     }
-    let [value, min, max] = [value, min, max].map(seconds::format);
-    Err(format!("webhook.{key} = {value} is not allowed: {min} to {max}"))
 }
 
 /// Lists of duration texts.
@@ -183,6 +147,7 @@ mod durations {
 mod tests {
     use super::*;
     use crate::config::DEFAULTS;
+    use crate::config::load::from_text;
 
     fn defaults() -> Webhook {
         let mut table: toml::Table = DEFAULTS.parse().unwrap();
@@ -192,7 +157,6 @@ mod tests {
     #[test]
     fn the_documented_defaults_are_allowed_and_are_those_of_the_rules() {
         let webhook = defaults();
-        assert_eq!(webhook.check(), Ok(()));
         assert_eq!(webhook.policy(), Policy::default());
         let text = toml::to_string(&webhook).unwrap();
         assert_eq!(toml::from_str::<Webhook>(&text).unwrap(), webhook);
@@ -200,13 +164,17 @@ mod tests {
 
     #[test]
     fn a_value_out_of_range_is_refused_with_key_value_and_range() {
-        let jitter = Webhook { jitter: 1.5, ..defaults() };
-        assert_eq!(jitter.check(), Err("webhook.jitter = 1.5 is not allowed: 0 to 1".into()));
-        let window = Webhook { window: 1, ..defaults() };
-        assert_eq!(window.check(), Err("webhook.window = 1 is not allowed: 16 to 1000000".into()));
-        let timeout = Webhook { timeout: Duration::from_secs(600), ..defaults() };
-        assert_eq!(timeout.check(), Err("webhook.timeout = 10m is not allowed: 1s to 1m".into()));
-        let steps = Webhook { schedule: vec![], ..defaults() };
-        assert!(steps.check().is_err_and(|e| e.contains("schedule")));
+        for (text, wanted) in [
+            ("jitter = 1.5", "`webhook.jitter` is 1.5: 0 to 1 is allowed"),
+            ("window = 1", "`webhook.window` is 1: 16 to 1000000 is allowed"),
+            ("timeout = \"10m\"", "`webhook.timeout` is \"10m\": 1s to 1m is allowed"),
+            ("schedule = []", "`webhook.schedule` is 0: 1 to 20 is allowed"),
+            ("schedule = [\"8d\"]", "1s to 7d is allowed"),
+            ("connect_timeout = \"20s\"", "at most the value of `webhook.timeout` (15s) is allowed"),
+        ] {
+            let text = format!("[webhook]\n{text}");
+            let problems = from_text(Some(("x.toml", &text)), &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(problems.starts_with("x.toml:2: ") && problems.contains(wanted), "{problems}");
+        }
     }
 }

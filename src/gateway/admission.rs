@@ -159,9 +159,10 @@ mod tests {
     #[test]
     fn the_rate_limits_a_storm() {
         let gate = gate(|s| s.handshakes_per_second = 50);
-        let admitted = (0..1000).filter(|_| gate.admit(IpAddr::from([10, 0, 0, 1]), 10).is_ok()).count();
-        assert!((50..70).contains(&admitted), "{admitted}");
-        assert_eq!(gate.admit(IpAddr::from([10, 0, 0, 1]), 10).err(), Some(Refused::Rate));
+        let began = std::time::Instant::now();
+        let admitted = (0..1000).filter(|_| gate.admit(IpAddr::from([10, 0, 0, 1]), 10).is_ok()).count() as u128;
+        let most = 52 + 50 * began.elapsed().as_millis() / 1000;
+        assert!((50..=most).contains(&admitted), "{admitted}");
         assert_eq!(gate.present(), (0, 0));
     }
 }

@@ -1,10 +1,11 @@
 //! How many failed logins are tried (control 6). Owns the limits per id, per address and in all; never whether a
 //! password is right.
 //!
-//! Only failures use up a limit, so a storm of good logins meets none. Beyond a limit a login is refused untried, with one
-//! exception: the address from which the charger came in last is always tried, so that someone who guesses from elsewhere
-//! keeps nobody out. Memory is bounded: ids and addresses are counted in a fixed number of slots by a keyed hash, so two may share a
-//! slot, and strangers create no state (control 18).
+//! Only failures use up a limit, so a storm of good logins meets none. Beyond a limit a login is refused whether it is right
+//! or not, with two exceptions: from the address from which the charger came in last, and for a charger that has not come
+//! in since we started, the right password still counts, so that someone who guesses keeps nobody out. Wrong ones get the
+//! same refusal in every case. Memory is bounded: ids and addresses are counted in a fixed number of slots by a keyed hash,
+//! so two may share a slot, and strangers create no state (control 18).
 
 use crate::config::gateway::Gateway as Settings;
 use crate::ids::ChargerId;
@@ -54,6 +55,17 @@ impl Limited {
             Limited::Total => "total_limit",
         }
     }
+}
+
+/// What a login is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// No limit is reached.
+    Open,
+    /// Beyond a limit: only the right password gets another answer than a barred one.
+    Strict(Limited),
+    /// Beyond a limit: refused, right or not.
+    Barred(Limited),
 }
 
 /// One limit over slots: counts failures, and remembers which slots are barred until when.
@@ -136,26 +148,26 @@ impl Attempts {
         self.hasher.hash_one(value) % SLOTS
     }
 
-    /// Whether a login may be tried.
-    ///
-    /// # Errors
-    /// Says which limit stands in the way.
-    pub fn may_try(&self, id: &ChargerId, from: IpAddr) -> Result<(), Limited> {
+    /// What a login is worth at present.
+    pub fn judge(&self, id: &ChargerId, from: IpAddr) -> Trial {
         let origin = Origin::from(from);
-        if self.last.get(id).is_some_and(|last| *last == origin) {
-            return Ok(());
+        let Some(limited) = self.limited(id, origin) else { return Trial::Open };
+        if self.last.get(id).is_none_or(|last| *last == origin) {
+            Trial::Strict(limited)
+        } else {
+            Trial::Barred(limited)
         }
+    }
+
+    fn limited(&self, id: &ChargerId, origin: Origin) -> Option<Limited> {
         let now = self.now();
         if self.total_barred.load(Ordering::Relaxed) > now {
-            return Err(Limited::Total);
+            return Some(Limited::Total);
         }
         if self.addresses.is_barred(self.slot(&origin), now) {
-            return Err(Limited::Address);
+            return Some(Limited::Address);
         }
-        if self.ids.is_barred(self.slot(id), now) {
-            return Err(Limited::Id);
-        }
-        Ok(())
+        self.ids.is_barred(self.slot(id), now).then_some(Limited::Id)
     }
 
     /// Counts a failure.
@@ -203,33 +215,40 @@ mod tests {
         let attempts = attempts();
         let id: ChargerId = "CP-1".parse().unwrap();
         attempts.succeeded(&id, ip("10.0.0.7"));
-        let mut tried = 0;
+        let (mut tried, began) = (0, std::time::Instant::now());
         for n in 0..100_000u32 {
             let from = IpAddr::from(std::net::Ipv4Addr::from(0xc000_0200 + n % 200));
-            if attempts.may_try(&id, from).is_ok() {
+            if attempts.judge(&id, from) == Trial::Open {
                 tried += 1;
                 attempts.failed(&id, from);
             }
         }
-        assert!((10..=12).contains(&tried), "{tried}");
-        assert_eq!(attempts.may_try(&id, ip("192.0.2.1")), Err(Limited::Id));
-        assert_eq!(attempts.may_try(&id, ip("10.0.0.7")), Ok(()));
+        // One more every six seconds that this takes.
+        assert!((10..=12 + began.elapsed().as_secs() / 6).contains(&tried), "{tried}");
+        assert_eq!(attempts.judge(&id, ip("192.0.2.1")), Trial::Barred(Limited::Id));
+        assert_eq!(attempts.judge(&id, ip("10.0.0.7")), Trial::Strict(Limited::Id));
     }
 
     #[test]
     fn an_address_that_tries_many_ids_is_barred_and_memory_stays_bounded() {
         let attempts = attempts();
-        let mut tried = 0;
+        let (mut tried, began) = (0, std::time::Instant::now());
         for n in 0..100_000u32 {
             let id: ChargerId = format!("X{n}").parse().unwrap();
-            if attempts.may_try(&id, ip("192.0.2.1")).is_ok() {
+            if attempts.judge(&id, ip("192.0.2.1")) == Trial::Open {
                 tried += 1;
                 attempts.failed(&id, ip("192.0.2.1"));
             }
         }
-        assert!((60..=62).contains(&tried), "{tried}");
-        assert!(attempts.ids.limiter.len() <= 62 && attempts.last.is_empty());
-        assert_eq!(attempts.may_try(&"CP-1".parse().unwrap(), ip("192.0.2.2")), Ok(()));
+        // One more every second that this takes.
+        assert!((60..=62 + began.elapsed().as_secs()).contains(&tried), "{tried}");
+        assert!(attempts.ids.limiter.len() <= 100 && attempts.last.is_empty());
+        let id: ChargerId = "CP-1".parse().unwrap();
+        let slot = |from: IpAddr| attempts.slot(&Origin::from(from));
+        let mut others = (2..200u8).map(|n| IpAddr::from([192, 0, 2, n]));
+        let other = others.find(|other| slot(*other) != slot(ip("192.0.2.1"))).unwrap();
+        assert_eq!(attempts.judge(&id, other), Trial::Open);
+        assert_eq!(attempts.judge(&id, ip("192.0.2.1")), Trial::Strict(Limited::Address), "it has not come in yet");
     }
 
     #[test]

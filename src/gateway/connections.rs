@@ -152,6 +152,7 @@ mod tests {
             }
         }
         assert_eq!(alarms, [4, 7]);
+        tokio::time::advance(WINDOW).await;
         for generation in 10..=20 {
             tokio::time::advance(Duration::from_secs(200)).await;
             let outcome = connections.attach(&link(generation), 3, WINDOW);

@@ -98,6 +98,20 @@ pub struct Watch {
     items: u64,
     /// Whether the frame in hand completes one.
     completes: bool,
+    /// Whether it is a data frame.
+    carries_data: bool,
+    progress: Progress,
+}
+
+/// How far a charger has come with its messages: what tells a slow one from a stalled one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Payload bytes of messages so far.
+    pub bytes: u64,
+    /// Messages that are complete.
+    pub messages: u64,
+    /// Whether one has begun and is not complete.
+    pub unfinished: bool,
 }
 
 const START: Place = Place::Header { bytes: [0; HEADER_MAX], have: 0 };
@@ -115,6 +129,8 @@ impl Watch {
             control_since: Instant::now(),
             items: 0,
             completes: false,
+            carries_data: false,
+            progress: Progress::default(),
         }
     }
 
@@ -133,8 +149,12 @@ impl Watch {
                 Place::Payload { left } => {
                     let n = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= n as u64;
+                    let ended = *left == 0;
                     bytes = &bytes[n..];
-                    if *left == 0 {
+                    if self.carries_data {
+                        self.progress.bytes += n as u64;
+                    }
+                    if ended {
                         self.end_frame();
                     }
                 }
@@ -164,6 +184,7 @@ impl Watch {
         } else {
             self.data_frame(fin, opcode, length)?;
         }
+        self.carries_data = opcode < 8;
         self.completes = opcode >= 8 || fin;
         self.place = Place::Payload { left: length };
         if length == 0 {
@@ -212,6 +233,7 @@ impl Watch {
     fn end_frame(&mut self) {
         self.place = START;
         self.items += u64::from(self.completes);
+        self.progress.messages += u64::from(self.completes && self.carries_data);
     }
 }
 
@@ -268,6 +290,13 @@ impl<S> Guarded<S> {
             let budget = self.watch.share.budget.clone();
             self.watch.share = Share { budget, bytes: 0 };
         }
+    }
+
+    /// How far the charger has come with its messages.
+    pub fn progress(&self) -> Progress {
+        let watch = &self.watch;
+        let in_data = matches!(watch.place, Place::Payload { .. }) && watch.carries_data;
+        Progress { unfinished: watch.fragments > 0 || in_data, ..watch.progress }
     }
 
     /// The stream itself.
@@ -341,6 +370,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn progress_counts_messages_and_not_pings() {
+        let bytes = [frame(0x81, 20), frame(0x01, 5), frame(0x89, 9), frame(0x80, 8)].concat();
+        let at = |end: usize| Guarded::new((), watch(1000), &bytes[..end]).unwrap().progress();
+        assert_eq!(at(16), Progress { bytes: 10, messages: 0, unfinished: true });
+        assert_eq!(at(26), Progress { bytes: 20, messages: 1, unfinished: false });
+        assert_eq!(at(37 + 12), Progress { bytes: 25, messages: 1, unfinished: true });
+        assert_eq!(at(bytes.len()), Progress { bytes: 33, messages: 2, unfinished: false });
+    }
+
+    #[tokio::test]
     async fn every_limit_is_told_apart() {
         let huge = [0x82, 0x80 | 127, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
         for (bytes, reason) in [
@@ -372,6 +411,7 @@ mod tests {
         drop((first, second));
         assert_eq!(budget.left(), 1500);
         let mut guarded = Guarded::new((), Watch::new(LIMITS, budget.clone()), &frame(0x81, 900)).unwrap();
+        assert_eq!(guarded.progress(), Progress { bytes: 900, messages: 1, unfinished: false });
         assert!(guarded.is_drained(1) && budget.left() == 600);
         guarded.give_back();
         assert_eq!(budget.left(), 1500);

@@ -5,7 +5,7 @@
 //! bytes for an unknown id and a wrong password (control 7); no secret is logged.
 
 use super::admission::{ConnectionPermit, HandshakePermit};
-use super::attempts::Limited;
+use super::attempts::Trial;
 use super::head::{self, Head, HeadError};
 use super::listener::Shared;
 use super::socket::{SocketStart, Start};
@@ -35,7 +35,7 @@ enum Refusal {
     Timeout,
     Gone,
     Unauthorized,
-    Throttled(Limited),
+    Throttled,
 }
 
 impl Refusal {
@@ -47,7 +47,7 @@ impl Refusal {
             Refusal::Timeout => "timeout",
             Refusal::Gone => "gone",
             Refusal::Unauthorized => "unauthorized",
-            Refusal::Throttled(_) => "throttled",
+            Refusal::Throttled => "throttled",
         }
     }
 
@@ -58,8 +58,8 @@ impl Refusal {
             Refusal::NotFound => head::refusal("404 Not Found", ""),
             Refusal::Timeout => head::refusal("408 Request Timeout", ""),
             Refusal::Gone => return None,
-            Refusal::Unauthorized => head::refusal("401 Unauthorized", "www-authenticate: Basic realm=\"ocpp\"\r\n"),
-            Refusal::Throttled(_) => head::refusal("429 Too Many Requests", &shared.retry_after()),
+            Refusal::Unauthorized => head::refusal("401 Unauthorized", "WWW-Authenticate: Basic realm=\"ocpp\"\r\n"),
+            Refusal::Throttled => head::refusal("429 Too Many Requests", &shared.retry_after()),
         })
     }
 }
@@ -72,7 +72,7 @@ pub(crate) async fn shake(
     permits: (HandshakePermit, ConnectionPermit),
 ) {
     let began = tokio::time::Instant::now();
-    let settings = shared.settings();
+    let settings = shared.settings_kept();
     let mut bytes = Vec::with_capacity(1024);
     let reading = read_head(&mut stream, &mut bytes, settings.head_bytes_max, settings.headers_max);
     let read = tokio::time::timeout(settings.handshake_timeout, reading).await;
@@ -117,19 +117,26 @@ async fn read_head(
 
 fn authenticate(shared: &Shared, head: &Head, remote: SocketAddr) -> Result<(), Refusal> {
     let (id, from) = (&head.charger, remote.ip());
-    if let Err(limited) = shared.attempts.may_try(id, from) {
-        metric::AUTH_FAILURES.add(1, [limited.label()]);
-        return Err(Refusal::Throttled(limited));
-    }
+    let trial = shared.attempts.judge(id, from);
     let access = shared.ports.register.access(id);
-    if !shared.ports.pepper.verify(id, access.as_ref(), head.login.as_ref()) {
-        shared.attempts.failed(id, from);
-        metric::AUTH_FAILURES.add(1, ["wrong"]);
-        tracing::info!(charger = %id, %remote, "login refused");
-        return Err(Refusal::Unauthorized);
+    // Compared in every case, so that a refusal takes the same time for all.
+    let right = shared.ports.pepper.verify(id, access.as_ref(), head.login.as_ref());
+    match (trial, right) {
+        (Trial::Open | Trial::Strict(_), true) => {
+            shared.attempts.succeeded(id, from);
+            Ok(())
+        }
+        (Trial::Open, false) => {
+            shared.attempts.failed(id, from);
+            metric::AUTH_FAILURES.add(1, ["wrong"]);
+            tracing::info!(charger = %id, %remote, "login refused");
+            Err(Refusal::Unauthorized)
+        }
+        (Trial::Strict(limited), false) | (Trial::Barred(limited), _) => {
+            metric::AUTH_FAILURES.add(1, [limited.label()]);
+            Err(Refusal::Throttled)
+        }
     }
-    shared.attempts.succeeded(id, from);
-    Ok(())
 }
 
 /// Carries the connection to its charger's arbiter, where the upgrade is completed.

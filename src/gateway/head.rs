@@ -37,8 +37,8 @@ pub struct Head {
     pub login: Option<Login>,
     /// The sub-protocol that both sides speak, if any.
     pub subprotocol: Option<&'static str>,
-    /// The answer that completes the upgrade, without a sub-protocol.
-    accept: HeaderMap,
+    /// The answer to its `Sec-WebSocket-Key`.
+    accept: HeaderValue,
     /// How many bytes the head has.
     pub length: usize,
 }
@@ -95,13 +95,14 @@ fn wanted(raw: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
     Ok(headers)
 }
 
-/// The handshake's answer, made by tungstenite.
-fn accept(headers: &HeaderMap) -> Result<HeaderMap, HeadError> {
+/// Checks the handshake and answers its key, both by tungstenite.
+fn accept(headers: &HeaderMap) -> Result<HeaderValue, HeadError> {
     let mut request = Request::new(());
     *request.method_mut() = Method::GET;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers.clone();
-    create_response(&request).map(|response| response.into_parts().0.headers).map_err(|_| HeadError::Bad)
+    let mut response = create_response(&request).map_err(|_| HeadError::Bad)?;
+    response.headers_mut().remove("sec-websocket-accept").ok_or(HeadError::Bad)
 }
 
 /// The first sub-protocol offered that we speak (RFC 6455 §4.2.2, OCPP-J 1.6 §3.2).
@@ -112,17 +113,14 @@ fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 impl Head {
-    /// The bytes that complete the upgrade.
+    /// The bytes that complete the upgrade. Names are in the usual case: some chargers compare them so.
     pub fn response(&self) -> Vec<u8> {
-        let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
-        for (name, value) in &self.accept {
-            out.extend_from_slice(name.as_str().as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
+        let mut out = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec();
+        out.extend_from_slice(b"Sec-WebSocket-Accept: ");
+        out.extend_from_slice(self.accept.as_bytes());
+        out.extend_from_slice(b"\r\n");
         if let Some(subprotocol) = self.subprotocol {
-            out.extend_from_slice(format!("sec-websocket-protocol: {subprotocol}\r\n").as_bytes());
+            out.extend_from_slice(format!("Sec-WebSocket-Protocol: {subprotocol}\r\n").as_bytes());
         }
         out.extend_from_slice(b"\r\n");
         out
@@ -131,7 +129,7 @@ impl Head {
 
 /// A refusal. Nothing in it depends on who asked (control 7).
 pub fn refusal(status: &str, header: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\n{header}content-length: 0\r\nconnection: close\r\n\r\n").into_bytes()
+    format!("HTTP/1.1 {status}\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
 #[cfg(test)]
@@ -156,8 +154,8 @@ mod tests {
         assert_eq!((head.charger.as_str(), head.subprotocol, head.length), ("CP-1", Some("ocpp1.6"), text.len()));
         assert!(head.login.is_none());
         let response = String::from_utf8(head.response()).unwrap();
-        assert!(response.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{response}");
-        assert!(response.contains("sec-websocket-protocol: ocpp1.6\r\n"));
+        assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{response}");
+        assert!(response.contains("\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"));
     }
 
     #[test]

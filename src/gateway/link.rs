@@ -7,6 +7,7 @@ use super::ports::{CloseReason, Generation};
 use crate::clock::Timestamp;
 use crate::ids::ChargerId;
 use crate::protocol::ocppj::write_call;
+use crate::telemetry::metrics::gateway as metric;
 use futures_util::task::AtomicWaker;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,27 +27,24 @@ pub enum LinkError {
 }
 
 /// A call on its way out.
-#[derive(Debug)]
 pub(crate) struct OutCall {
     pub(crate) id: Arc<str>,
     pub(crate) frame: String,
 }
 
 /// What the socket is told.
-#[derive(Debug)]
 pub(crate) enum Order {
     Call(OutCall),
     Close(CloseReason),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     calls: VecDeque<OutCall>,
     close: Option<CloseReason>,
     ended: bool,
 }
 
-#[derive(Debug)]
 struct Shared {
     charger: ChargerId,
     generation: Generation,
@@ -60,8 +58,15 @@ struct Shared {
 }
 
 /// The sending end of one connection. Cheap to clone, may cross threads.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LinkHandle(Arc<Shared>);
+
+/// Without what waits to be sent: a new password may be in it.
+impl std::fmt::Debug for LinkHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LinkHandle({} {})", self.0.charger, self.0.generation.0)
+    }
+}
 
 impl LinkHandle {
     pub(crate) fn new(
@@ -126,6 +131,7 @@ impl LinkHandle {
             return Err(LinkError::Closed);
         }
         if queue.calls.len() >= self.0.bound {
+            metric::CALLS_OUT.add(1, ["queue_full"]);
             return Err(LinkError::Full);
         }
         queue.calls.push_back(OutCall { id: id.into(), frame: write_call(id, action, payload) });

@@ -82,15 +82,21 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// The settings of this moment, cheaply: not to be held over an await.
     pub(crate) fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
         self.settings.load()
+    }
+
+    /// The settings of this moment, to be kept.
+    pub(crate) fn settings_kept(&self) -> Arc<Settings> {
+        self.settings.load_full()
     }
 
     /// A random `Retry-After`, so that those who are turned away together do not come back together.
     pub(crate) fn retry_after(&self) -> String {
         let settings = self.settings();
         let (min, max) = (settings.retry_after_min.as_secs(), settings.retry_after_max.as_secs());
-        format!("retry-after: {}\r\n", rand::random_range(min..=max.max(min)))
+        format!("Retry-After: {}\r\n", rand::random_range(min..=max.max(min)))
     }
 }
 
@@ -227,7 +233,12 @@ impl GatewayHandle {
                 slice.iter().for_each(|link| link.close(reason));
                 tokio::time::sleep(DRAIN_PAUSE).await;
             }
-            while !self.shared.connections.is_empty() {
+            // A connection counts until its closing handshake is over; handshakes of strangers are not waited for.
+            let open = || {
+                let (handshakes, connections) = self.shared.admission.present();
+                connections > handshakes || !self.shared.connections.is_empty()
+            };
+            while open() {
                 self.shared.connections.links().iter().for_each(|link| link.close(reason));
                 tokio::time::sleep(DRAIN_PAUSE).await;
             }

@@ -48,7 +48,8 @@ pub trait ChargerPort: 'static {
     /// late one.
     fn answered(&self, answer: CallAnswer);
 
-    /// The socket has ended. Called once, last. Must change nothing if `generation` is not the current one.
+    /// The socket has ended. Called once, last. When a newer connection has taken over, this may come after the newer
+    /// one's `attached`: it must change nothing if `generation` is not the current one.
     fn detached(&self, generation: Generation, reason: CloseReason);
 
     /// Two devices seem to share this identity: an alarm is due (CH-3).
@@ -150,13 +151,15 @@ pub enum CloseReason {
     Protocol,
     /// A text was not UTF-8.
     BadUtf8,
+    /// Its task was dropped: a panic in it, or its arbiter stopped.
+    Aborted,
 }
 
 impl CloseReason {
     /// The WebSocket close code that says so, if the peer is told.
     pub const fn code(self) -> Option<u16> {
         match self {
-            CloseReason::PeerClosed | CloseReason::PeerGone | CloseReason::Stuck => None,
+            CloseReason::PeerClosed | CloseReason::PeerGone | CloseReason::Stuck | CloseReason::Aborted => None,
             CloseReason::Shutdown => Some(1001),
             CloseReason::Protocol => Some(1002),
             CloseReason::BadUtf8 => Some(1007),
@@ -188,6 +191,7 @@ impl CloseReason {
             CloseReason::ControlFlood => "control_flood",
             CloseReason::Protocol => "protocol",
             CloseReason::BadUtf8 => "bad_utf8",
+            CloseReason::Aborted => "aborted",
         }
     }
 }

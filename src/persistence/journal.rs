@@ -25,6 +25,11 @@ impl StreamName {
         StreamName(Arc::from(format!("{family}/{id}")))
     }
 
+    /// Reads a whole name back, as it is stored. `None` without a slash.
+    pub fn parse(name: &str) -> Option<Self> {
+        name.contains('/').then(|| StreamName(Arc::from(name)))
+    }
+
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,6 +43,13 @@ impl StreamName {
     /// The partition's own identity.
     pub fn partition(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, id)| id)
+    }
+}
+
+/// Maps keyed by streams are asked by plain text; the derived `Hash` and `Ord` are those of the text.
+impl std::borrow::Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -277,11 +289,37 @@ pub trait Journal: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StoredRow>, JournalError>;
 
+    /// Rows whose key starts with `prefix`, before key `before`, the last key first, at most `limit`: newest first where
+    /// keys rise with time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn rows_back(
+        &self,
+        table: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>, JournalError>;
+
     /// Durable notices to a partner after `position`, in order, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError>;
+
+    /// Streams whose tails keep history from being folded away, the farthest behind first: the engine snapshots them
+    /// even if they are idle (RT-5).
+    fn lagging(&self, limit: usize) -> Vec<StreamName> {
+        let _ = limit;
+        Vec::new()
+    }
+
+    /// The partner's queue needs no notice below `position` any more; such may go once they are old enough. Not
+    /// remembered over a restart.
+    fn trim_outbox(&self, partner: &PartnerId, below_position: u64) {
+        let _ = (partner, below_position);
+    }
 
     /// Whether new work should be refused for want of room (RT-7).
     fn is_full(&self) -> bool;

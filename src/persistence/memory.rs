@@ -1,180 +1,258 @@
-//! temporary
-use super::*;
+//! The journal in memory, for tests and for benches that measure everything but the disk. Owns the same promises as the
+//! one on sled, and faults on demand; never a file, a thread or the wall clock.
+//!
+//! It works on a paused single-threaded runtime. What it holds outlives the handle: [`MemoryJournal::crash`] ends a
+//! handle as `kill -9` ends a process, [`MemoryJournal::reopen`] is the next start. An append counts as durable once its
+//! delay is over; a crash within the delay loses it.
+
+mod state;
+
+use super::journal::{
+    Append, AppendError, Appended, Claimed, CreateOnce, Journal, JournalError, OutboxEntry, Snapshot, StoredRow,
+    StreamName, StreamSummary, Token,
+};
 use crate::clock::SharedClock;
 use crate::ids::PartnerId;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use state::State;
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-#[derive(Debug, Clone, Copy)]
+
+/// What the next append meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    Unavailable,
-    Full,
+    /// `Fenced`, as if another process had claimed the stream.
+    Fenced,
+    /// `Unknown`, and it is stored.
     UnknownStored,
+    /// `Unknown`, and it is not stored.
     UnknownLost,
+    /// `Unavailable`, not stored.
+    Unavailable,
+    /// `Full`, not stored.
+    Full,
 }
-#[derive(Default, Clone)]
-struct S {
-    claim: u64,
-    snap: Option<(Snapshot, bool)>,
-    recs: Vec<Record>,
-}
-#[derive(Default)]
-struct Inner {
-    streams: BTreeMap<StreamName, S>,
-    rows: BTreeMap<(String, String), Vec<u8>>,
-    out: Vec<OutboxEntry>,
-    once: BTreeMap<String, Vec<u8>>,
-    faults: Vec<Fault>,
-}
+
+/// Tail records from which a snapshot is advised, unless set otherwise.
+const SNAPSHOT_RECORDS: u64 = 1000;
+
+/// A handle on a journal in memory.
 pub struct MemoryJournal {
-    inner: Mutex<Inner>,
+    backing: Arc<Mutex<State>>,
     clock: SharedClock,
+    closed: AtomicBool,
+    full: AtomicBool,
+    faults: Mutex<VecDeque<(Option<StreamName>, Fault)>>,
+    delay: Mutex<Duration>,
+    snapshot_records: Mutex<u64>,
+    downtime: Duration,
 }
+
+impl std::fmt::Debug for MemoryJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryJournal").finish_non_exhaustive()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn gone() -> JournalError {
+    JournalError::Unavailable("the journal is closed".into())
+}
+
 impl MemoryJournal {
-    pub fn new(clock: SharedClock) -> Arc<Self> {
-        Arc::new(Self { inner: Default::default(), clock })
+    /// An empty journal.
+    pub fn new(clock: &SharedClock) -> Arc<Self> {
+        Self::on(Arc::new(Mutex::new(State::new(1))), clock, Duration::ZERO)
     }
-    pub fn fail_next(&self, f: Fault) {
-        self.inner.lock().unwrap().faults.push(f)
+
+    fn on(backing: Arc<Mutex<State>>, clock: &SharedClock, downtime: Duration) -> Arc<Self> {
+        Arc::new(MemoryJournal {
+            backing,
+            clock: clock.clone(),
+            closed: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            faults: Mutex::default(),
+            delay: Mutex::default(),
+            snapshot_records: Mutex::new(SNAPSHOT_RECORDS),
+            downtime,
+        })
     }
-    pub fn crash(&self) {}
-    pub fn plant(&self, stream: &str, body: &[u8]) {
-        let mut g = self.inner.lock().unwrap();
-        let (f, p) = stream.split_once('/').unwrap();
-        let s = g.streams.get_mut(&StreamName::new(f, p)).unwrap();
-        let sequence = s.recs.last().map_or(s.snap.as_ref().map_or(0, |s| s.0.sequence), |r| r.sequence) + 1;
-        s.recs.push(Record { sequence, at: self.clock.now(), id: 99, body: body.to_vec() });
+
+    /// Ends this handle as a kill would: what is under way is lost, every later call fails.
+    pub fn crash(&self) {
+        if !self.closed.swap(true, Relaxed) {
+            locked(&self.backing).alive = Some(self.clock.now());
+        }
+    }
+
+    /// The next start on what the crashed handle left. Crashes this one if it has not been.
+    pub fn reopen(&self) -> Arc<Self> {
+        self.crash();
+        let alive = locked(&self.backing).next_process();
+        let downtime = alive.map_or(Duration::ZERO, |alive| self.clock.now().since(alive));
+        let next = Self::on(Arc::clone(&self.backing), &self.clock, downtime);
+        *locked(&next.snapshot_records) = *locked(&self.snapshot_records);
+        *locked(&next.delay) = *locked(&self.delay);
+        next
+    }
+
+    /// The next append (of `stream`, if given) meets this. Several wait in order.
+    pub fn fail_next(&self, stream: Option<&StreamName>, fault: Fault) {
+        locked(&self.faults).push_back((stream.cloned(), fault));
+    }
+
+    /// How many faults have not been met yet.
+    pub fn faults_left(&self) -> usize {
+        locked(&self.faults).len()
+    }
+
+    /// From now on every append takes this long.
+    pub fn delay_appends(&self, delay: Duration) {
+        *locked(&self.delay) = delay;
+    }
+
+    /// What [`Journal::is_full`] says.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Relaxed);
+    }
+
+    /// Tail records from which a snapshot is advised.
+    pub fn advise_snapshots_after(&self, records: u64) {
+        *locked(&self.snapshot_records) = records;
+    }
+
+    /// Damages a stored record: claims report it.
+    pub fn corrupt(&self, stream: &StreamName, sequence: u64) {
+        locked(&self.backing).corrupt.insert((stream.clone(), sequence));
+    }
+
+    /// All records of a stream still held, for a look from a test.
+    pub fn records(&self, stream: &StreamName) -> Vec<super::Record> {
+        locked(&self.backing).streams.get(stream).map_or_else(Vec::new, |held| held.records.clone())
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, JournalError> {
+        if self.closed.load(Relaxed) {
+            return Err(gone());
+        }
+        let mut state = locked(&self.backing);
+        state.alive = Some(self.clock.now());
+        Ok(state)
+    }
+
+    fn next_fault(&self, stream: &StreamName) -> Option<Fault> {
+        let mut faults = locked(&self.faults);
+        let place = faults.iter().position(|(only, _)| only.as_ref().is_none_or(|only| only == stream))?;
+        faults.remove(place).map(|(_, fault)| fault)
     }
 }
+
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn claim(&self, stream: &StreamName) -> Result<Claimed, JournalError> {
-        let mut g = self.inner.lock().unwrap();
-        let s = g.streams.entry(stream.clone()).or_default();
-        s.claim += 1;
-        let snap = s.snap.clone().map(|s| s.0);
-        let up = snap.as_ref().map_or(0, |s| s.sequence);
-        Ok(Claimed {
-            token: Token { stream: stream.clone(), claim: s.claim },
-            sequence: s.recs.last().map_or(up, |r| r.sequence),
-            records: s.recs.iter().filter(|r| r.sequence > up).cloned().collect(),
-            snapshot: snap,
-        })
+        self.state()?.claim(stream)
     }
-    async fn append(&self, t: &Token, a: Append) -> Result<Appended, AppendError> {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        let mut g = self.inner.lock().unwrap();
-        let fault = if g.faults.is_empty() { None } else { Some(g.faults.remove(0)) };
+
+    async fn append(&self, token: &Token, append: Append) -> Result<Appended, AppendError> {
+        let fault = self.next_fault(&token.stream);
         match fault {
-            Some(Fault::Unavailable) => return Err(AppendError::Unavailable(Duration::from_secs(1))),
+            Some(Fault::Fenced) => return Err(AppendError::Fenced),
+            Some(Fault::Unavailable) => return Err(AppendError::Unavailable(super::sled::RETRY_AFTER)),
             Some(Fault::Full) => return Err(AppendError::Full),
-            Some(Fault::UnknownLost) => return Err(AppendError::Unknown("x".into())),
-            _ => {}
+            Some(Fault::UnknownLost) => return Err(AppendError::Unknown("injected, not stored".into())),
+            Some(Fault::UnknownStored) | None => {}
         }
-        let g = &mut *g;
-        let s = g.streams.entry(t.stream.clone()).or_default();
-        let last = s.recs.last().map_or(0, |r| r.sequence);
-        if s.claim != t.claim || last != a.after {
-            return Err(AppendError::Fenced);
+        let delay = *locked(&self.delay);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
-        let mut seq = a.after;
-        for r in a.records {
-            seq += 1;
-            for (i, n) in r.notices.into_iter().enumerate() {
-                let position = g.out.len() as u64 + 1;
-                g.out.push(OutboxEntry {
-                    position,
-                    id: format!("evt_1-{}-{seq}-{i}", t.stream.partition()),
-                    notice: n,
-                });
-            }
-            s.recs.push(Record { sequence: seq, at: r.at, id: r.id, body: r.body });
+        let advice = *locked(&self.snapshot_records);
+        let mut state = self.state().map_err(|error| AppendError::Unknown(error.to_string()))?;
+        let appended = state.append(token, append, advice)?;
+        match fault {
+            Some(Fault::UnknownStored) => Err(AppendError::Unknown("injected, stored".into())),
+            Some(Fault::Fenced | Fault::UnknownLost | Fault::Unavailable | Fault::Full) | None => Ok(appended),
         }
-        for r in a.rows {
-            match r.value {
-                Some(v) => {
-                    g.rows.insert((r.table.into(), r.key), v);
-                }
-                None => {
-                    g.rows.remove(&(r.table.to_string(), r.key));
-                }
-            }
-        }
-        if matches!(fault, Some(Fault::UnknownStored)) {
-            return Err(AppendError::Unknown("x".into()));
-        }
-        Ok(Appended { sequence: seq, snapshot_advised: false })
     }
-    async fn resolve(&self, t: &Token, id: u128) -> Result<bool, JournalError> {
-        Ok(self.inner.lock().unwrap().streams.get(&t.stream).is_some_and(|s| s.recs.iter().any(|r| r.id == id)))
+
+    async fn resolve(&self, token: &Token, record_id: u128) -> Result<bool, JournalError> {
+        self.state()?.resolve(token, record_id)
     }
-    async fn snapshot(&self, t: &Token, snapshot: Snapshot, live: bool) -> Result<(), JournalError> {
-        let mut g = self.inner.lock().unwrap();
-        let s = g.streams.get_mut(&t.stream).unwrap();
-        if s.claim != t.claim {
-            return Err(JournalError::Fenced);
-        }
-        s.snap = Some((snapshot, live));
+
+    async fn snapshot(&self, token: &Token, snapshot: Snapshot, live: bool) -> Result<(), JournalError> {
+        self.state()?.snapshot(token, snapshot, live)
+    }
+
+    async fn streams(&self, family: &str) -> Result<Vec<StreamSummary>, JournalError> {
+        Ok(self.state()?.summaries(family))
+    }
+
+    async fn create_once(&self, key: &str, value: &[u8], ttl: Duration) -> Result<CreateOnce, JournalError> {
+        let now = self.clock.now();
+        Ok(self.state()?.create_once(key, value, now, ttl))
+    }
+
+    async fn lookup_once(&self, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        let now = self.clock.now();
+        Ok(self.state()?.lookup_once(key, now))
+    }
+
+    async fn remove_once(&self, key: &str) -> Result<(), JournalError> {
+        self.state()?.once.remove(key);
         Ok(())
     }
-    async fn streams(&self, f: &str) -> Result<Vec<StreamSummary>, JournalError> {
-        Ok(self
-            .inner
-            .lock()
-            .unwrap()
-            .streams
-            .keys()
-            .filter(|s| s.family() == f)
-            .map(|s| StreamSummary { stream: s.clone(), live: true })
-            .collect())
+
+    async fn row(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(self.state()?.rows.get(&(table.to_owned(), key.to_owned())).cloned())
     }
-    async fn create_once(&self, k: &str, v: &[u8], _: Duration) -> Result<CreateOnce, JournalError> {
-        let mut g = self.inner.lock().unwrap();
-        if let Some(o) = g.once.get(k) {
-            return Ok(CreateOnce::Exists(o.clone()));
-        }
-        g.once.insert(k.into(), v.to_vec());
-        Ok(CreateOnce::Created)
+
+    async fn rows(
+        &self,
+        table: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>, JournalError> {
+        Ok(self.state()?.rows(table, prefix, after, limit))
     }
-    async fn lookup_once(&self, k: &str) -> Result<Option<Vec<u8>>, JournalError> {
-        Ok(self.inner.lock().unwrap().once.get(k).cloned())
+
+    async fn rows_back(
+        &self,
+        table: &str,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>, JournalError> {
+        let mut rows = self.state()?.rows(table, prefix, None, usize::MAX);
+        rows.retain(|row| before.is_none_or(|before| row.key.as_str() < before));
+        rows.reverse();
+        rows.truncate(limit);
+        Ok(rows)
     }
-    async fn remove_once(&self, k: &str) -> Result<(), JournalError> {
-        self.inner.lock().unwrap().once.remove(k);
-        Ok(())
+
+    async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError> {
+        Ok(self.state()?.outbox(partner, position, limit))
     }
-    async fn row(&self, t: &str, k: &str) -> Result<Option<Vec<u8>>, JournalError> {
-        Ok(self.inner.lock().unwrap().rows.get(&(t.into(), k.into())).cloned())
+
+    fn lagging(&self, limit: usize) -> Vec<StreamName> {
+        let advice = *locked(&self.snapshot_records);
+        locked(&self.backing).lagging(advice, limit)
     }
-    async fn rows(&self, t: &str, p: &str, a: Option<&str>, l: usize) -> Result<Vec<StoredRow>, JournalError> {
-        Ok(self
-            .inner
-            .lock()
-            .unwrap()
-            .rows
-            .iter()
-            .filter(|((tt, k), _)| tt == t && k.starts_with(p) && a.is_none_or(|a| k.as_str() > a))
-            .take(l)
-            .map(|((_, k), v)| StoredRow { key: k.clone(), value: v.clone() })
-            .collect())
-    }
-    async fn outbox(&self, p: &PartnerId, pos: u64, l: usize) -> Result<Vec<OutboxEntry>, JournalError> {
-        Ok(self
-            .inner
-            .lock()
-            .unwrap()
-            .out
-            .iter()
-            .filter(|e| e.position > pos && e.notice.partner == *p)
-            .take(l)
-            .cloned()
-            .collect())
-    }
+
     fn is_full(&self) -> bool {
-        false
+        self.full.load(Relaxed)
     }
+
     fn downtime(&self) -> Duration {
-        Duration::ZERO
+        self.downtime
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,20 @@
 //! Invariants: an `Ok` from [`Journal::append`] means that the records, rows and notices of that append are all on stable
 //! storage (RT-4); reads never show what is not durable yet; one writer a stream, fenced by its sequence.
 
+pub mod cli;
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+pub mod envelope;
 pub mod journal;
 pub mod memory;
+pub mod sled;
+pub mod tools;
+pub mod vault;
 
 pub use journal::{
     Append, AppendError, Appended, Claimed, CreateOnce, Journal, JournalError, NewRecord, OutboxEntry, Record,
     SharedJournal, Snapshot, StoredRow, StreamName, StreamSummary, Token,
 };
+pub use memory::MemoryJournal;
+pub use sled::SledJournal;
+pub use vault::{Sealed, UserRef, Vault, VaultError};

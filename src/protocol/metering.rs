@@ -191,7 +191,7 @@ fn scaled(number: i128, scale: i32) -> Option<i64> {
     let value = match (scale >= 0, power) {
         (true, power) => number.checked_mul(power?)?,
         (false, Some(power)) => number.div_euclid(power),
-        (false, None) => i128::from(number.signum() < 0) * -1,
+        (false, None) => -i128::from(number < 0),
     };
     i64::try_from(value).ok()
 }

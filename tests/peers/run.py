@@ -28,6 +28,20 @@ def arguments():
     return parser.parse_args()
 
 
+def documented_example():
+    """The signing example of docs/partner-api.md runs, and gives what the document says."""
+    text = (Path(__file__).parents[2] / "docs" / "partner-api.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    body = text.split("```json\n")[1].split("\n```")[0]
+    wanted = text.split("give `")[1].split("`")[0]
+    names = {}
+    exec(code, names)  # Our own document.
+    found = names["sign"](
+        "cs_example", "POST", "/api/v1/sessions", body.encode(), 1767225600, "n-0123456789abcdef"
+    )
+    return found, wanted
+
+
 async def scenarios(args, server, sink, frames, checks):
     """Both chargers, one after the other, each with a partner of its own."""
     node_modules = Path(args.node_modules).resolve()
@@ -52,12 +66,15 @@ def main():
     args = arguments()
     self_test()
     checks = Checks()
+    checks.begin("documents")
+    checks.same(*documented_example(), "the signing example of docs/partner-api.md")
     frames = Frames()
     with Sink() as sink, Server(args.server, sink.port, keep=args.keep) as server:
         asyncio.run(scenarios(args, server, sink, frames, checks))
         checks.begin("all")
         checks.that(not sink.unverified, f"every webhook is verified by standardwebhooks: {sink.unverified[:3]}")
         checks.that(server.alive(), "the server is still alive at the end")
+        checks.same(server.stop(), 0, "the server ends by itself on SIGTERM")
         if checks.failed:
             server.show_log()
     invalid = frames.validate()
@@ -66,7 +83,7 @@ def main():
     checks.that(not invalid, f"{len(invalid)} of {frames.count()} frames break their schema")
     checks.that(frames.count() > 0, "there were frames")
     print(
-        f"peers: {frames.count()} frames valid in both directions but {len(invalid)}, "
+        f"peers: {frames.count()} frames in both directions, {len(invalid)} invalid, "
         f"{len(sink.received)} webhooks verified, {len(checks.passed)} checks passed, {len(checks.failed)} failed"
     )
     return 1 if checks.failed else 0

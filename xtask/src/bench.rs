@@ -1,20 +1,16 @@
 //! Runs the benchmarks of `benches/`. With `--json` only their result lines are printed.
 
 use crate::run::{cargo, lines};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use std::path::Path;
 
-/// Runs the benchmarks named, or all.
+/// Runs the benchmarks named, or all. A name is that of a file in `benches/`, or of a figure that begins with one.
 pub(crate) fn run(names: &[String], json: bool) -> Result<bool> {
-    let all = available()?;
-    for name in names {
-        ensure!(all.contains(name), "no benchmark `{name}`: there are {}", all.join(", "));
-    }
-    let chosen = if names.is_empty() { &all } else { names };
+    let chosen = choose(names)?;
     let (mut figures, mut short, mut failed) = (0, 0, 0);
-    for name in chosen {
+    for (file, figure) in &chosen {
         let mut command = cargo();
-        command.args(["bench", "--quiet", "--bench", name, "--"]);
+        command.args(["bench", "--quiet", "--bench", file, "--"]).args(figure);
         if json {
             command.arg("--json");
         }
@@ -39,6 +35,20 @@ pub(crate) fn run(names: &[String], json: bool) -> Result<bool> {
         println!("{closing}")
     }
     Ok(failed == 0 && short == 0)
+}
+
+/// The files to run, each with the figure that is asked for, if it is one.
+fn choose(names: &[String]) -> Result<Vec<(String, Option<String>)>> {
+    let all = available()?;
+    if names.is_empty() {
+        return Ok(all.into_iter().map(|file| (file, None)).collect());
+    }
+    let find = |name: &String| {
+        let file = all.iter().filter(|file| name.starts_with(file.as_str())).max_by_key(|file| file.len());
+        let file = file.with_context(|| format!("no benchmark `{name}`: there are {}", all.join(", ")))?;
+        Ok((file.clone(), (file != name).then(|| name.clone())))
+    };
+    names.iter().map(find).collect()
 }
 
 fn available() -> Result<Vec<String>> {

@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, a short crash and power-cut test.
+    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, a short crash test.
     Check,
     /// Licences, bans and sources of all dependencies.
     Audit {
@@ -36,6 +36,9 @@ enum Command {
         /// How many times.
         #[arg(long, default_value_t = 50)]
         kills: u32,
+        /// With the optimised build.
+        #[arg(long)]
+        release: bool,
         /// Anything else for `loadtest crash`.
         #[arg(last = true)]
         rest: Vec<String>,
@@ -65,7 +68,7 @@ fn main() -> Result<ExitCode> {
         Command::Check => check::run()?,
         Command::Audit { advisories } => audit::run(advisories)?,
         Command::Peers => peers::run()?,
-        Command::Crash { kills, rest } => check::crash(kills, &rest)?,
+        Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
         Command::Powercut { rounds } => check::powercut(rounds)?,
         Command::Bench { names, json } => bench::run(&names, json)?,
         Command::Docs => check::docs()?,

@@ -21,6 +21,9 @@ use std::sync::Arc;
 const HEARTBEAT_DEFAULT_S: i64 = 300;
 /// The wait before another BootNotification when the server names none, s.
 const BOOT_RETRY_DEFAULT_S: i64 = 10;
+/// Message numbers passed over when a saved state is taken up: calls that state nothing new are not saved one by one, and
+/// no id may come twice with other content.
+const MESSAGE_LEAP: u64 = 100_000;
 /// Triggered messages waiting; more are refused.
 const TRIGGERED_MAX: usize = 8;
 
@@ -129,6 +132,9 @@ impl Device {
     /// A charger in the given state.
     pub fn new(spec: ChargerSpec, profile: Arc<Profile>, mut state: ChargerState) -> Self {
         state.connectors.resize_with(spec.scripts.len(), Default::default);
+        if state.last_message > 0 {
+            state.last_message += MESSAGE_LEAP;
+        }
         let rng = SmallRng::seed_from_u64(spec.seed ^ state.last_message);
         Device { spec, profile, state, link: Link::default(), rng, out: Vec::new(), dirty: false }
     }

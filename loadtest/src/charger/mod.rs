@@ -16,6 +16,8 @@ mod store;
 mod wire;
 
 #[cfg(test)]
+mod socket_tests;
+#[cfg(test)]
 mod tests;
 
 pub use behaviour::{Behaviour, ChargerSpec, Driver, Profile, ResendId};

@@ -251,6 +251,11 @@ impl<F: Family> Clone for HostAddr<F> {
     }
 }
 
+/// An arbiter takes no more work now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the arbiter is too busy")]
+pub struct TooBusy;
+
 /// Which of `n` arbiters a partition lives on: the same on every start of a build, not over builds.
 pub fn place(id: &str, n: usize) -> usize {
     let mut hasher = DefaultHasher::new();
@@ -315,9 +320,29 @@ impl<F: Family> HostAddr<F> {
         told.await.ok()
     }
 
+    /// Runs work with one arbiter's partitions, without waiting for it.
+    ///
+    /// # Errors
+    /// When the arbiter is too busy or gone; the work is dropped undone.
+    pub fn send_to(&self, index: usize, work: impl FnOnce(Rc<HostCore<F>>) + Send + 'static) -> Result<(), TooBusy> {
+        self.hosts[index].try_send(Run(Box::new(work))).map_err(|_| TooBusy)
+    }
+
     /// How many arbiters there are.
     pub fn arbiters(&self) -> usize {
         self.hosts.len()
+    }
+
+    /// Writes a partition's snapshot, bringing it into memory if need be.
+    pub async fn snapshot(&self, id: String) {
+        let index = place(&id, self.hosts.len());
+        let work = self.run_on(index, move |core| async move {
+            if let Some(partition) = core.partition(&id).await {
+                partition.snapshot_soon();
+            }
+        });
+        // Too busy now: the next look finds it again.
+        work.await;
     }
 
     /// Recovers the live partitions of the family on all arbiters; the number recovered.

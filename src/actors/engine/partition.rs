@@ -45,6 +45,9 @@ pub trait Shell<F: Family>: 'static {
     /// Performs one effect of `key`, whose step is durable.
     fn perform(&self, partition: &Rc<Partition<F>>, key: &F::Key, effect: F::Effect);
 
+    /// Brings the volatile facts up to date before a turn. Cheap: called for every turn.
+    fn refresh(&self, partition: &Partition<F>);
+
     /// `key` has a new committed state: in-memory read models follow it here.
     fn applied(&self, partition: &Rc<Partition<F>>, key: &F::Key, state: &F::State);
 
@@ -154,6 +157,11 @@ impl<F: Family> Partition<F> {
         &self.env
     }
 
+    /// Where it lives.
+    pub fn host(&self) -> Option<Rc<HostCore<F>>> {
+        self.host.upgrade()
+    }
+
     /// Changes the volatile facts that decisions see.
     pub fn ambient<R>(&self, change: impl FnOnce(&mut F::Ambient) -> R) -> R {
         change(&mut self.ambient.borrow_mut())
@@ -256,6 +264,7 @@ impl<F: Family> Partition<F> {
 
     /// Decides the steps that wait, up to the bound, on a working copy. `None`: none waits.
     fn take_turn(self: &Rc<Self>) -> Option<Turn<F>> {
+        self.env.shell.refresh(self);
         let mut inner = self.inner.borrow_mut();
         if inner.queue.is_empty() {
             return None;

@@ -12,14 +12,17 @@ mod tests;
 
 use super::board::QueueBoard;
 use super::sender::Deliver;
+use crate::actors::engine::turn::panic_text;
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{Answer, Pace, PartnerRejection, QueueCommand, QueueId, QueueReply, Subscriptions};
 use crate::ids::PartnerId;
-use crate::persistence::JournalError;
-use crate::persistence::journal::SharedJournal;
+use crate::persistence::{JournalError, SharedJournal};
 use crate::protocol::webhook::SigningSecret;
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,23 +64,31 @@ pub struct Target {
     pub subscriptions: Subscriptions,
 }
 
+impl Target {
+    /// The secrets that sign at `now`. Without any, nothing is sent.
+    pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &SigningSecret> {
+        let live = self.secrets.iter().filter(move |(_, expires)| expires.is_none_or(|at| now < at));
+        live.map(|(secret, _)| secret)
+    }
+}
+
 /// Asked before each try, so that a moved endpoint or rotated secret counts at once.
 pub trait EndpointSource {
     /// Where to send; `None`: nowhere, everything stays in the outbox.
     fn target(&self) -> Option<Arc<Target>>;
 }
 
-/// The numbers of a driver.
+/// What a driver takes from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tuning {
+struct Tuning {
     /// Of the scheduler.
-    pub pace: Pace,
+    pace: Pace,
     /// Payloads held ready.
-    pub read_ahead: usize,
+    read_ahead: usize,
     /// How long a success may wait for its record.
-    pub settle_delay: Duration,
+    settle_delay: Duration,
     /// Tries that are reported without that wait.
-    pub settle_batch: usize,
+    settle_batch: usize,
 }
 
 impl From<&Webhook> for Tuning {
@@ -103,6 +114,9 @@ pub enum DriverError {
     /// The entity answered another question: a bug.
     #[error("the queue answered {0} to another question")]
     Reply(String),
+    /// A bug in the driver; it ends alone (RT-2).
+    #[error("the queue's driver failed: {0}")]
+    Panicked(String),
 }
 
 #[derive(Debug, Default)]
@@ -143,6 +157,28 @@ impl QueueHandle {
     }
 }
 
+/// Turns a stored payload into what partners see: opens personal data that is stored sealed (OP-9), drops what is ours
+/// alone. `GET /events` shows the same.
+#[async_trait]
+pub trait Dress: Send + Sync + 'static {
+    /// Changes the `data` member of an event in place.
+    ///
+    /// # Errors
+    /// Why that cannot be done now: nothing is sent, and the try counts as failed.
+    async fn dress(&self, data: &mut serde_json::Value) -> Result<(), String>;
+}
+
+/// Payloads that are sent as they are stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AsStored;
+
+#[async_trait]
+impl Dress for AsStored {
+    async fn dress(&self, _: &mut serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// The task of one queue.
 pub struct QueueDriver {
     /// Whose.
@@ -157,12 +193,14 @@ pub struct QueueDriver {
     pub deliver: Arc<dyn Deliver>,
     /// Where to.
     pub endpoint: Rc<dyn EndpointSource>,
+    /// What partners see of a payload.
+    pub dress: Arc<dyn Dress>,
     /// The wall clock: for the signature's time and the first reading of the driver's own clock.
     pub clock: SharedClock,
     /// Shown to operators.
     pub board: Arc<QueueBoard>,
-    /// The numbers.
-    pub tuning: Tuning,
+    /// The present settings: looked at whenever the driver wakes.
+    pub settings: Arc<ArcSwap<Webhook>>,
     /// How others reach it.
     pub handle: QueueHandle,
 }
@@ -174,9 +212,11 @@ impl QueueDriver {
     /// See [`DriverError`]; start another one: nothing is lost.
     pub async fn run(self) -> Result<(), DriverError> {
         let (board, partner, queue) = (self.board.clone(), self.partner.clone(), self.queue);
-        let ended = run::Run::start(self).await?.to_the_end().await;
+        let running = async { run::Run::start(self).await?.until_stopped().await };
+        // Nothing of what it breaks off is seen again, so nothing half-done is.
+        let ended = AssertUnwindSafe(running).catch_unwind().await;
         board.remove(&partner, queue);
-        ended
+        ended.unwrap_or_else(|panic| Err(DriverError::Panicked(panic_text(&*panic))))
     }
 }
 

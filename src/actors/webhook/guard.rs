@@ -170,10 +170,15 @@ fn v6_is_public(address: Ipv6Addr) -> bool {
     }
     let [a, b, ..] = address.segments();
     let global_unicast = (a & 0xe000) == 0x2000;
-    let special = (a == 0x2001 && b < 0x0200)       // protocol assignments: Teredo, ORCHID, benchmarks …
-        || (a == 0x2001 && b == 0x0db8)             // documentation
-        || a == 0x2002                              // 6to4
-        || (a == 0x3fff && b < 0x1000); // documentation
+    let special = match a {
+        // Protocol assignments (Teredo, ORCHID, benchmarks …) and documentation.
+        0x2001 => b < 0x0200 || b == 0x0db8,
+        // 6to4.
+        0x2002 => true,
+        // Documentation.
+        0x3fff => b < 0x1000,
+        _ => false,
+    };
     global_unicast && !special
 }
 

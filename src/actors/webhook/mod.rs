@@ -12,7 +12,9 @@ pub mod sender;
 pub mod service;
 
 pub use board::{QueueBoard, QueueView};
-pub use driver::{DriverError, EndpointSource, FactsError, QueueDriver, QueueFacts, QueueHandle, Target, Tuning};
+pub use driver::{
+    AsStored, Dress, DriverError, EndpointSource, FactsError, QueueDriver, QueueFacts, QueueHandle, Target,
+};
 pub use guard::{Lookup, SystemLookup, TargetPolicy, UrlRefused};
 pub use sender::{Deliver, Delivery, HttpSender, SenderError};
 pub use service::{ReplayAnswer, ReplayRequest, ServiceError, WebhookService};

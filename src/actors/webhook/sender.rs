@@ -219,10 +219,7 @@ fn classify(error: &reqwest::Error) -> Answer {
         if let Some(unknown) = at.downcast_ref::<NameUnknown>() {
             return Answer::NameFailed(excerpt(unknown.to_string().as_bytes()));
         }
-        // An io::Error hides the error that it wraps from the chain.
-        let wrapped = at.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = at.downcast_ref::<rustls::Error>().or_else(|| wrapped.and_then(|w| w.downcast_ref()));
-        if let Some(tls) = tls {
+        if let Some(tls) = tls_error(at) {
             return Answer::TlsFailed(excerpt(tls.to_string().as_bytes()));
         }
         innermost = at.to_string();
@@ -236,6 +233,12 @@ fn classify(error: &reqwest::Error) -> Answer {
     } else {
         Answer::Broken(why)
     }
+}
+
+/// The TLS error that this is or wraps: an `io::Error` hides what it wraps from the chain of causes.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.downcast_ref().or_else(|| wrapped.and_then(|wrapped| tls_error(wrapped)))
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub mod schedule;
 mod scheduler;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+pub(crate) mod testkit;
 
 pub use answer::{Answer, Attempt, Class, Entry, Logged, Outcome};
 pub use family::{

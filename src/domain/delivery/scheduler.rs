@@ -23,6 +23,10 @@ const AHEAD_MAX: usize = 256;
 /// Laggards listed in one report: keeps a record small.
 const LISTED_MAX: usize = 128;
 
+/// Tries at once to an endpoint that has not answered yet, or not since it was probed; each success adds one, up to the
+/// cap. Keeps a thousand dead endpoints from taking thirty thousand sockets.
+const CAUTIOUS: usize = 4;
+
 /// How fast and how much at once (keys of `[webhook]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
@@ -117,6 +121,8 @@ pub struct Scheduler {
     tail: u64,
     running: bool,
     in_flight: usize,
+    /// Tries that may be under way now.
+    allowance: usize,
     failures_in_row: u32,
     gate: Gate,
     coalesced: u64,
@@ -145,6 +151,7 @@ impl Scheduler {
             tail: queue.low_water,
             running: true,
             in_flight: 0,
+            allowance: CAUTIOUS,
             failures_in_row: 0,
             coalesced: 0,
         };
@@ -274,8 +281,7 @@ impl Scheduler {
 
     /// What to do at `now`. Call until it is no longer [`Next::Send`].
     pub fn next(&mut self, now: Timestamp) -> Next {
-        let probing = self.pace.probe_after > 0 && self.failures_in_row >= self.pace.probe_after;
-        let cap = if probing { 1 } else { self.pace.in_flight.max(1) };
+        let cap = if self.is_probing() { 1 } else { self.allowance.min(self.pace.in_flight.max(1)) };
         let Some(&(due, position)) = self.ready.first() else { return Next::Wait(None) };
         if !self.running || self.in_flight >= cap {
             return Next::Wait(None);
@@ -304,6 +310,10 @@ impl Scheduler {
         Next::Send(pick)
     }
 
+    fn is_probing(&self) -> bool {
+        self.pace.probe_after > 0 && self.failures_in_row >= self.pace.probe_after
+    }
+
     /// A picked try could not begin (its payload cannot be read now): as if it had not been picked.
     pub fn put_back(&mut self, position: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -319,6 +329,7 @@ impl Scheduler {
     /// A try was delivered: its lane goes on at once, the journal hears of it with the next report.
     pub fn delivered(&mut self, position: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.allowance = if self.is_probing() { CAUTIOUS } else { (self.allowance + 1).min(self.pace.in_flight) };
         self.failures_in_row = 0;
         self.settle(position);
         self.remove(position);
@@ -374,7 +385,10 @@ impl Scheduler {
         }
         let newest = self.lanes.get(&key).and_then(|lane| {
             let later = lane.positions.range(position + 1..).filter_map(|p| self.items.get(p));
-            later.filter(|later| later.entry.kind == kind && coalesces(&later.entry)).map(|l| l.entry.position).last()
+            later
+                .filter(|later| later.entry.kind == kind && coalesces(&later.entry))
+                .map(|l| l.entry.position)
+                .next_back()
         });
         if let (true, Some(newest)) = (may_go, newest) {
             if let Some(item) = self.items.get_mut(&newest) {

@@ -96,10 +96,10 @@ pub enum Command {
     PutToken(Token),
     /// Keeps an applied configuration as a numbered version (RT-10).
     KeepConfig {
-        /// The whole configuration as TOML.
-        toml: String,
-        /// Who applied it.
-        by: String,
+        /// Its number: one more than the last.
+        number: u64,
+        /// All of it, in the configuration room's own form.
+        document: serde_json::Value,
     },
     /// Tells the operators (OP-5).
     Raise(Alert),
@@ -130,13 +130,9 @@ pub enum Event {
     /// A configuration was applied.
     ConfigKept {
         /// Its number, from 1.
-        version: u64,
-        /// When.
-        at: Timestamp,
-        /// By whom.
-        by: String,
-        /// What.
-        toml: String,
+        number: u64,
+        /// All of it.
+        document: serde_json::Value,
     },
     /// Operators were told.
     Raised {
@@ -156,7 +152,7 @@ pub struct State {
     pub config_version: u64,
 }
 
-/// The answer: the number of the configuration version, where one was kept.
+/// The answer: the number of the configuration version, where one was kept; none: another came in between.
 pub type Reply = Option<u64>;
 
 /// The platform has no timers of its own.
@@ -202,9 +198,9 @@ impl Family for PlatformFamily {
         Ok(match command {
             Command::PutSite(site) => Decision::reply(None).event(Event::SitePut(site)),
             Command::PutToken(token) => Decision::reply(None).event(Event::TokenPut(token)),
-            Command::KeepConfig { toml, by } => {
-                let version = state.config_version + 1;
-                Decision::reply(Some(version)).event(Event::ConfigKept { version, at: context.now, by, toml })
+            Command::KeepConfig { number, .. } if number != state.config_version + 1 => Decision::reply(None),
+            Command::KeepConfig { number, document } => {
+                Decision::reply(Some(number)).event(Event::ConfigKept { number, document })
             }
             Command::Raise(alert) => {
                 Decision::reply(None).event(Event::Raised { sequence: context.sequence, at: context.now, alert })
@@ -214,7 +210,7 @@ impl Family for PlatformFamily {
 
     fn apply(state: &mut State, event: &Event) {
         match event {
-            Event::ConfigKept { version, .. } => state.config_version = *version,
+            Event::ConfigKept { number, .. } => state.config_version = *number,
             Event::SitePut(_) | Event::TokenPut(_) | Event::Raised { .. } => {}
         }
     }
@@ -240,10 +236,7 @@ fn rows(event: &Event) -> Vec<Row> {
     match event {
         Event::SitePut(site) => vec![row("site", site.site_id.to_string(), site)],
         Event::TokenPut(token) => vec![row("token", token.reference.clone(), token)],
-        Event::ConfigKept { version, at, by, toml } => {
-            let kept = serde_json::json!({"version": version, "at": at.to_rfc3339(), "by": by, "toml": toml});
-            vec![row("config-version", format!("{version:020}"), &kept)]
-        }
+        Event::ConfigKept { number, document } => vec![row("config-version", format!("{number:020}"), document)],
         Event::Raised { sequence, at, alert } => {
             // Zero-padded so that keys sort by age.
             let id = format!("platform-{sequence:020}");
@@ -277,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn configurations_are_numbered_from_one() {
+    fn a_configuration_is_kept_only_under_the_next_number() {
         let mut state = State::default();
-        for expected in 1..=3 {
-            let command = Command::KeepConfig { toml: "[api]".into(), by: "op".into() };
-            assert_eq!(decide(&mut state, expected, command).0, Some(expected));
+        for (number, kept) in [(1, Some(1)), (1, None), (3, None), (2, Some(2))] {
+            let command = Command::KeepConfig { number, document: serde_json::json!({}) };
+            assert_eq!(decide(&mut state, 1, command).0, kept, "{number}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; [`pump`] is what
-//! happens between, [`inbound`] what a message leads to.
+//! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; `pump` is what
+//! happens between, `inbound` what a message leads to.
 //!
 //! Invariants: `attached` comes first and `detached` last, once each; between them every call that was queued has got
 //! its answer; the end is told before the closing handshake, so that it delays nobody.
@@ -9,7 +9,7 @@ mod pump;
 
 use super::admission::{ConnectionPermit, HandshakePermit};
 use super::connections::Attached;
-use super::guard::{FrameLimits, Guarded, Watch};
+use super::guard::{FrameLimits, Guarded, Progress, Watch};
 use super::link::LinkHandle;
 use super::listener::Shared;
 use super::ports::{CallAnswer, ChargerPort, CloseReason, Generation, Outcome};
@@ -36,7 +36,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 /// Bytes that are read from one whom we have told to close, so that the telling is not lost in a reset.
 const LINGER_BYTES: u64 = 262_144;
 
-type Ws = WebSocketStream<Guarded<TcpStream>>;
+/// Boxed, so that moving it costs no room in the socket's task.
+type Ws = Box<WebSocketStream<Guarded<TcpStream>>>;
 
 /// An authenticated connection on its way to its charger's arbiter.
 #[derive(Debug)]
@@ -71,10 +72,24 @@ struct Socket {
     /// Anything heard since the last ping.
     heard: bool,
     silent_intervals: u8,
+    /// How far the charger had come at the last ping.
+    progress: Progress,
     /// Messages and control frames taken from the WebSocket.
     items: u64,
     /// A message larger than the read buffer has been taken: its memory is to be given back.
     swollen: bool,
+    /// The end has been told.
+    ended: bool,
+}
+
+/// A panic in the socket's task, or the end of its arbiter, is told like any other end: nobody may go on believing that
+/// the charger is there.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(CloseReason::Aborted);
+        }
+    }
 }
 
 /// What waits for its turn.
@@ -95,12 +110,23 @@ impl SocketStart {
     }
 
     /// Completes the upgrade and serves the socket until it ends. Runs as a local task on the charger's arbiter.
+    ///
+    /// What happens once is boxed and gone when it is done: the task of an idle charger holds only what it needs.
     pub async fn run(self, port: Rc<dyn ChargerPort>) {
+        let Some((mut socket, connection, ws)) = Box::pin(self.begin(port)).await else { return };
+        let (ws, reason) = socket.pump(ws).await;
+        socket.end(reason);
+        Box::pin(farewell(ws, reason, &socket.shared)).await;
+        drop(connection);
+    }
+
+    /// Completes the upgrade and makes the connection the current one.
+    async fn begin(self, port: Rc<dyn ChargerPort>) -> Option<(Box<Socket>, ConnectionPermit, Ws)> {
         let Start { shared, charger, generation, remote, subprotocol, stream, response, rest, handshake, connection } =
             *self.0;
         let Some(ws) = upgrade(&shared, stream, &response, rest).await else {
             metric::HANDSHAKES.add(1, ["gone"]);
-            return;
+            return None;
         };
         drop(handshake);
         metric::HANDSHAKES.add(1, ["accepted"]);
@@ -111,21 +137,19 @@ impl SocketStart {
         drop(settings);
         let Attached::Current { took_over, alternating } = attached else {
             metric::CLOSED.add(1, [CloseReason::Replaced.label()]);
-            return farewell(ws, CloseReason::Replaced, &shared).await;
+            farewell(ws, CloseReason::Replaced, &shared).await;
+            return None;
         };
         tracing::info!(charger = %link.charger(), %remote, generation = generation.0, took_over, "charger connected");
-        let mut socket = Socket::new(shared, port, link);
+        let socket = Box::new(Socket::new(shared, port, link));
         socket.greet(took_over, alternating);
-        let (ws, reason) = socket.pump(ws).await;
-        socket.end(reason);
-        farewell(ws, reason, &socket.shared).await;
-        drop(connection);
+        Some((socket, connection, ws))
     }
 }
 
 /// Registers the stream with this thread's runtime and completes the handshake.
 async fn upgrade(shared: &Shared, stream: std::net::TcpStream, response: &[u8], rest: Vec<u8>) -> Option<Ws> {
-    let settings = shared.settings();
+    let settings = shared.settings_kept();
     let mut stream = TcpStream::from_std(stream).ok()?;
     timeout(settings.write_timeout, stream.write_all(response)).await.ok()?.ok()?;
     let limits = FrameLimits {
@@ -138,11 +162,11 @@ async fn upgrade(shared: &Shared, stream: std::net::TcpStream, response: &[u8], 
     let config = ws_config(&settings);
     drop(settings);
     // Without a rest, no part of a second buffer is kept.
-    Some(if rest.is_empty() {
-        Ws::from_raw_socket(guarded, Role::Server, Some(config)).await
+    Some(Box::new(if rest.is_empty() {
+        WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await
     } else {
-        Ws::from_partially_read(guarded, rest, Role::Server, Some(config)).await
-    })
+        WebSocketStream::from_partially_read(guarded, rest, Role::Server, Some(config)).await
+    }))
 }
 
 fn ws_config(settings: &Settings) -> WebSocketConfig {
@@ -175,8 +199,10 @@ impl Socket {
             throttled_until: None,
             heard: false,
             silent_intervals: 0,
+            progress: Progress::default(),
             items: 0,
             swollen: false,
+            ended: false,
         }
     }
 
@@ -195,6 +221,7 @@ impl Socket {
 
     /// Tells everyone that it is over.
     fn end(&mut self, reason: CloseReason) {
+        self.ended = true;
         self.shared.connections.detach(&self.link);
         for call in self.link.end() {
             self.tell(call.id, false, Outcome::NotSent);
@@ -241,4 +268,23 @@ async fn farewell(mut ws: Ws, reason: CloseReason, shared: &Shared) {
     };
     // Whatever comes of it, the connection is over.
     let _ = timeout(limit, talk).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+
+    fn size_of_future<F: Future>(_: impl FnOnce(SocketStart, Rc<dyn ChargerPort>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Of the 8 KiB that a charger may cost, the socket takes under 3: the read buffer is 1 KiB of it.
+    #[test]
+    fn the_task_of_a_socket_stays_small() {
+        let task = size_of_future(|start, port| start.run(port));
+        let kept = size_of::<Socket>() + size_of::<WebSocketStream<Guarded<TcpStream>>>();
+        assert!(task <= 1024, "{task}");
+        assert!(kept <= 900, "{kept}");
+    }
 }

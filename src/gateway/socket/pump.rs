@@ -13,8 +13,13 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::future::{pending, poll_fn};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolError};
+
+/// Bytes by which a message that is under way must grow in a ping interval. The slowest mobile link brings a hundred
+/// times as much.
+const PROGRESS_MIN: u64 = 1024;
 
 /// The call that is being worked on.
 struct Current {
@@ -42,9 +47,9 @@ impl Socket {
                 return (ws, reason);
             }
             if self.swollen && current.is_none() {
-                ws = match self.shrink(ws).await {
+                ws = match Box::pin(self.shrink(ws)).await {
                     Ok(ws) => ws,
-                    Err(end) => return *end,
+                    Err(end) => return end,
                 };
             }
             let due = self.next_due();
@@ -55,7 +60,7 @@ impl Socket {
             let event = self.next_event(&mut ws, &mut current, timer.as_mut()).await;
             let step = match event {
                 Event::Order(Order::Close(reason)) => {
-                    self.finish(&mut ws, current.take(), reason).await;
+                    Box::pin(self.finish(&mut ws, current.take(), reason)).await;
                     Err(reason)
                 }
                 Event::Order(Order::Call(call)) => {
@@ -140,7 +145,10 @@ impl Socket {
 
     async fn on_timer(&mut self, ws: &mut Ws) -> Result<(), CloseReason> {
         let now = Instant::now();
-        self.throttled_until.take_if(|until| *until <= now);
+        if self.throttled_until.take_if(|until| *until <= now).is_some() {
+            // The message that was too many is paid for now.
+            self.throttle();
+        }
         if let Some(id) = self.calls.expire(now.duration_since(self.began)) {
             self.tell(id, false, Outcome::TimedOut);
         }
@@ -150,11 +158,17 @@ impl Socket {
         Ok(())
     }
 
-    /// Counts silence and pings (CH-4). While we do not read, nobody is silent.
+    /// Counts silence and pings (CH-4). While we do not read, nobody is silent. A message under way counts as life as long
+    /// as it comes nearer its end: a slow link must get a large one through, but nobody may hold the budget by stalling.
     async fn ping(&mut self, ws: &mut Ws, now: Instant) -> Result<(), CloseReason> {
-        self.silent_intervals = if self.heard || !self.may_read() { 0 } else { self.silent_intervals + 1 };
+        let before = std::mem::replace(&mut self.progress, ws.get_ref().progress());
+        let bytes = self.progress.bytes - before.bytes;
+        let same_message = before.unfinished && self.progress.unfinished && before.messages == self.progress.messages;
+        let reading = self.may_read();
+        self.silent_intervals =
+            if self.heard || bytes > 0 || !reading { 0 } else { self.silent_intervals.saturating_add(1) };
         self.heard = false;
-        if self.silent_intervals >= 2 {
+        if self.silent_intervals >= 2 || (reading && same_message && bytes < PROGRESS_MIN) {
             return Err(CloseReason::Silent);
         }
         self.ping_due = now + self.shared.settings().ping_interval;
@@ -254,21 +268,21 @@ impl Socket {
     }
 
     /// Gives back the buffers that a large message left behind, once nothing of it is left in them.
-    async fn shrink(&mut self, mut ws: Ws) -> Result<Ws, Box<(Ws, CloseReason)>> {
+    async fn shrink(&mut self, mut ws: Ws) -> Result<Ws, (Ws, CloseReason)> {
         if !ws.get_ref().is_drained(self.items) {
             return Ok(ws);
         }
         let limit = self.shared.settings().write_timeout;
         match timeout(limit, ws.flush()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Box::new((ws, reason_of(&error)))),
-            Err(_) => return Err(Box::new((ws, CloseReason::Stuck))),
+            Ok(Err(error)) => return Err((ws, reason_of(&error))),
+            Err(_) => return Err((ws, CloseReason::Stuck)),
         }
         self.swollen = false;
         let mut guarded = ws.into_inner();
         guarded.give_back();
         let config = ws_config(&self.shared.settings());
-        Ok(Ws::from_raw_socket(guarded, Role::Server, Some(config)).await)
+        Ok(Box::new(WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await))
     }
 }
 

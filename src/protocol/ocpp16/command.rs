@@ -3,8 +3,10 @@
 use super::reader::{Flag, Mode, Reading};
 use super::request::{Parse, to_payload};
 use super::{
-    change_availability, change_configuration, clear_cache, data_transfer, get_configuration, remote_start_transaction,
-    remote_stop_transaction, reset, trigger_message, unlock_connector,
+    cancel_reservation, change_availability, change_configuration, clear_cache, clear_charging_profile, data_transfer,
+    get_composite_schedule, get_configuration, get_diagnostics, get_local_list_version, remote_start_transaction,
+    remote_stop_transaction, reserve_now, reset, send_local_list, set_charging_profile, trigger_message,
+    unlock_connector, update_firmware,
 };
 use crate::protocol::ocppj::{CallError, ErrorCode};
 
@@ -79,16 +81,25 @@ macro_rules! commands {
 }
 
 commands! {
+    CancelReservation: cancel_reservation,
     ChangeAvailability: change_availability,
     ChangeConfiguration: change_configuration,
     ClearCache: clear_cache,
+    ClearChargingProfile: clear_charging_profile,
     DataTransfer: data_transfer,
+    GetCompositeSchedule: get_composite_schedule,
     GetConfiguration: get_configuration,
+    GetDiagnostics: get_diagnostics,
+    GetLocalListVersion: get_local_list_version,
     RemoteStartTransaction: remote_start_transaction,
     RemoteStopTransaction: remote_stop_transaction,
+    ReserveNow: reserve_now,
     Reset: reset,
+    SendLocalList: send_local_list,
+    SetChargingProfile: set_charging_profile,
     TriggerMessage: trigger_message,
     UnlockConnector: unlock_connector,
+    UpdateFirmware: update_firmware,
 }
 
 /// A confirmation and what was let pass in reading it.

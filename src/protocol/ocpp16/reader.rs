@@ -347,6 +347,8 @@ impl<'r, 'a> Fields<'r, 'a> {
                 self.reading.flag(&at, FlagKind::WrongType);
                 WireTime::read(&self.get(name).map(scalar).unwrap_or_default())
             }
+            // A time that is no text at all is as unreadable as a bad text: the fact counts more than its moment.
+            Some(_) if self.reading.lenient() => WireTime::read(""),
             Some(other) => return Err(wrong_type(&at, other, "a date-time")),
         };
         if let Some(flag) = time.flag {

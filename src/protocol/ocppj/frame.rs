@@ -213,6 +213,11 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 
 /// The text that a raw JSON value is, if it is one.
 fn text(raw: &str) -> Option<Cow<'_, str>> {
+    // Raw values are valid JSON: what begins with a quote ends with one, and without a backslash it is the text itself.
+    let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(plain) = inner.filter(|inner| !inner.contains('\\')) {
+        return Some(Cow::Borrowed(plain));
+    }
     Key.deserialize(&mut serde_json::Deserializer::from_str(raw)).ok()
 }
 

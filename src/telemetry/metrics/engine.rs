@@ -118,7 +118,7 @@ pub static ALERTS: Metric<1> = Metric {
     name: "chargeline_engine_alerts_total",
     kind: Kind::Counter,
     help: "Alerts raised to operators.",
-    labels: [("level", &["warning", "critical"])],
+    labels: [("level", &["info", "warning", "critical"])],
     page: Some("any `critical`"),
 };
 

@@ -183,9 +183,10 @@ pub const CLOSED: Metric<1> = Metric {
             "control_flood",
             "protocol",
             "bad_utf8",
+            "aborted",
         ],
     )],
-    page: Some("a sustained rate of not_durable"),
+    page: Some("`aborted` above 0, a sustained rate of not_durable"),
 };
 
 /// Reading slowed down.

@@ -6,15 +6,18 @@ import json
 from urllib.parse import quote
 
 import websockets
-from ocpp.routing import on
+from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
 
-# What a charger answers to commands that the scenario does not look at.
+CONFIGURATION = [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}]
+
+# What the charger answers to each command.
 PLAIN = {
     Action.change_configuration: lambda: call_result.ChangeConfiguration(status="Accepted"),
     Action.change_availability: lambda: call_result.ChangeAvailability(status="Accepted"),
     Action.clear_cache: lambda: call_result.ClearCache(status="Accepted"),
+    Action.get_configuration: lambda: call_result.GetConfiguration(configuration_key=CONFIGURATION),
     Action.data_transfer: lambda: call_result.DataTransfer(status="UnknownVendorId"),
     Action.reset: lambda: call_result.Reset(status="Accepted"),
     Action.unlock_connector: lambda: call_result.UnlockConnector(status="Unlocked"),
@@ -22,8 +25,6 @@ PLAIN = {
     Action.remote_start_transaction: lambda: call_result.RemoteStartTransaction(status="Accepted"),
     Action.remote_stop_transaction: lambda: call_result.RemoteStopTransaction(status="Accepted"),
 }
-
-CONFIGURATION = [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}]
 
 
 class Recorded:
@@ -58,24 +59,23 @@ class Client(ChargePoint):
         super().__init__(identity, connection, response_timeout=15)
         self._asked = asked
 
-    @on(Action.get_configuration)
-    def on_get_configuration(self, **payload):
-        self._asked.put_nowait(("GetConfiguration", payload))
-        return call_result.GetConfiguration(configuration_key=CONFIGURATION)
 
-
-def _plain(action, answer):
-    def handler(self, **payload):
-        self._asked.put_nowait((action.value, payload))
+def _handlers(action, answer):
+    def handler(self, **_):
         return answer()
 
+    def told(self, **payload):
+        # The scenario goes on once the answer is out, as a charger would.
+        self._asked.put_nowait((action.value, payload))
+
     # The package finds handlers by their names.
-    handler.__name__ = f"on_{action.name}"
-    return on(action)(handler)
+    handler.__name__, told.__name__ = f"on_{action.name}", f"after_{action.name}"
+    return on(action)(handler), after(action)(told)
 
 
 for _action, _answer in PLAIN.items():
-    setattr(Client, f"on_{_action.name}", _plain(_action, _answer))
+    for _handler in _handlers(_action, _answer):
+        setattr(Client, _handler.__name__, _handler)
 
 
 class PythonCharger:

@@ -90,8 +90,9 @@ async def run(stage):
         await begin(stage)
         remote = await remote_session(stage)
         local = await local_session_with_lost_answers(stage)
+        killed = await session_over_a_kill(stage)
         await commands(stage)
-        await told_everything(stage, [remote, local])
+        await told_everything(stage, [remote, local, killed])
     finally:
         await stage.charger.close()
 
@@ -222,6 +223,35 @@ async def local_session_with_lost_answers(stage):
     checks.same(session.get("transaction_id"), transaction, "the session names its transaction")
     await stage.event("session.ended", session["session_id"])
     return session["session_id"]
+
+
+async def session_over_a_kill(stage):
+    """The server is killed with -9 in mid-charge: what was acknowledged holds, what is repeated changes nothing (RT-4)."""
+    charger, checks, partner = stage.charger, stage.checks, stage.partner
+    request = {"request_id": stage.request_id(), "charger_id": stage.charger_id, "connector_id": 1}
+    request["user"] = {"id": "user-2"}
+    started = (await asyncio.to_thread(partner.post, "/sessions", request)).expect(202)
+    command = await charger.asked("RemoteStartTransaction")
+    start = {"connectorId": 1, "idTag": command["id_tag"], "meterStart": 9000, "timestamp": now()}
+    transaction = (await charger.call("StartTransaction", **start))["transaction_id"]
+    stage.server.kill()
+    await charger.cut()
+    await asyncio.to_thread(stage.server.start)
+    await reconnect(stage)
+    again = await charger.call("StartTransaction", **start)
+    checks.same(again["transaction_id"], transaction, "the same transaction id after a kill")
+    same = await asyncio.to_thread(partner.post, "/sessions", request)
+    checks.same(same.json, started, "the same request gets the same answer after a kill")
+    await charger.call("MeterValues", connectorId=1, transactionId=transaction, meterValue=reading(9400))
+    await charger.call(
+        "StopTransaction", transactionId=transaction, meterStop=9500, timestamp=now(), reason="EVDisconnected"
+    )
+    await status(stage, 1, "Available")
+    session_id = started["session_id"]
+    ended = await stage.session(session_id, "it has ended", lambda s: s["status"] == "Ended")
+    checks.same(ended["energy_wh"], 500, "the energy is whole after a kill")
+    await stage.event("session.ended", session_id)
+    return session_id
 
 
 async def commands(stage):

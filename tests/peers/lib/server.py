@@ -39,6 +39,7 @@ first_call_delay = "0ms"
 
 [journal]
 path = "{directory}/data"
+key_file = "{directory}/chargeline.key"
 
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
@@ -88,9 +89,10 @@ class Server:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
+        how = "was not ready within 30 s" if self.alive() else f"ended with {self._process.returncode} before it was ready"
         self.show_log()
         self.__exit__()
-        raise SystemExit("peers: the server did not become ready within 30 s")
+        raise SystemExit(f"peers: the server {how}")
 
     def kill(self):
         """As a power cut would: kill -9."""
@@ -112,14 +114,18 @@ class Server:
         lines = (self.directory / "server.log").read_text(errors="replace").splitlines()
         print("\n".join(["server log, last lines:", *lines[-60:]]))
 
+    def stop(self):
+        """SIGTERM, as an operator would. The exit status; none if it had to be killed (RT-9)."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
     def __exit__(self, *_):
         if self._process and self.alive():
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(15)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self.stop()
         self._log.close()
         if self._keep:
             print(f"peers: kept {self.directory}")

@@ -47,7 +47,8 @@ function make({ endpoint, identity, password }) {
   });
   for (const [action, answer] of Object.entries(ANSWERS)) {
     client.handle(action, ({ params }) => {
-      say({ asked: action, payload: params });
+      // The scenario goes on once the answer is out, as a charger would.
+      setTimeout(() => say({ asked: action, payload: params }), 20);
       return answer;
     });
   }
@@ -99,6 +100,6 @@ readline.createInterface({ input: process.stdin }).on("line", async (line) => {
   try {
     say({ n, ok: (await DO[name](what)) ?? null });
   } catch (error) {
-    say({ n, error: String(error?.message ?? error) });
+    say({ n, error: [error?.code, error?.message ?? error].filter(Boolean).join(" ") });
   }
 });

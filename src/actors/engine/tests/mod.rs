@@ -7,11 +7,11 @@ use super::pacer::Pacer;
 use super::partition::{Environment, Partition, Shell};
 use super::restarts::RestartBudget;
 use super::{Host, HostAddr, HostCore};
-use crate::clock::{Clock, RuntimeClock, SharedClock, Timestamp};
+use crate::clock::{RuntimeClock, SharedClock, Timestamp};
 use crate::config::engine::Engine as Limits;
 use crate::ids::PartnerId;
 use crate::persistence::memory::{Fault, MemoryJournal};
-use crate::persistence::{Journal, StreamName};
+use crate::persistence::{Append, Journal, NewRecord, StreamName};
 use counter::{Command, Counter, Effect, Key};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -32,6 +32,8 @@ impl Shell<Counter> for Recorder {
     fn perform(&self, _: &Rc<Partition<Counter>>, key: &Key, effect: Effect) {
         self.effects.borrow_mut().push((*key, effect));
     }
+
+    fn refresh(&self, _: &Partition<Counter>) {}
 
     fn applied(&self, _: &Rc<Partition<Counter>>, _: &Key, _: &counter::State) {}
 
@@ -62,7 +64,7 @@ fn limits() -> Limits {
 impl World {
     fn new() -> Self {
         let clock: SharedClock = Arc::new(RuntimeClock::starting_at(Timestamp(1_000_000_000)));
-        let journal = MemoryJournal::new(Arc::clone(&clock));
+        let journal = MemoryJournal::new(&clock);
         Self::over(clock, journal, limits())
     }
 
@@ -84,7 +86,7 @@ impl World {
 
     /// The same journal, a new process: nothing in memory.
     fn restarted(&self) -> Self {
-        Self::over(Arc::clone(&self.clock), Arc::clone(&self.journal), limits())
+        Self::over(Arc::clone(&self.clock), self.journal.reopen(), limits())
     }
 
     async fn ask(&self, key: Key, command: Command) -> Result<u64, Refusal<counter::Refused>> {
@@ -116,7 +118,7 @@ fn a_command_is_answered_and_survives_a_restart() {
         assert_eq!(world.ask(Key::Root, Command::Add(3)).await, Ok(5));
         let again = world.restarted();
         assert_eq!(again.total(Key::Root).await, Some(5));
-        let row = world.journal.row("total", "one/Root").await.expect("a journal that can be read");
+        let row = again.journal.row("total", "one/Root").await.expect("a journal that can be read");
         assert_eq!(row.as_deref(), Some(b"5".as_slice()));
     });
 }
@@ -149,9 +151,9 @@ fn a_failed_append_changes_nothing_and_performs_nothing() {
     virtual_time(async {
         let world = World::new();
         assert_eq!(world.ask(Key::Root, Command::Add(1)).await, Ok(1));
-        world.journal.fail_next(Fault::Unavailable);
+        world.journal.fail_next(None, Fault::Unavailable);
         assert!(matches!(world.ask(Key::Root, Command::Add(5)).await, Err(Refusal::Unavailable(_))));
-        world.journal.fail_next(Fault::Full);
+        world.journal.fail_next(None, Fault::Full);
         assert_eq!(world.ask(Key::Root, Command::Add(5)).await, Err(Refusal::Full));
         assert_eq!(world.ask(Key::Root, Command::Add(1)).await, Ok(2));
         assert_eq!(*world.shell.effects.borrow(), [(Key::Root, Effect::Saw(1)), (Key::Root, Effect::Saw(2))]);
@@ -162,9 +164,9 @@ fn a_failed_append_changes_nothing_and_performs_nothing() {
 fn an_append_of_unknown_outcome_is_resolved_to_what_the_journal_holds() {
     virtual_time(async {
         let world = World::new();
-        world.journal.fail_next(Fault::UnknownStored);
+        world.journal.fail_next(None, Fault::UnknownStored);
         assert_eq!(world.ask(Key::Root, Command::Add(1)).await, Ok(1));
-        world.journal.fail_next(Fault::UnknownLost);
+        world.journal.fail_next(None, Fault::UnknownLost);
         assert!(matches!(world.ask(Key::Root, Command::Add(5)).await, Err(Refusal::Unavailable(_))));
         assert_eq!(world.ask(Key::Root, Command::Add(1)).await, Ok(2));
         assert_eq!(world.restarted().total(Key::Root).await, Some(2));
@@ -176,7 +178,7 @@ fn a_fenced_writer_stops_and_the_newer_one_goes_on() {
     virtual_time(async {
         let old = World::new();
         assert_eq!(old.ask(Key::Root, Command::Add(1)).await, Ok(1));
-        let new = old.restarted();
+        let new = World::over(Arc::clone(&old.clock), Arc::clone(&old.journal), limits());
         assert_eq!(new.ask(Key::Root, Command::Add(1)).await, Ok(2));
         assert!(matches!(old.ask(Key::Root, Command::Add(1)).await, Err(Refusal::Unavailable(_))));
         assert_eq!(*old.shell.effects.borrow(), [(Key::Root, Effect::Saw(1))]);
@@ -236,7 +238,12 @@ fn a_record_that_panics_at_every_replay_quarantines_its_entity_alone() {
     virtual_time(async {
         let world = World::new();
         assert_eq!(world.ask(Key::Root, Command::Both(1, 7)).await, Ok(7));
-        world.journal.plant("counter/one", br#"{"v":1,"b":[[{"Child":1},["Poisoned"]]]}"#);
+        let stream = StreamName::new("counter", "one");
+        let claimed = world.journal.claim(&stream).await.expect("readable");
+        let body = br#"{"v":1,"b":[[{"Child":1},["Poisoned"]]]}"#.to_vec();
+        let record = NewRecord { at: world.clock.now(), id: 99, body, notices: Vec::new() };
+        let append = Append { after: claimed.sequence, records: vec![record], rows: Vec::new() };
+        world.journal.append(&claimed.token, append).await.expect("stored");
         let again = world.restarted();
         assert_eq!(again.ask(Key::Child(1), Command::Add(1)).await, Err(Refusal::Quarantined));
         assert_eq!(again.ask(Key::Root, Command::Add(1)).await, Ok(8));
@@ -277,7 +284,7 @@ fn a_timer_whose_step_could_not_be_stored_fires_again() {
         let world = World::new();
         let due = world.clock.now() + Duration::from_secs(60);
         world.ask(Key::Root, Command::Arm(due)).await.expect("armed");
-        world.journal.fail_next(Fault::Unavailable);
+        world.journal.fail_next(None, Fault::Unavailable);
         tokio::time::sleep(Duration::from_secs(120)).await;
         assert_eq!(*world.shell.effects.borrow(), [(Key::Root, Effect::Fired(due))]);
     });
@@ -294,15 +301,14 @@ fn what_fell_due_while_we_were_away_fires_in_due_order_and_paced() {
             let ask = world.core.ask("one", Key::Child(child), Command::Arm(due));
             ask.await.expect("armed");
         }
-        world.journal.crash();
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        let journal = world.journal.reopen();
         drop(world.core);
         let clock = Arc::clone(&world.clock);
         tokio::time::sleep(Duration::from_secs(50)).await;
         let mut limits = limits();
         limits.overdue_per_second = 10;
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        let again = World::over(clock, Arc::clone(&world.journal), limits);
+        let again = World::over(clock, journal, limits);
         let began = again.clock.now();
         again.core.recover(vec!["one".into()], Duration::from_secs(3650)).await;
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,17 +1,21 @@
-//! The loop of a queue's driver: its volatile state and its steps.
+//! The loop of a queue's driver: its volatile state, and its steps from the outbox to the partner. The steps from there to the
+//! journal are in `asking.rs`.
 
-use super::{DriverError, FactsError, QueueDriver, QueueHandle, Target};
+mod asking;
+
+use super::{DriverError, FactsError, QueueDriver, QueueHandle, Target, Tuning};
 use crate::actors::webhook::board::QueueView;
-use crate::actors::webhook::replay::{Page, Whose, entry_of};
+use crate::actors::webhook::replay::entry_of;
 use crate::actors::webhook::sender::Delivery;
 use crate::clock::{Clock, RuntimeClock, Timestamp};
+use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
-    Answer, Arrival, Attempt, Class, Next, Pick, Queue, QueueCommand, QueueReply, Replay, Report, Reported, Scheduler,
-    Verdict,
+    Answer, Arrival, Attempt, Class, Next, Pick, QueueCommand, QueueReply, Replay, Report, Scheduler,
 };
 use crate::persistence::{JournalError, OutboxEntry};
 use crate::protocol::webhook::{body, signature_header};
 use crate::telemetry::metrics::webhook as metrics;
+use asking::Answered;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use futures_util::stream::FuturesUnordered;
@@ -32,16 +36,10 @@ struct Finished {
     replayed: bool,
 }
 
-enum Question {
-    Report(Report),
-    Observe,
-    Feed,
-}
-
-type Answered = (Question, Result<QueueReply, FactsError>);
-
 pub(super) struct Run {
     with: QueueDriver,
+    tuning: Tuning,
+    settings: Arc<Webhook>,
     scheduler: Scheduler,
     /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
     steady: RuntimeClock,
@@ -76,10 +74,14 @@ impl Run {
                 Err(error) => return Err(error.into()),
             }
         };
-        let scheduler = Scheduler::new(with.tuning.pace.clone(), &queue, steady.now());
+        let settings = with.settings.load_full();
+        let tuning = Tuning::from(&*settings);
+        let scheduler = Scheduler::new(tuning.pace.clone(), &queue, steady.now());
         let now = Instant::now();
         let mut run = Run {
             with,
+            tuning,
+            settings,
             scheduler,
             steady,
             sends: FuturesUnordered::new(),
@@ -103,13 +105,15 @@ impl Run {
         Ok(run)
     }
 
-    pub(super) async fn to_the_end(mut self) -> Result<(), DriverError> {
+    pub(super) async fn until_stopped(mut self) -> Result<(), DriverError> {
         loop {
             self.signals();
-            let target = if self.stopping { None } else { self.with.endpoint.target() };
+            // What cannot be signed is not sent.
+            let now = self.with.clock.now();
+            let target = self.with.endpoint.target().filter(|target| target.live(now).next().is_some());
             self.view.no_endpoint = target.is_none();
             self.wake = None;
-            if let Some(target) = target.filter(|_| self.scheduler.is_running()) {
+            if let Some(target) = target.filter(|_| self.scheduler.is_running() && !self.stopping) {
                 self.read(&target).await?;
                 self.send(&target).await?;
             }
@@ -123,6 +127,12 @@ impl Run {
     }
 
     fn signals(&mut self) {
+        let settings = self.with.settings.load_full();
+        if !Arc::ptr_eq(&settings, &self.settings) {
+            self.tuning = Tuning::from(&*settings);
+            self.scheduler.set_pace(self.tuning.pace.clone());
+            self.settings = settings;
+        }
         let signals = &self.with.handle.0;
         self.more |= QueueHandle::take(&signals.arrived);
         if QueueHandle::take(&signals.changed) {
@@ -136,7 +146,7 @@ impl Run {
 
     /// Reads on in the outbox while there is something and there is room.
     async fn read(&mut self, target: &Target) -> Result<(), DriverError> {
-        let limit = self.with.tuning.read_ahead.max(1);
+        let limit = self.tuning.read_ahead.max(1);
         for _ in 0..PAGES_A_TURN {
             if !self.more || self.scheduler.room() == 0 || Instant::now() < self.read_after {
                 break;
@@ -171,7 +181,7 @@ impl Run {
 
     /// Holds payloads ready for events that are held, as many as may be.
     fn keep(&mut self, page: Vec<OutboxEntry>) {
-        let limit = self.with.tuning.read_ahead.max(1);
+        let limit = self.tuning.read_ahead.max(1);
         if self.payloads.len() >= limit {
             let scheduler = &self.scheduler;
             self.payloads.retain(|position, _| scheduler.holds(*position));
@@ -185,7 +195,7 @@ impl Run {
 
     /// Begins every try that may begin now.
     async fn send(&mut self, target: &Arc<Target>) -> Result<(), DriverError> {
-        if self.finished.len() >= REPORTS_BEHIND * self.with.tuning.settle_batch.max(1) {
+        if self.finished.len() >= REPORTS_BEHIND * self.tuning.settle_batch.max(1) {
             return Ok(());
         }
         loop {
@@ -218,7 +228,7 @@ impl Run {
             Some(payload) => Some(payload),
             None => {
                 // First tries come in order, so those behind it are wanted next; a retry stands alone.
-                let limit = if pick.attempt == 1 { (self.with.tuning.read_ahead / 4).max(1) } else { 1 };
+                let limit = if pick.attempt == 1 { (self.tuning.read_ahead / 4).max(1) } else { 1 };
                 let Some(mut page) = self.outbox(position - 1, limit).await? else {
                     self.scheduler.put_back(position);
                     return Ok(());
@@ -229,11 +239,14 @@ impl Run {
             }
         };
         let started = self.with.clock.now();
-        let delivery = payload.map(|row| sign(&row, target, started));
-        let (deliver, begun) = (self.with.deliver.clone(), Instant::now());
+        let (deliver, dress) = (self.with.deliver.clone(), self.with.dress.clone());
+        let (target, begun) = (target.clone(), Instant::now());
         self.sends.push(Box::pin(async move {
-            let answer = match delivery {
-                Some(delivery) => deliver.deliver(delivery).await,
+            let answer = match payload {
+                Some(mut row) => match dress.dress(&mut row.notice.data).await {
+                    Ok(()) => deliver.deliver(sign(&row, &target, started)).await,
+                    Err(why) => Answer::Broken(format!("the payload cannot be opened: {why}")),
+                },
                 None => Answer::Missing,
             };
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);
@@ -263,126 +276,6 @@ impl Run {
         }
         self.finished.push(attempt);
         self.flush_later();
-    }
-
-    fn flush_later(&mut self) {
-        let at = Instant::now() + self.with.tuning.settle_delay;
-        self.flush_at.get_or_insert(at);
-    }
-
-    fn has_to_report(&self) -> bool {
-        self.held.is_some() || !self.finished.is_empty() || self.scheduler.has_dropped()
-    }
-
-    /// Asks the entity the next question, if none is under way: a report first, then a look, then a replay's next page.
-    fn ask(&mut self) {
-        if self.scheduler.has_dropped() {
-            self.flush_later();
-        }
-        let now = Instant::now();
-        if self.asking.is_some() || now < self.ask_after {
-            return;
-        }
-        let full = self.finished.len() >= self.with.tuning.settle_batch;
-        let late = self.flush_at.is_some_and(|at| at <= now);
-        if self.held.is_some() || (self.has_to_report() && (self.urgent || full || late)) {
-            let report = self.held.take().unwrap_or_else(|| self.take_report());
-            self.question(Question::Report(report.clone()), QueueCommand::Report(report));
-        } else if self.observe {
-            self.observe = false;
-            self.question(Question::Observe, QueueCommand::Observe);
-        } else if !self.stopping && self.scheduler.room() * 2 > self.with.tuning.pace.window {
-            // Half the window is for what is new.
-            self.feed();
-        }
-    }
-
-    fn take_report(&mut self) -> Report {
-        self.urgent = false;
-        self.flush_at = None;
-        metrics::REPORT_ATTEMPTS.record(self.finished.len() as f64, []);
-        let finished = std::mem::take(&mut self.finished);
-        self.scheduler.report(finished)
-    }
-
-    fn question(&mut self, question: Question, command: QueueCommand) {
-        let facts = self.with.facts.clone();
-        self.asking = Some(Box::pin(async move { (question, facts.ask(command).await) }));
-    }
-
-    fn feed(&mut self) {
-        let Some(replay) = self.replays.first().cloned() else { return };
-        let whose = Whose { partner: self.with.partner.clone(), queue: self.with.queue };
-        let (journal, facts) = (self.with.journal.clone(), self.with.facts.clone());
-        self.asking = Some(Box::pin(async move {
-            let page = whose.page(journal.as_ref(), &replay.selection, replay.cursor, replay.until).await;
-            let Page { entries, cursor, finished } = match page {
-                Ok(page) => page,
-                Err(JournalError::Unavailable(_) | JournalError::Full) => {
-                    return (Question::Feed, Err(FactsError::Unavailable(READ_RETRY)));
-                }
-                Err(error @ (JournalError::Corrupt { .. } | JournalError::Fenced)) => {
-                    return (Question::Feed, Err(FactsError::Stopped(error.to_string())));
-                }
-            };
-            let command = QueueCommand::FeedReplay { id: replay.id, cursor, entries, finished };
-            (Question::Feed, facts.ask(command).await)
-        }));
-    }
-
-    fn answered(&mut self, (question, reply): Answered) -> Result<(), DriverError> {
-        match (question, reply) {
-            (Question::Report(report), Ok(QueueReply::Reported(reported))) => self.reported(&report, reported),
-            (Question::Observe, Ok(QueueReply::State(queue))) => self.observed(&queue),
-            (Question::Feed, Ok(QueueReply::Replayed(fed))) => {
-                metrics::REPLAYED.add(fed, []);
-                self.observe = true;
-            }
-            // Finished or replaced meanwhile.
-            (Question::Feed, Err(FactsError::Rejected(_))) => self.observe = true,
-            (question, Err(FactsError::Unavailable(wait))) => {
-                self.ask_after = Instant::now() + wait;
-                match question {
-                    Question::Report(report) => {
-                        metrics::REPORT_RETRIES.add(1, []);
-                        self.held = Some(report);
-                    }
-                    Question::Observe => self.observe = true,
-                    Question::Feed => {}
-                }
-            }
-            (Question::Report(_) | Question::Observe | Question::Feed, Err(error)) => return Err(error.into()),
-            (Question::Report(_) | Question::Observe | Question::Feed, Ok(other)) => {
-                return Err(DriverError::Reply(format!("{other:?}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn reported(&mut self, report: &Report, reported: Reported) {
-        let attempts = report.attempts.iter().map(|attempt| attempt.entry.position);
-        self.scheduler.reported(attempts.chain(report.dropped.iter().copied()));
-        let now = self.steady.now();
-        for (position, verdict) in reported.verdicts {
-            match verdict {
-                Verdict::Dead => metrics::DEAD_TOTAL.add(1, []),
-                // The reason is read with the next look.
-                Verdict::Held => self.observe = true,
-                Verdict::Retry { .. } | Verdict::Settled => {}
-            }
-            self.scheduler.judged(position, verdict, now);
-        }
-        self.view.dead = reported.dead;
-        self.view.failing_percent = reported.failing_percent;
-    }
-
-    fn observed(&mut self, queue: &Queue) {
-        self.scheduler.sync(queue, self.steady.now());
-        self.replays.clone_from(&queue.replays);
-        self.view.dead = queue.dead;
-        self.view.disabled.clone_from(&queue.disabled);
-        self.view.paused = queue.paused;
-        self.view.failing_percent = queue.health.failing_percent();
     }
 
     fn show(&mut self) {
@@ -431,7 +324,6 @@ impl Run {
 fn sign(row: &OutboxEntry, target: &Target, now: Timestamp) -> Delivery {
     let body = body(row);
     let timestamp = now.as_seconds();
-    let live = target.secrets.iter().filter(|(_, expires)| expires.is_none_or(|at| now < at));
-    let signature = signature_header(live.map(|(secret, _)| secret), &row.id, timestamp, &body);
+    let signature = signature_header(target.live(now), &row.id, timestamp, &body);
     Delivery { url: target.url.clone(), id: row.id.clone(), timestamp, signature, body: body.into() }
 }

@@ -21,7 +21,8 @@ pub(in crate::domain::delivery) fn decide(
     order: PartnerOrder,
     context: &Context<'_, Policy>,
 ) -> Decided {
-    if state.profile.is_none() && !matches!(order, PartnerOrder::Define(_)) {
+    // A queue's own note is never refused: that would drop the report it came with.
+    if state.profile.is_none() && !matches!(order, PartnerOrder::Define(_) | PartnerOrder::NoteDisabled { .. }) {
         return Err(PartnerRejection::NotDefined);
     }
     let now = context.now;

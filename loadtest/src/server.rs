@@ -1,0 +1,233 @@
+//! The real server as a child process: its configuration, its start, its readiness, its sudden death.
+//!
+//! Owns that one process and its directory. Never touches another process: it kills by the handle that it holds.
+
+use crate::operator::Operator;
+use anyhow::{Context, bail};
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+
+/// Between two looks at `/readyz`.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Ports of one server, each free when it was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// Chargers.
+    pub ocpp: u16,
+    /// Partners.
+    pub partner: u16,
+    /// Operators.
+    pub operator: u16,
+    /// Metrics.
+    pub metrics: u16,
+}
+
+impl Ports {
+    /// Four free loopback ports.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn free() -> anyhow::Result<Self> {
+        let held: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+        let port = |i: usize| held[i].local_addr().map(|a| a.port());
+        Ok(Ports { ocpp: port(0)?, partner: port(1)?, operator: port(2)?, metrics: port(3)? })
+    }
+}
+
+/// The configuration of a server under test: everything in `dir`, loopback only, webhooks to loopback over plain HTTP
+/// allowed. The one place that knows the server's configuration keys.
+pub fn config_text(ports: Ports, dir: &Path) -> String {
+    let dir = dir.display();
+    let Ports { ocpp, partner, operator, metrics } = ports;
+    format!(
+        r#"[gateway]
+listen = "127.0.0.1:{ocpp}"
+
+[api]
+partner_listen = "127.0.0.1:{partner}"
+operator_listen = "127.0.0.1:{operator}"
+operator_token_file = "{dir}/operator.token"
+
+[journal]
+path = "{dir}/journal"
+key_file = "{dir}/journal.key"
+
+[telemetry]
+metrics_listen = "127.0.0.1:{metrics}"
+
+[webhook]
+ports = []
+allow_cidrs = ["127.0.0.0/8"]
+allow_http = true
+"#
+    )
+}
+
+/// A server process that this one started.
+#[derive(Debug)]
+pub struct Server {
+    binary: PathBuf,
+    dir: PathBuf,
+    ports: Ports,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Writes the configuration into `dir`; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn new(binary: &Path, dir: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let dir = dir.canonicalize()?;
+        let ports = Ports::free()?;
+        std::fs::write(dir.join("config.toml"), config_text(ports, &dir))?;
+        Ok(Server { binary: binary.to_owned(), dir, ports, child: None })
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Starts it; its output goes to `server.log` in its directory.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.dir.join("server.log"))?;
+        let child = Command::new(&self.binary)
+            .arg("serve")
+            .arg("--config")
+            .arg(self.dir.join("config.toml"))
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Waits until `/readyz` says 200; gives back how long that took.
+    ///
+    /// # Errors
+    /// When it exits or `limit` passes.
+    pub async fn ready(&mut self, limit: Duration) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let probe = Operator::new(&format!("http://127.0.0.1:{}", self.ports.operator), "")?;
+        while begun.elapsed() < limit {
+            if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
+                bail!("the server exited with {status}; see {}", self.dir.join("server.log").display());
+            }
+            if probe.is_ready().await {
+                return Ok(begun.elapsed());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        bail!("the server was not ready within {limit:?}; see {}", self.dir.join("server.log").display())
+    }
+
+    /// The operator's token, which the server made at its first start.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn token(&self) -> anyhow::Result<String> {
+        let path = self.dir.join("operator.token");
+        Ok(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().to_owned())
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the process cannot be killed.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM, as an operator would; SIGKILL after `limit`. `true` when it ended by itself with success.
+    ///
+    /// # Errors
+    /// When the process cannot be signalled.
+    pub async fn stop(&mut self, limit: Duration) -> anyhow::Result<bool> {
+        let Some(mut child) = self.child.take() else { return Ok(false) };
+        let Some(pid) = child.id() else { return Ok(false) };
+        let asked = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await?;
+        match tokio::time::timeout(limit, child.wait()).await {
+            Ok(status) => Ok(asked.success() && status?.success()),
+            Err(_) => {
+                child.kill().await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// `chargeline journal verify` on its directory while it does not run: whether it was content, and its last line.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    pub async fn journal_verify(&self) -> anyhow::Result<(bool, String)> {
+        let config = self.dir.join("config.toml");
+        let args = ["journal", "verify", "--config"];
+        let output = Command::new(&self.binary).args(args).arg(config).current_dir(&self.dir).output().await?;
+        let both = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+        let last = both.iter().flat_map(|t| t.lines()).rfind(|l| !l.trim().is_empty()).unwrap_or("no output");
+        Ok((output.status.success(), last.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn script(text: &str) -> (PathBuf, PathBuf) {
+        let dir = std::env::temp_dir().join(format!("server-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let binary = dir.join("fake");
+        std::fs::write(&binary, text).unwrap();
+        std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+        (dir, binary)
+    }
+
+    #[test]
+    fn the_configuration_is_toml_with_the_ports_in_it() {
+        let ports = Ports::free().unwrap();
+        let text = config_text(ports, Path::new("/tmp/x"));
+        assert!(text.contains(&format!("listen = \"127.0.0.1:{}\"", ports.ocpp)));
+        assert!(text.contains("/tmp/x/journal"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_exits_is_not_waited_for() {
+        let (dir, binary) = script("#!/bin/sh\necho broken\nexit 3\n");
+        let mut server = Server::new(&binary, &dir).unwrap();
+        server.start().unwrap();
+        let error = server.ready(Duration::from_secs(20)).await.unwrap_err().to_string();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(error.contains("exit status: 3"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_killed_server_is_gone_and_the_journal_tool_is_heard() {
+        let text = "#!/bin/sh\nif [ $1 = journal ]; then echo verified 5 records; exit 0; fi\nexec sleep 60\n";
+        let (dir, binary) = script(text);
+        let mut server = Server::new(&binary, &dir).unwrap();
+        server.start().unwrap();
+        let pid = server.child.as_ref().unwrap().id().unwrap();
+        server.kill().await.unwrap();
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+        assert_eq!(server.journal_verify().await.unwrap(), (true, "verified 5 records".to_owned()));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

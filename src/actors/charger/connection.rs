@@ -1,0 +1,343 @@
+//! One socket's messages: OCPP 1.6 requests to commands of the charger, replies to confirmations, answers to outcomes. Owns the
+//! order link-up before the first message; never a rule.
+//!
+//! Invariants: a transaction message that cannot be made durable is not answered at all and the connection ends, so that the
+//! charger keeps it (RT-8); a connection that is not the newest changes nothing (CH-3).
+
+use super::register::Register;
+use super::tokens::Tokens;
+use crate::actors::alerts::Alerts;
+use crate::actors::engine::{HostCore, Refusal};
+use crate::clock::SharedClock;
+use crate::domain::charger::{BootPolicy, Command, Outcome, Verdict};
+use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply};
+use crate::domain::platform::Alert;
+use crate::gateway::{self, CallAnswer, CallOutcome, ChargerPort, CloseReason, Generation, InboundCall, LinkHandle};
+use crate::ids::{ChargerId, CommandId};
+use crate::protocol::ocpp16::{self, EMPTY, Flag, Request, neutral, to_payload};
+use crate::protocol::ocppj::{CallError, ErrorCode};
+use futures_util::future::LocalBoxFuture;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// How often news of a socket is tried to be stored before the rules' own time-outs have to tell.
+const TRIES: u32 = 6;
+
+/// The first wait between two tries; doubles.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What connections work with.
+#[derive(Clone)]
+pub struct ConnectionParts {
+    /// Chargers and their connections.
+    pub register: Arc<Register>,
+    /// Whose an idTag is.
+    pub tokens: Arc<Tokens>,
+    /// Operators.
+    pub alerts: Alerts,
+    /// For `currentTime`.
+    pub clock: SharedClock,
+}
+
+/// One connection.
+#[derive(Clone)]
+pub struct Connection {
+    core: Rc<HostCore<ChargingFamily>>,
+    parts: ConnectionParts,
+    charger: ChargerId,
+    link: Rc<RefCell<Option<LinkHandle>>>,
+    /// Set once the rules know of the connection: messages wait for that.
+    up: Rc<OnceCell<bool>>,
+}
+
+type Asked = Result<Reply, Refusal<Rejection>>;
+
+impl Connection {
+    /// The port of a connection that is about to begin.
+    pub fn new(core: Rc<HostCore<ChargingFamily>>, parts: ConnectionParts, charger: ChargerId) -> Self {
+        Connection { core, parts, charger, link: Rc::default(), up: Rc::default() }
+    }
+
+    async fn ask(&self, command: Command) -> Asked {
+        self.core.ask(self.charger.as_str(), Key::Charger, command.into()).await
+    }
+
+    /// Stores news of the socket, again if need be.
+    async fn tell(&self, command: Command) -> bool {
+        for attempt in 0..TRIES {
+            match self.ask(command.clone()).await {
+                Ok(_) => return true,
+                Err(Refusal::Rejected(_) | Refusal::Quarantined) => return false,
+                Err(Refusal::Busy | Refusal::Crashed | Refusal::Full | Refusal::Unavailable(_)) => {
+                    tokio::time::sleep(WAIT * 2u32.pow(attempt)).await;
+                }
+            }
+        }
+        false
+    }
+
+    /// Makes the connection known to the rules, once.
+    async fn is_up(&self) -> bool {
+        *self.up.get_or_init(|| self.link_up()).await
+    }
+
+    async fn link_up(&self) -> bool {
+        let Some(link) = self.link.borrow().clone() else { return false };
+        let Some(partition) = self.core.partition(self.charger.as_str()).await else {
+            link.close(CloseReason::NotDurable);
+            return false;
+        };
+        let generation = link.generation().0;
+        partition.ambient(|ambient| {
+            ambient.online = true;
+            ambient.generation = ambient.generation.max(generation);
+        });
+        let remote = link.remote().to_string().into_boxed_str();
+        let command = Command::LinkUp { generation, remote, subprotocol: link.subprotocol().into() };
+        let known = self.tell(command).await;
+        if !known {
+            link.close(CloseReason::NotDurable);
+        } else if let Some(state) = partition.state(&Key::Charger) {
+            link.set_accepted(state.charger().is_some_and(crate::domain::charger::Charger::is_accepted));
+        }
+        known
+    }
+
+    async fn serve(&self, call: InboundCall) -> CallOutcome {
+        if !self.is_up().await {
+            return CallOutcome::NoAnswer;
+        }
+        let flags = call.decoded.flags;
+        match call.decoded.request {
+            Request::StartTransaction(request) => self.start(request, &call.id, &flags).await,
+            Request::StopTransaction(request) => self.stop(request, &call.id, &flags).await,
+            Request::MeterValues(request) => self.fact(Command::MeterValues(neutral::meter(request))).await,
+            Request::Unreadable(unreadable) => {
+                let bytes = String::from_utf8_lossy(&unreadable.bytes).into_owned().into_boxed_str();
+                let (action, why) = (unreadable.action.into(), unreadable.why.into_boxed_str());
+                self.unreadable(unreadable.action, Command::UnreadableTransactionMessage { action, bytes, why }).await
+            }
+            Request::Authorize(request) => self.authorize(&request.id_tag).await,
+            Request::BootNotification(request) => self.boot(request).await,
+            Request::StatusNotification(request) => self.note(Command::Status(neutral::status(request))).await,
+            Request::DiagnosticsStatusNotification(request) => {
+                self.note(Command::DiagnosticsStatus(request.status.as_str().into())).await
+            }
+            Request::FirmwareStatusNotification(request) => {
+                self.note(Command::FirmwareStatus(request.status.as_str().into())).await
+            }
+            Request::DataTransfer(request) => self.data_transfer(request.vendor_id.as_str()).await,
+            Request::Heartbeat => {
+                let current_time = self.parts.clock.now();
+                CallOutcome::Result(to_payload(&ocpp16::heartbeat::Confirmation { current_time }))
+            }
+        }
+    }
+
+    async fn start(&self, request: ocpp16::start_transaction::Request, id: &str, flags: &[Flag]) -> CallOutcome {
+        let Ok(tag) = self.parts.tokens.tag(&request.id_tag).await else { return CallOutcome::NoAnswer };
+        match self.ask(Command::TransactionStart(neutral::start(request, tag, id, flags))).await {
+            Ok(Reply::TransactionStarted { transaction, verdict }) => {
+                CallOutcome::Result(to_payload(&ocpp16::start_transaction::Confirmation {
+                    id_tag_info: neutral::id_tag_info(verdict),
+                    transaction_id: transaction,
+                }))
+            }
+            other => not_durable(&other),
+        }
+    }
+
+    async fn stop(&self, request: ocpp16::stop_transaction::Request, id: &str, flags: &[Flag]) -> CallOutcome {
+        let tag = match &request.id_tag {
+            Some(id_tag) => match self.parts.tokens.tag(id_tag).await {
+                Ok(tag) => Some(tag),
+                Err(_) => return CallOutcome::NoAnswer,
+            },
+            None => None,
+        };
+        match self.ask(Command::TransactionStop(neutral::stop(request, tag, id, flags))).await {
+            Ok(Reply::TransactionStopped(verdict)) => {
+                let id_tag_info = verdict.map(neutral::id_tag_info);
+                CallOutcome::Result(to_payload(&ocpp16::stop_transaction::Confirmation { id_tag_info }))
+            }
+            other => not_durable(&other),
+        }
+    }
+
+    /// A transaction fact whose confirmation is empty.
+    async fn fact(&self, command: Command) -> CallOutcome {
+        match self.ask(command).await {
+            Ok(_) => CallOutcome::Result(EMPTY.to_owned()),
+            Err(refusal) => not_durable(&Err(refusal)),
+        }
+    }
+
+    /// A transaction message that cannot be read is confirmed all the same, so that the charger does not send it for ever:
+    /// its bytes are in a ticket (CH-1).
+    async fn unreadable(&self, action: &str, command: Command) -> CallOutcome {
+        match (self.ask(command).await, action) {
+            (Ok(_), "StartTransaction") => {
+                CallOutcome::Error(CallError::new(ErrorCode::FormationViolation, "unreadable; kept for a person"))
+            }
+            (Ok(_), _) => CallOutcome::Result(EMPTY.to_owned()),
+            (Err(refusal), _) => not_durable(&Err(refusal)),
+        }
+    }
+
+    async fn authorize(&self, id_tag: &str) -> CallOutcome {
+        let tag = match self.parts.tokens.tag(id_tag).await {
+            Ok(tag) => tag,
+            Err(error) => return internal(&error),
+        };
+        match self.ask(Command::Authorize(tag)).await {
+            Ok(Reply::Authorized(verdict)) => authorized(verdict),
+            other => unexpected(&other),
+        }
+    }
+
+    async fn boot(&self, request: ocpp16::boot_notification::Request) -> CallOutcome {
+        use ocpp16::boot_notification::{Confirmation, RegistrationStatus};
+        match self.ask(Command::Boot(neutral::boot(request))).await {
+            Ok(Reply::Boot { status, interval, now }) => {
+                let status = match status {
+                    BootPolicy::Accepted => RegistrationStatus::Accepted,
+                    BootPolicy::Pending => RegistrationStatus::Pending,
+                    BootPolicy::Rejected => RegistrationStatus::Rejected,
+                };
+                let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+                CallOutcome::Result(to_payload(&Confirmation { status, current_time: now, interval }))
+            }
+            other => unexpected(&other),
+        }
+    }
+
+    async fn data_transfer(&self, vendor: &str) -> CallOutcome {
+        use ocpp16::data_transfer::{Confirmation, DataTransferStatus};
+        match self.ask(Command::DataTransfer { vendor: vendor.into() }).await {
+            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&Confirmation {
+                status: DataTransferStatus::UnknownVendorId,
+                data: None,
+            })),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Something told whose confirmation is empty.
+    async fn note(&self, command: Command) -> CallOutcome {
+        match self.ask(command).await {
+            Ok(_) => CallOutcome::Result(EMPTY.to_owned()),
+            other => unexpected(&other),
+        }
+    }
+}
+
+fn authorized(verdict: Verdict) -> CallOutcome {
+    let id_tag_info = neutral::id_tag_info(verdict);
+    CallOutcome::Result(to_payload(&ocpp16::authorize::Confirmation { id_tag_info }))
+}
+
+/// The fate of a transaction message whose step did not become durable.
+fn not_durable(asked: &Asked) -> CallOutcome {
+    match asked {
+        // The rules never reject what a charger says, and answer in kind: a defect. The charger must keep the fact.
+        Ok(reply) => tracing::error!(?reply, "a transaction message got another message's reply"),
+        Err(refusal) => tracing::warn!(%refusal, "a transaction message could not be made durable"),
+    }
+    CallOutcome::NoAnswer
+}
+
+fn unexpected(asked: &Asked) -> CallOutcome {
+    match asked {
+        Ok(reply) => internal(&format!("{reply:?}")),
+        Err(refusal) => internal(refusal),
+    }
+}
+
+fn internal(why: &impl std::fmt::Display) -> CallOutcome {
+    tracing::warn!(%why, "a message could not be served");
+    CallOutcome::Error(CallError::new(ErrorCode::InternalError, "not served now; please send it again"))
+}
+
+fn outcome(answer: CallAnswer, action: Option<&str>) -> Outcome {
+    match answer.outcome {
+        gateway::Outcome::Result(payload) => match action {
+            Some(action) => neutral::outcome(action, &payload),
+            // Over for so long that nobody remembers what was asked.
+            None => Outcome::Answered { accepted: false, payload: payload.into() },
+        },
+        gateway::Outcome::Error { code, description } => {
+            Outcome::CallError { code: code.into(), description: description.into() }
+        }
+        gateway::Outcome::TimedOut => Outcome::TimedOut,
+        gateway::Outcome::NotSent => Outcome::Offline,
+        gateway::Outcome::Uncertain => Outcome::LinkLost,
+    }
+}
+
+impl ChargerPort for Connection {
+    fn attached(&self, link: LinkHandle) {
+        if !self.parts.register.attach(&link) {
+            // A newer connection has come in while this one was being upgraded.
+            link.close(CloseReason::Replaced);
+            return;
+        }
+        *self.link.borrow_mut() = Some(link);
+        let this = self.clone();
+        actix_rt::spawn(async move { this.is_up().await });
+    }
+
+    fn call(&self, call: InboundCall) -> LocalBoxFuture<'static, CallOutcome> {
+        let this = self.clone();
+        let span = tracing::info_span!("ocpp", charger = %this.charger, message = call.id);
+        Box::pin(tracing::Instrument::instrument(async move { this.serve(call).await }, span))
+    }
+
+    fn answered(&self, answer: CallAnswer) {
+        let Ok(command_id) = answer.id.parse::<CommandId>() else { return };
+        let this = self.clone();
+        actix_rt::spawn(async move {
+            let generation = answer.generation.0;
+            let action = this.core.loaded(this.charger.as_str()).and_then(|partition| {
+                let state = partition.state(&Key::Charger)?;
+                state.charger()?.action_of(command_id).map(str::to_owned)
+            });
+            let outcome = outcome(answer, action.as_deref());
+            this.tell(Command::CommandAnswered { command_id, generation, outcome }).await;
+        });
+    }
+
+    fn detached(&self, generation: Generation, reason: CloseReason) {
+        if !self.parts.register.detach(&self.charger, generation) {
+            return;
+        }
+        let this = self.clone();
+        actix_rt::spawn(async move {
+            // A link-up that is under way comes first, or the rules would believe in it for ever.
+            let known = this.is_up().await;
+            let Some(partition) = this.core.partition(this.charger.as_str()).await else { return };
+            partition.ambient(|ambient| {
+                if ambient.generation == generation.0 {
+                    ambient.online = false;
+                }
+            });
+            let silent = reason == CloseReason::Silent;
+            if known {
+                let reason = reason.label().into();
+                this.tell(Command::LinkDown { generation: generation.0, reason, silent }).await;
+            }
+        });
+    }
+
+    fn alternating(&self, generation: Generation) {
+        self.parts.alerts.raise(Alert {
+            code: "connection_alternates".to_owned(),
+            level: "critical".to_owned(),
+            subject: format!("charger/{}", self.charger),
+            text: format!("two devices seem to use this identity (connection {})", generation.0),
+            ticket: true,
+        });
+    }
+}

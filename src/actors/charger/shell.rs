@@ -1,0 +1,137 @@
+//! Performs what the rules of a charger's partition decided: calls to the socket, alerts, and the register's follow-up.
+
+use super::register::Register;
+use crate::actors::alerts::{self, Alerts};
+use crate::actors::engine::{Partition, Shell};
+use crate::actors::partners::Partners;
+use crate::domain::charger::{self, Call, Outcome};
+use crate::domain::charging::{ChargingFamily, Effect, Key, Level, Policy, State};
+use crate::gateway::{CloseReason, LinkError};
+use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
+use crate::persistence::StreamName;
+use crate::protocol::ocpp16::neutral;
+use arc_swap::ArcSwap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What the shell works with.
+#[derive(Debug, Clone)]
+pub struct ChargerParts {
+    /// Chargers and their connections.
+    pub register: Arc<Register>,
+    /// Partners, for audiences and nudges.
+    pub partners: Arc<Partners>,
+    /// Operators.
+    pub alerts: Alerts,
+    /// The present limits.
+    pub policy: Arc<ArcSwap<Policy>>,
+}
+
+/// The partners who are told of a site, and of which edition of the directory that is.
+type Audience = (u64, Arc<[PartnerId]>);
+
+/// The impure half of [`ChargingFamily`]. One an arbiter.
+#[derive(Debug)]
+pub struct ChargerShell {
+    parts: ChargerParts,
+    audiences: RefCell<HashMap<SiteId, Audience>>,
+}
+
+impl ChargerShell {
+    /// A shell for one arbiter.
+    pub fn new(parts: ChargerParts) -> Self {
+        ChargerShell { parts, audiences: RefCell::default() }
+    }
+
+    fn audience(&self, id: &ChargerId) -> Arc<[PartnerId]> {
+        let Some(site) = self.parts.register.site(id) else { return Arc::default() };
+        let edition = self.parts.partners.edition();
+        let mut audiences = self.audiences.borrow_mut();
+        match audiences.get(&site) {
+            Some((of, audience)) if *of == edition => Arc::clone(audience),
+            Some(_) | None => {
+                let audience = self.parts.partners.audience(&site);
+                audiences.insert(site, (edition, Arc::clone(&audience)));
+                audience
+            }
+        }
+    }
+
+    fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
+        let charger = partition.id().parse::<ChargerId>().ok();
+        let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
+        let payload = neutral::command(call).payload();
+        let sent = match link {
+            Some(link) => link.call(&id.to_string(), call.action(), &payload),
+            None => Err(LinkError::Closed),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(stream = %partition.stream, command = %id, %error, "a command found no socket");
+            let answered = charger::Command::CommandAnswered { command_id: id, generation, outcome: Outcome::Offline };
+            let partition = Rc::clone(partition);
+            // If it cannot be stored, the command's own time-out tells.
+            actix_rt::spawn(async move { drop(partition.submit(Key::Charger, answered.into()).await) });
+        }
+    }
+}
+
+impl Shell<ChargingFamily> for ChargerShell {
+    fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, effect: Effect) {
+        match effect {
+            Effect::SendCall { command_id, generation, call } => {
+                self.send_call(partition, command_id, generation, &call);
+            }
+            Effect::CloseLink { generation, why } => {
+                let charger = partition.id().parse::<ChargerId>().ok();
+                if let Some(link) = charger.and_then(|id| self.parts.register.link_of(&id, generation)) {
+                    tracing::info!(stream = %partition.stream, why, "the connection is closed by order");
+                    link.close(CloseReason::Ordered);
+                }
+            }
+            Effect::Alert(case) => {
+                let level = match case.level {
+                    Level::Info => "info",
+                    Level::Warning => "warning",
+                    Level::Critical => "critical",
+                };
+                alerts::announce(level, &case.code, &case.subject, &case.text);
+            }
+        }
+    }
+
+    fn refresh(&self, partition: &Partition<ChargingFamily>) {
+        let Ok(id) = partition.id().parse::<ChargerId>() else { return };
+        let audience = self.audience(&id);
+        let policy = self.parts.policy.load();
+        partition.ambient(|ambient| {
+            if !Arc::ptr_eq(&ambient.policy, &policy) {
+                ambient.policy = Arc::clone(&policy);
+            }
+            ambient.audience = audience;
+        });
+    }
+
+    fn applied(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, state: &State) {
+        let (Some(charger), Ok(id)) = (state.charger(), partition.id().parse::<ChargerId>()) else { return };
+        if let Some(registration) = &charger.registration {
+            self.parts.register.put(&id, registration);
+        }
+        if let Some(link) = self.parts.register.link(&id) {
+            link.set_accepted(charger.is_accepted());
+        }
+    }
+
+    fn noticed(&self, partners: &BTreeSet<PartnerId>) {
+        self.parts.partners.nudge(partners);
+    }
+
+    fn quarantined(&self, stream: &StreamName, key: &Key, cause: &str) {
+        self.parts.alerts.raise(alerts::quarantined(stream, key, cause));
+    }
+
+    fn pinned(&self, partition: &Partition<ChargingFamily>) -> bool {
+        partition.id().parse::<ChargerId>().is_ok_and(|id| self.parts.register.is_online(&id))
+    }
+}

@@ -1,0 +1,171 @@
+//! Partners in memory: who they are, their keys with opened secrets, and where their webhooks go. Owns the directory that
+//! HTTP and the webhook queues read; never decides: it follows the partner entities' committed states.
+//!
+//! Invariants: secrets are open here and nowhere else in memory; the directory changes only after the change is durable.
+
+use super::webhook::{EndpointSource, QueueHandle, Target};
+use crate::clock::Timestamp;
+use crate::domain::delivery::{Endpoint, Partner, QueueId, Sealed, Sites};
+use crate::ids::{PartnerId, SiteId};
+use crate::protocol::webhook::SigningSecret;
+use dashmap::DashMap;
+use secrecy::SecretString;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Opens a sealed secret. `None`: it was sealed under another master key.
+pub type Unseal = Arc<dyn Fn(&Sealed) -> Option<SecretString> + Send + Sync>;
+
+/// The purpose under which the vault seals partners' secrets.
+pub const PARTNER_SECRETS: &str = "partner";
+
+/// One partner, as callers need it.
+pub struct Known {
+    /// Who.
+    pub id: PartnerId,
+    /// The journaled state, secrets sealed.
+    pub partner: Arc<Partner>,
+    /// Where webhooks go, secrets opened.
+    pub target: Option<Arc<Target>>,
+}
+
+/// A partner's API key, opened.
+#[derive(Clone)]
+pub struct Key {
+    /// Whose.
+    pub partner: PartnerId,
+    /// What signs.
+    pub secret: SecretString,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+/// All partners. One in the process.
+pub struct Partners {
+    known: DashMap<PartnerId, Arc<Known>>,
+    keys: DashMap<String, Key>,
+    queues: DashMap<PartnerId, QueueHandle>,
+    edition: AtomicU64,
+    unseal: Unseal,
+}
+
+impl fmt::Debug for Partners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partners").field("known", &self.known.len()).finish_non_exhaustive()
+    }
+}
+
+impl Partners {
+    /// An empty directory.
+    pub fn new(unseal: Unseal) -> Self {
+        Partners {
+            known: DashMap::new(),
+            keys: DashMap::new(),
+            queues: DashMap::new(),
+            edition: AtomicU64::new(1),
+            unseal,
+        }
+    }
+
+    /// Takes a partner's newest state.
+    pub fn put(&self, id: &PartnerId, partner: &Partner) {
+        for key in partner.keys.values() {
+            if let Some(secret) = (self.unseal)(&key.secret) {
+                let known = Key { partner: id.clone(), secret, revoked: key.revoked };
+                self.keys.insert(key.id.clone(), known);
+            } else {
+                tracing::error!(partner = %id, key = key.id, "a key's secret cannot be opened with this master key");
+            }
+        }
+        let target = partner.endpoints.get(&QueueId::MAIN).map(|endpoint| Arc::new(self.target(partner, endpoint)));
+        let known = Known { id: id.clone(), partner: Arc::new(partner.clone()), target };
+        self.known.insert(id.clone(), Arc::new(known));
+        self.edition.fetch_add(1, Ordering::Release);
+    }
+
+    /// Rises with every change, so that what follows from the directory can be kept as long as it holds.
+    pub fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    fn target(&self, partner: &Partner, endpoint: &Endpoint) -> Target {
+        use secrecy::ExposeSecret as _;
+        let secrets = endpoint.secrets.iter().filter_map(|secret| {
+            let open = (self.unseal)(&secret.secret)?;
+            Some((SigningSecret::parse(open.expose_secret()).ok()?, secret.expires))
+        });
+        Target {
+            url: endpoint.url.clone(),
+            secrets: secrets.collect(),
+            subscriptions: partner.profile.as_ref().map(|profile| profile.events.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// One partner.
+    pub fn get(&self, id: &PartnerId) -> Option<Arc<Known>> {
+        self.known.get(id).map(|known| Arc::clone(&known))
+    }
+
+    /// All partners, by id.
+    pub fn all(&self) -> Vec<Arc<Known>> {
+        let mut all: Vec<_> = self.known.iter().map(|known| Arc::clone(&known)).collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    /// A key by its public name, revoked ones too.
+    pub fn api_key(&self, key_id: &str) -> Option<Key> {
+        self.keys.get(key_id).map(|key| key.clone())
+    }
+
+    /// Who is told of a site's connectors.
+    pub fn audience(&self, site: &SiteId) -> Arc<[PartnerId]> {
+        let seeing: BTreeSet<PartnerId> =
+            self.known.iter().filter(|known| sees(&known.partner, site)).map(|known| known.id.clone()).collect();
+        seeing.into_iter().collect()
+    }
+
+    /// Notices to these partners are durable.
+    pub fn nudge(&self, partners: &BTreeSet<PartnerId>) {
+        for partner in partners {
+            if let Some(queue) = self.queues.get(partner) {
+                queue.nudge();
+            }
+        }
+    }
+
+    /// The way to a partner's queue, made if need be.
+    pub fn queue(&self, partner: &PartnerId) -> QueueHandle {
+        self.queues.entry(partner.clone()).or_default().clone()
+    }
+
+    /// Tells every queue to finish what is under way and end.
+    pub fn stop_queues(&self) {
+        self.queues.iter().for_each(|queue| queue.stop());
+    }
+}
+
+/// Whether a partner sees a site (EM-6).
+pub fn sees(partner: &Partner, site: &SiteId) -> bool {
+    match partner.profile.as_ref().map(|profile| &profile.sites) {
+        Some(Sites::All) => true,
+        Some(Sites::Only(sites)) => sites.contains(site),
+        None => false,
+    }
+}
+
+/// A partner's endpoint, read anew before each try.
+pub struct DirectoryEndpoint {
+    /// Where to look.
+    pub partners: Arc<Partners>,
+    /// Whose.
+    pub partner: PartnerId,
+}
+
+impl EndpointSource for DirectoryEndpoint {
+    fn target(&self) -> Option<Arc<Target>> {
+        self.partners.get(&self.partner)?.target.clone()
+    }
+}

@@ -1,0 +1,159 @@
+//! The port of operators' calls.
+
+use super::Service;
+use super::admin;
+use super::sessions::Eyes;
+use crate::api::port::{
+    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, OperatorChargerView, OperatorPort,
+    Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness, Refusal, ReplayRequest, SessionFilter,
+    SessionStatus, SessionView, SitePut, SiteView, TokenPut, WebhookView,
+};
+use crate::domain::session::StopBy;
+use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use std::time::Duration;
+
+#[async_trait]
+impl OperatorPort for Service {
+    fn readiness(&self) -> Readiness {
+        self.ready()
+    }
+
+    async fn put_site(&self, id: &SiteId, site: SitePut) -> Result<(), Refusal> {
+        admin::put_site(self, id, site).await
+    }
+
+    async fn all_sites(&self, page: PageRequest) -> Result<Page<SiteView>, Refusal> {
+        self.site_views(Eyes::Operator, &page).await
+    }
+
+    async fn put_charger(&self, id: &ChargerId, charger: ChargerPut) -> Result<bool, Refusal> {
+        admin::chargers::put(self, id, charger).await
+    }
+
+    async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal> {
+        Ok(self.register.knows(id))
+    }
+
+    async fn any_charger(&self, id: &ChargerId) -> Result<OperatorChargerView, Refusal> {
+        admin::chargers::show(self, id).await
+    }
+
+    async fn all_chargers(&self, page: PageRequest) -> Result<Page<OperatorChargerView>, Refusal> {
+        admin::chargers::list(self, &page).await
+    }
+
+    async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal> {
+        admin::chargers::command(self, id, command).await
+    }
+
+    async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal> {
+        admin::chargers::command_state(self, id, command).await
+    }
+
+    async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {
+        admin::chargers::set_maintenance(self, id, on, note).await
+    }
+
+    async fn put_partner(&self, id: &PartnerId, partner: PartnerPut) -> Result<PartnerPutAnswer, Refusal> {
+        admin::partners::put(self, id, partner).await
+    }
+
+    async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal> {
+        admin::partners::show(self, id)
+    }
+
+    async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
+        admin::partners::list(self, &page)
+    }
+
+    async fn add_key(&self, id: &PartnerId, key_id: String, secret: SecretString) -> Result<(), Refusal> {
+        admin::partners::add_key(self, id, key_id, &secret).await
+    }
+
+    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal> {
+        admin::partners::revoke_key(self, id, key_id).await
+    }
+
+    async fn rotate_webhook_secret(&self, id: &PartnerId, overlap: Duration) -> Result<SecretString, Refusal> {
+        admin::partners::rotate_secret(self, id, overlap).await
+    }
+
+    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal> {
+        self.webhook_of(id)
+    }
+
+    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal> {
+        admin::partners::enable_webhook(self, id, on).await
+    }
+
+    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
+        self.replay_events(id, replay).await
+    }
+
+    async fn dead_letters(&self, id: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        self.dead_page(id, &page).await
+    }
+
+    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
+        self.deliveries_page(id, &page).await
+    }
+
+    async fn put_token(&self, id_tag: &str, token: TokenPut) -> Result<(), Refusal> {
+        admin::put_token(self, id_tag, token).await
+    }
+
+    async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal> {
+        self.session_view(Eyes::Operator, id).await
+    }
+
+    async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal> {
+        self.sessions_of(Eyes::Operator, filter, page).await
+    }
+
+    async fn force_stop(&self, id: SessionId, actor: &Actor) -> Result<SessionStatus, Refusal> {
+        self.stop(Eyes::Operator, id, StopBy::Operator(actor.name.clone().into())).await
+    }
+
+    async fn tickets(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        admin::newest(self, "ticket", &page).await
+    }
+
+    async fn alerts(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        admin::newest(self, "alert", &page).await
+    }
+
+    async fn quarantined(&self) -> Result<Vec<serde_json::Value>, Refusal> {
+        Ok(admin::quarantine::list(self).await)
+    }
+
+    async fn release(&self, entity: &str) -> Result<(), Refusal> {
+        admin::quarantine::release(self, entity).await
+    }
+
+    async fn config_versions(&self) -> Result<Vec<ConfigVersionView>, Refusal> {
+        Ok(admin::config_versions(self))
+    }
+
+    async fn apply_config(&self, toml: &str, actor: &Actor) -> Result<u64, Refusal> {
+        self.configuration.apply(toml, &actor.name).await.map_err(admin::not_applied)
+    }
+
+    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal> {
+        self.configuration.rollback(version, &actor.name).await.map_err(admin::not_applied)
+    }
+
+    async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal> {
+        admin::backup(self, name).await
+    }
+
+    async fn compact_journal(&self) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"removed": self.store.compact().await?}))
+    }
+
+    async fn journal_stats(&self) -> Result<serde_json::Value, Refusal> {
+        let stats = self.store.stats().await?;
+        serde_json::to_value(&stats).map_err(|error| super::corrupt("journal", "stats", &error))
+    }
+}

@@ -1,0 +1,292 @@
+//! The rules of one charger: registration, boot gate, connection, connector statuses, transactions and their ids, the
+//! queue of commands (CH-3 … CH-11). Owns which session is live on which connector; never a session's energy or end.
+//!
+//! Invariants: at most one live session a connector (I4); transaction ids positive and never used twice (I8); one
+//! CALL outstanding, journaled before it is sent (CH-2, law 1); a message of a transaction is always taken.
+
+mod boot;
+mod calls;
+mod event;
+mod facts;
+mod link;
+mod meter;
+mod queue;
+mod registration;
+pub mod remote_tag;
+mod rows;
+mod sessions;
+mod state;
+mod status;
+mod transaction_start;
+mod transaction_stop;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use calls::{Call, Outcome, Purpose};
+pub use event::Event;
+pub use facts::{
+    BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,
+    TokenRef, UserRef, Verdict, WireTime, print,
+};
+pub use rows::project;
+pub use sessions::Opening;
+pub use state::{
+    Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
+    Pending, Recent, Registration,
+};
+pub use view::{CommandView, ConnectorView, View};
+
+use crate::domain::charging::case::clip;
+use crate::domain::charging::step::Step;
+use crate::domain::charging::{
+    Case, ChargingFamily, Command as FamilyCommand, Level, Rejection, Reply, StepContext, Timer,
+};
+use crate::domain::entity::{Deadline, Decision, Standing};
+use crate::ids::{CommandId, SessionId};
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// What a charger can be asked.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Registers or changes it (CH-3).
+    Register(Registration),
+    /// Puts it in or out of maintenance (CH-9).
+    SetMaintenance {
+        /// In.
+        on: bool,
+        /// Who.
+        by: Box<str>,
+        /// Why.
+        note: Option<Box<str>>,
+    },
+    /// Lets transaction ids jump ahead, after a restore from backup (CH-7).
+    JumpTransactions {
+        /// By how many.
+        by: u32,
+    },
+    /// An authenticated socket is attached.
+    LinkUp {
+        /// Which; a later one is higher.
+        generation: u64,
+        /// The peer's address.
+        remote: Box<str>,
+        /// The sub-protocol.
+        subprotocol: Box<str>,
+    },
+    /// A socket is gone.
+    LinkDown {
+        /// Which; ignored unless it is the present one.
+        generation: u64,
+        /// Why.
+        reason: Box<str>,
+        /// Nothing was heard for two intervals: offline at once (CH-4).
+        silent: bool,
+    },
+    /// We have restarted after `downtime`: every connection is gone, silence was ours (RT-3).
+    Restarted {
+        /// How long we were away.
+        downtime: Duration,
+    },
+    /// BootNotification.
+    Boot(BootFact),
+    /// StatusNotification.
+    Status(StatusFact),
+    /// Authorize.
+    Authorize(Tag),
+    /// StartTransaction.
+    TransactionStart(StartFact),
+    /// MeterValues.
+    MeterValues(MeterFact),
+    /// StopTransaction.
+    TransactionStop(StopFact),
+    /// A transaction message that cannot be read; its bytes are kept by the shell (CH-1).
+    UnreadableTransactionMessage {
+        /// The action.
+        action: Box<str>,
+        /// The bytes as text, or where they are.
+        bytes: Box<str>,
+        /// What is wrong.
+        why: Box<str>,
+    },
+    /// DataTransfer from the charger.
+    DataTransfer {
+        /// `vendorId`.
+        vendor: Box<str>,
+    },
+    /// FirmwareStatusNotification.
+    FirmwareStatus(Box<str>),
+    /// DiagnosticsStatusNotification.
+    DiagnosticsStatus(Box<str>),
+    /// A partner starts a session (SE-1).
+    StartSession(Box<Opening>),
+    /// An operator's command (CH-6).
+    Enqueue {
+        /// Its id, fresh.
+        command_id: CommandId,
+        /// What.
+        call: Call,
+        /// Who.
+        by: Box<str>,
+    },
+    /// A CALL is over.
+    CommandAnswered {
+        /// Which.
+        command_id: CommandId,
+        /// On which connection.
+        generation: u64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// From a session: stop its transaction.
+    StopTransaction(SessionId),
+    /// From a session: it is not wanted any more; where its start was not sent yet, it fails at once.
+    CancelStart(SessionId),
+    /// From a session: it leaves memory, its start need not be recognised any more.
+    ForgetStart(SessionId),
+    /// From a session: it is over without the charger.
+    Release {
+        /// Which.
+        session: SessionId,
+        /// Its start may still happen (SE-5).
+        remember: bool,
+        /// It never began.
+        start_failed: bool,
+    },
+}
+
+/// A charger's decision while it is made.
+pub(super) type ChargerStep<'a> = Step<'a, Charger>;
+
+/// Decides a command.
+///
+/// # Errors
+/// See [`Rejection`]; what a charger says is never rejected.
+pub fn decide(
+    charger: &Charger,
+    command: Command,
+    context: &StepContext<'_>,
+) -> Result<Decision<ChargingFamily>, Rejection> {
+    let mut step = ChargerStep::new(charger, context, "c".to_owned());
+    let reply = run(&mut step, command)?;
+    queue::pump(&mut step);
+    Ok(step.done(reply))
+}
+
+fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection> {
+    match command {
+        Command::Register(registration) => registration::register(step, registration),
+        Command::SetMaintenance { on, by, note } => registration::set_maintenance(step, on, &by, note.as_deref()),
+        Command::JumpTransactions { by } => registration::jump(step, by),
+        Command::LinkUp { generation, remote, subprotocol } => link::up(step, generation, &remote, &subprotocol),
+        Command::LinkDown { generation, reason, silent } => link::down(step, generation, &reason, silent),
+        Command::Restarted { downtime } => link::restarted(step, downtime),
+        Command::Boot(fact) => return boot::booted(step, fact),
+        Command::Status(fact) => status::told(step, fact),
+        Command::Authorize(tag) => return Ok(transaction_start::authorize(step, &tag)),
+        Command::TransactionStart(fact) => return Ok(transaction_start::began(step, fact)),
+        Command::MeterValues(fact) => meter::read(step, fact),
+        Command::TransactionStop(fact) => return Ok(transaction_stop::ended(step, fact)),
+        Command::UnreadableTransactionMessage { action, bytes, why } => {
+            transaction_stop::unreadable(step, &action, &bytes, &why);
+        }
+        Command::DataTransfer { .. } => return Ok(Reply::UnknownVendor),
+        Command::FirmwareStatus(status) => step.emit(Event::FirmwareStatus(clip(&status, state::TEXT_MAX))),
+        Command::DiagnosticsStatus(status) => step.emit(Event::DiagnosticsStatus(clip(&status, state::TEXT_MAX))),
+        Command::StartSession(opening) => return sessions::start(step, *opening),
+        Command::Enqueue { command_id, call, by } => return queue::enqueue(step, command_id, call, &by),
+        Command::CommandAnswered { command_id, generation, outcome } => {
+            queue::answered(step, command_id, generation, outcome);
+        }
+        Command::StopTransaction(session) => sessions::stop(step, session),
+        Command::CancelStart(session) => sessions::cancel(step, session),
+        Command::ForgetStart(session) => sessions::forget_start(step, session),
+        Command::Release { session, remember, start_failed } => {
+            sessions::release(step, session, remember, start_failed)
+        }
+    }
+    Ok(Reply::Done)
+}
+
+/// A deadline has passed.
+///
+/// # Errors
+/// When the timer is a session's: a defect of the engine.
+pub fn fired(
+    charger: &Charger,
+    timer: Timer,
+    context: &StepContext<'_>,
+) -> Result<Decision<ChargingFamily>, Rejection> {
+    let mut step = ChargerStep::new(charger, context, "c".to_owned());
+    match timer {
+        Timer::Offline => link::offline(&mut step),
+        Timer::CallTimeout(id) => queue::timed_out(&mut step, id),
+        Timer::Pump => {}
+        Timer::StatusFallback => status::fall_back(&mut step),
+        Timer::StartDeadline
+        | Timer::StopRetry
+        | Timer::MaxDuration
+        | Timer::DurationLimit
+        | Timer::MissedSamples
+        | Timer::Settle
+        | Timer::Forget => return Err(Rejection::Misrouted),
+    }
+    queue::pump(&mut step);
+    Ok(step.done(Reply::Done))
+}
+
+/// The deadlines that follow from a charger's state.
+pub fn timers(charger: &Charger) -> SmallVec<[Deadline<Timer>; 4]> {
+    let mut timers = SmallVec::new();
+    match charger.link {
+        Link::Down { offline_due: Some(due), .. } => timers.push(Deadline { timer: Timer::Offline, due }),
+        Link::Down { offline_due: None, .. } => {}
+        Link::Up { fallback_due, .. } => {
+            timers.extend(fallback_due.map(|due| Deadline { timer: Timer::StatusFallback, due }));
+        }
+    }
+    let in_flight = charger.in_flight().and_then(|pending| Some((pending.id, pending.sent.as_ref()?.due)));
+    match in_flight {
+        Some((id, due)) => timers.push(Deadline { timer: Timer::CallTimeout(id), due }),
+        None => timers.extend(queue::pump_due(charger).map(|due| Deadline { timer: Timer::Pump, due })),
+    }
+    timers
+}
+
+/// A charger is open as long as something may happen by itself (RT-5).
+pub fn standing(charger: &Charger) -> Standing {
+    let quiet = matches!(charger.link, Link::Down { offline_due: None, .. });
+    match quiet && charger.live.is_empty() && charger.queue.is_empty() {
+        true => Standing::Idle,
+        false => Standing::Open,
+    }
+}
+
+/// What gives a charger our downtime back (RT-3).
+pub fn give_back(charger: &Charger, downtime: Duration) -> Option<Command> {
+    match charger.link {
+        Link::Up { .. } | Link::Down { offline_due: Some(_), .. } => Some(Command::Restarted { downtime }),
+        Link::Down { offline_due: None, .. } => None,
+    }
+}
+
+/// Puts a command to a session of this charger.
+fn to_session(step: &mut ChargerStep<'_>, session: SessionId, command: crate::domain::session::Command) {
+    if step.context.ambient.quarantined.contains(&session) {
+        let subject = format!("session/{session}");
+        let text = "it is quarantined, and something happened to it meanwhile".to_owned();
+        let case = Case::alert(Level::Critical, "session_quarantined", subject, text);
+        step.raise(
+            case.ticket("release the session, then settle by hand what it missed").with(&format!("{command:?}")),
+        );
+        return;
+    }
+    step.also(crate::domain::charging::Key::Session(session), FamilyCommand::Session(command));
+}
+
+/// The name of this charger in cases.
+fn subject(step: &ChargerStep<'_>) -> String {
+    format!("charger/{}", step.context.partition)
+}

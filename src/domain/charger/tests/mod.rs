@@ -1,0 +1,9 @@
+//! Tables of what a charger may say and be asked, one line a case.
+
+mod commands;
+mod gate;
+mod link;
+mod starts;
+mod status;
+mod stops;
+mod transactions;

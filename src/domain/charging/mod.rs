@@ -1,0 +1,333 @@
+//! The rules of a charger's partition: one charger with its connectors, and the sessions at it. Owns the family's
+//! enums and the dispatch to [`charger`](crate::domain::charger) and [`session`](crate::domain::session); no rule.
+//!
+//! Invariants: the charger alone knows which session is live on which connector (I4), hands out transaction ids (I8)
+//! and queues commands to the device; a session alone knows its energy, its end and what its partner was told.
+
+pub mod case;
+pub mod policy;
+pub mod rejection;
+#[cfg(test)]
+mod simulation;
+pub mod step;
+#[cfg(test)]
+pub(crate) mod testkit;
+
+use crate::clock::Timestamp;
+use crate::domain::charger::{self, Call, Charger};
+use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
+use crate::domain::session::{self, Session, Status as SessionStatus};
+use crate::ids::{CommandId, PartnerId, SessionId, TransactionId};
+pub use case::{Case, Level};
+pub use policy::Policy;
+pub use rejection::Rejection;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The rules of a charger's partition.
+#[derive(Debug)]
+pub struct ChargingFamily;
+
+/// Which entity of the partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Key {
+    /// The charger.
+    Charger,
+    /// One of its sessions.
+    Session(SessionId),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Charger => f.write_str("charger"),
+            Key::Session(id) => write!(f, "session/{id}"),
+        }
+    }
+}
+
+/// An entity's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    /// Of the charger.
+    Charger(Box<Charger>),
+    /// Of a session.
+    Session(Box<Session>),
+}
+
+impl State {
+    /// The charger's, if it is one.
+    pub fn charger(&self) -> Option<&Charger> {
+        match self {
+            State::Charger(charger) => Some(charger),
+            State::Session(_) => None,
+        }
+    }
+
+    /// The session's, if it is one.
+    pub fn session(&self) -> Option<&Session> {
+        match self {
+            State::Session(session) => Some(session),
+            State::Charger(_) => None,
+        }
+    }
+}
+
+/// What an entity of the partition can be asked.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// To [`Key::Charger`].
+    Charger(charger::Command),
+    /// To [`Key::Session`].
+    Session(session::Command),
+    /// A deadline has passed, to whom it belongs.
+    Fired(Timer),
+}
+
+impl From<charger::Command> for Command {
+    fn from(command: charger::Command) -> Self {
+        Command::Charger(command)
+    }
+}
+
+impl From<session::Command> for Command {
+    fn from(command: session::Command) -> Self {
+        Command::Session(command)
+    }
+}
+
+impl From<Timer> for Command {
+    fn from(timer: Timer) -> Self {
+        Command::Fired(timer)
+    }
+}
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// To the charger.
+    #[serde(rename = "c")]
+    Charger(charger::Event),
+    /// To a session.
+    #[serde(rename = "s")]
+    Session(session::Event),
+}
+
+impl From<charger::Event> for Event {
+    fn from(event: charger::Event) -> Self {
+        Event::Charger(event)
+    }
+}
+
+impl From<session::Event> for Event {
+    fn from(event: session::Event) -> Self {
+        Event::Session(event)
+    }
+}
+
+/// What the shell does once the step is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Writes a CALL to the socket of that generation; where it is gone, answers `CommandAnswered` with `LinkLost`.
+    SendCall {
+        /// The CALL's unique id.
+        command_id: CommandId,
+        /// The connection that the rules mean.
+        generation: u64,
+        /// What to ask.
+        call: Call,
+    },
+    /// Closes the socket of that generation.
+    CloseLink {
+        /// The connection that the rules mean.
+        generation: u64,
+        /// For the log.
+        why: &'static str,
+    },
+    /// Tells operators; the row is written already.
+    Alert(Case),
+}
+
+/// The answer to whoever sent the command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// Taken, nothing to say.
+    Done,
+    /// To BootNotification.
+    Boot {
+        /// What the charger may do.
+        status: charger::BootPolicy,
+        /// Heartbeat interval, or the time until the next boot.
+        interval: Duration,
+        /// Our time.
+        now: Timestamp,
+    },
+    /// To Authorize.
+    Authorized(charger::Verdict),
+    /// To StartTransaction.
+    TransactionStarted {
+        /// Positive.
+        transaction: TransactionId,
+        /// What the token may do.
+        verdict: charger::Verdict,
+    },
+    /// To StopTransaction; the verdict on its token, if it had one.
+    TransactionStopped(Option<charger::Verdict>),
+    /// To DataTransfer: nobody here knows that vendor.
+    UnknownVendor,
+    /// To StartSession.
+    SessionStarting(SessionId),
+    /// To a stop.
+    StopTaken {
+        /// The session's status now.
+        status: SessionStatus,
+        /// Whether the charger could be told; if not, it is stopped when it is back (SE-7).
+        online: bool,
+    },
+    /// To Enqueue.
+    Queued(CommandId),
+}
+
+/// Names a deadline within one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Charger: the socket has been closed for too long (CH-4).
+    Offline,
+    /// Charger: the outstanding CALL has no answer (CH-2).
+    CallTimeout(CommandId),
+    /// Charger: a waiting command may be sent now.
+    Pump,
+    /// Charger: the last known statuses return (CH-4).
+    StatusFallback,
+    /// Session: no transaction began (SE-4).
+    StartDeadline,
+    /// Session: the stop has not ended the transaction (SE-7).
+    StopRetry,
+    /// Session: too long (SE-10).
+    MaxDuration,
+    /// Session: the time asked for is over.
+    DurationLimit,
+    /// Session: no reading (SE-9).
+    MissedSamples,
+    /// Session: nothing was heard for so long that it is settled (SE-9).
+    Settle,
+    /// Session: it leaves memory.
+    Forget,
+}
+
+/// Volatile facts of the partition.
+#[derive(Debug, Clone, Default)]
+pub struct Ambient {
+    /// An authenticated socket is attached right now.
+    pub online: bool,
+    /// That socket's generation. Rises for ever within a process.
+    pub generation: u64,
+    /// The limits.
+    pub policy: Arc<Policy>,
+    /// The partners who are told this charger's connector statuses.
+    pub audience: Arc<[PartnerId]>,
+    /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that
+    /// the charger's facts are taken all the same.
+    pub quarantined: Vec<SessionId>,
+}
+
+/// The context of a step in this family.
+pub type StepContext<'a> = Context<'a, Ambient>;
+
+impl Family for ChargingFamily {
+    const NAME: &'static str = "charger";
+    type Key = Key;
+    type State = State;
+    type Command = Command;
+    type Event = Event;
+    type Effect = Effect;
+    type Reply = Reply;
+    type Rejection = Rejection;
+    type Timer = Timer;
+    type Ambient = Ambient;
+
+    fn root() -> Key {
+        Key::Charger
+    }
+
+    fn birth(key: &Key) -> State {
+        match key {
+            Key::Charger => State::Charger(Box::default()),
+            Key::Session(_) => State::Session(Box::default()),
+        }
+    }
+
+    fn decide(
+        key: &Key,
+        state: &State,
+        command: Command,
+        context: &StepContext<'_>,
+    ) -> Result<Decision<Self>, Rejection> {
+        match (key, state, command) {
+            (Key::Charger, State::Charger(charger), Command::Charger(command)) => {
+                charger::decide(charger, command, context)
+            }
+            (Key::Charger, State::Charger(charger), Command::Fired(timer)) => charger::fired(charger, timer, context),
+            (Key::Session(id), State::Session(session), Command::Session(command)) => {
+                session::decide(*id, session, command, context)
+            }
+            (Key::Session(id), State::Session(session), Command::Fired(timer)) => {
+                Ok(session::fired(*id, session, timer, context))
+            }
+            (Key::Charger, _, _) | (Key::Session(_), _, _) => Err(Rejection::Misrouted),
+        }
+    }
+
+    fn apply(state: &mut State, event: &Event) {
+        match (state, event) {
+            (State::Charger(charger), Event::Charger(event)) => step::Fold::fold(&mut **charger, event),
+            (State::Session(session), Event::Session(event)) => step::Fold::fold(&mut **session, event),
+            // Never written; total all the same.
+            (State::Charger(_), Event::Session(_)) | (State::Session(_), Event::Charger(_)) => {}
+        }
+    }
+
+    fn timers(state: &State) -> SmallVec<[Deadline<Timer>; 4]> {
+        match state {
+            State::Charger(charger) => charger::timers(charger),
+            State::Session(session) => session::timers(session),
+        }
+    }
+
+    fn standing(state: &State) -> Standing {
+        match state {
+            State::Charger(charger) => charger::standing(charger),
+            State::Session(session) => session::standing(session),
+        }
+    }
+
+    fn project(partition: &str, key: &Key, state: &State, events: &[Event]) -> Vec<Row> {
+        match (key, state) {
+            (Key::Charger, State::Charger(charger)) => {
+                let events = events.iter().filter_map(|event| match event {
+                    Event::Charger(event) => Some(event),
+                    Event::Session(_) => None,
+                });
+                charger::project(partition, charger, events)
+            }
+            (Key::Session(id), State::Session(session)) => {
+                let events = events.iter().filter_map(|event| match event {
+                    Event::Session(event) => Some(event),
+                    Event::Charger(_) => None,
+                });
+                session::project(partition, *id, session, events)
+            }
+            (Key::Charger, State::Session(_)) | (Key::Session(_), State::Charger(_)) => Vec::new(),
+        }
+    }
+
+    fn give_back(state: &State, downtime: Duration) -> Option<Command> {
+        match state {
+            State::Charger(charger) => charger::give_back(charger, downtime).map(Command::Charger),
+            State::Session(session) => session::give_back(session, downtime).map(Command::Session),
+        }
+    }
+}

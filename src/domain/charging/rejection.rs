@@ -1,0 +1,100 @@
+//! Why a command to a charger's partition changes nothing. Owns the codes of the error catalogue that stem from here (EM-10).
+
+use std::fmt;
+
+/// Why a command changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// The charger is not registered.
+    ChargerUnknown,
+    /// No socket is attached (SE-2, CH-4).
+    ChargerOffline,
+    /// Its boot policy or state is not `Accepted` (CH-3).
+    ChargerNotAccepted,
+    /// In maintenance (CH-9).
+    ChargerMaintenance,
+    /// The charger as a whole reports `Faulted`.
+    ChargerFaulted,
+    /// The charger as a whole reports `Unavailable`.
+    ChargerUnavailable,
+    /// It has no such connector.
+    ConnectorUnknown,
+    /// Another session or vehicle is there (SE-2).
+    ConnectorOccupied,
+    /// It reports `Faulted` (CH-8).
+    ConnectorFaulted,
+    /// It reports `Unavailable`.
+    ConnectorUnavailable,
+    /// It reports `Reserved`.
+    ConnectorReserved,
+    /// Its status is not known right now (CH-4).
+    ConnectorStatusUnknown,
+    /// Too many commands wait for this charger (RT-8).
+    CommandQueueFull,
+    /// A command of that id is there already.
+    CommandExists,
+    /// A session of that id is there already.
+    SessionExists,
+    /// No such session in memory: it never was, or is over for long; its row tells.
+    SessionUnknown,
+    /// It is over.
+    SessionOver,
+    /// The command was sent to an entity of the other kind: a defect of the sender.
+    Misrouted,
+}
+
+impl Rejection {
+    /// Every rejection.
+    pub const ALL: [Rejection; 18] = [
+        Rejection::ChargerUnknown,
+        Rejection::ChargerOffline,
+        Rejection::ChargerNotAccepted,
+        Rejection::ChargerMaintenance,
+        Rejection::ChargerFaulted,
+        Rejection::ChargerUnavailable,
+        Rejection::ConnectorUnknown,
+        Rejection::ConnectorOccupied,
+        Rejection::ConnectorFaulted,
+        Rejection::ConnectorUnavailable,
+        Rejection::ConnectorReserved,
+        Rejection::ConnectorStatusUnknown,
+        Rejection::CommandQueueFull,
+        Rejection::CommandExists,
+        Rejection::SessionExists,
+        Rejection::SessionUnknown,
+        Rejection::SessionOver,
+        Rejection::Misrouted,
+    ];
+
+    /// The stable code of the error catalogue.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Rejection::ChargerUnknown => "charger_unknown",
+            Rejection::ChargerOffline => "charger_offline",
+            Rejection::ChargerNotAccepted => "charger_not_accepted",
+            Rejection::ChargerMaintenance => "charger_maintenance",
+            Rejection::ChargerFaulted => "charger_faulted",
+            Rejection::ChargerUnavailable => "charger_unavailable",
+            Rejection::ConnectorUnknown => "connector_unknown",
+            Rejection::ConnectorOccupied => "connector_occupied",
+            Rejection::ConnectorFaulted => "connector_faulted",
+            Rejection::ConnectorUnavailable => "connector_unavailable",
+            Rejection::ConnectorReserved => "connector_reserved",
+            Rejection::ConnectorStatusUnknown => "connector_status_unknown",
+            Rejection::CommandQueueFull => "command_queue_full",
+            Rejection::CommandExists => "command_exists",
+            Rejection::SessionExists => "session_exists",
+            Rejection::SessionUnknown => "session_unknown",
+            Rejection::SessionOver => "session_over",
+            Rejection::Misrouted => "internal_misrouted",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl std::error::Error for Rejection {}

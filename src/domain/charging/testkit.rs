@@ -1,0 +1,451 @@
+//! A partition in a box, for tests: decides as the engine does (a step with all it leads to, applied at once), fires
+//! timers in due order on virtual time, and checks the invariants after every step.
+
+use super::{Ambient, ChargingFamily, Command, Effect, Event, Key, Rejection, Reply, State, Timer};
+use crate::clock::Timestamp;
+use crate::domain::charger::{
+    self, BootFact, BootPolicy, Call, Charger, MeterFact, Opening, Outcome, Registration, Sample, StartFact, Status,
+    StatusFact, StopFact, StopReason, Tag, TokenInfo, Verdict, WireTime,
+};
+use crate::domain::entity::{Context, Deadline, Family, Notice, Row, Standing};
+use crate::domain::session::{self, Limits, Session, StopBy};
+use crate::ids::{CommandId, ConnectorId, SessionId, TransactionId};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// 2026-01-02T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp(1_767_312_000_000);
+
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) ambient: Ambient,
+    pub(crate) states: BTreeMap<Key, State>,
+    pub(crate) journal: Vec<Vec<(Key, Vec<Event>)>>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) rows: BTreeMap<(&'static str, String), Vec<u8>>,
+    pub(crate) entropy: u128,
+    unchecked: bool,
+    energies: BTreeMap<SessionId, (bool, u64)>,
+    sequences: BTreeMap<String, u64>,
+    pub(crate) transactions: BTreeMap<TransactionId, SessionId>,
+}
+
+impl World {
+    /// For states that only a fault of ours can lead to.
+    pub(crate) fn without_checks<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
+        self.unchecked = true;
+        let result = run(self);
+        self.unchecked = false;
+        result
+    }
+
+    /// Nothing is registered.
+    pub(crate) fn empty() -> Self {
+        World {
+            now: START,
+            ambient: Ambient { audience: vec!["acme".parse().unwrap()].into(), ..Ambient::default() },
+            states: BTreeMap::from([(Key::Charger, ChargingFamily::birth(&Key::Charger))]),
+            journal: Vec::new(),
+            notices: Vec::new(),
+            effects: Vec::new(),
+            rows: BTreeMap::new(),
+            entropy: 1,
+            unchecked: false,
+            energies: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            transactions: BTreeMap::new(),
+        }
+    }
+
+    /// Two connectors, online, booted, both `Available`; its first commands are answered.
+    pub(crate) fn ready() -> Self {
+        let mut world = World::empty();
+        world.tell(register(2, BootPolicy::Accepted));
+        world.link_up();
+        world.tell(charger::Command::Boot(boot()));
+        for connector in 0..=2 {
+            world.status(connector, Status::Available);
+        }
+        world.pass(1);
+        world.answer_all();
+        world.clear();
+        world
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.notices.clear();
+        self.effects.clear();
+    }
+
+    pub(crate) fn charger(&self) -> &Charger {
+        self.states[&Key::Charger].charger().unwrap()
+    }
+
+    pub(crate) fn session(&self, id: SessionId) -> &Session {
+        self.states[&Key::Session(id)].session().unwrap()
+    }
+
+    pub(crate) fn link_up(&mut self) {
+        self.ambient.generation += 1;
+        self.ambient.online = true;
+        let generation = self.ambient.generation;
+        self.tell(charger::Command::LinkUp { generation, remote: "::1".into(), subprotocol: "ocpp1.6".into() });
+    }
+
+    pub(crate) fn link_down(&mut self, silent: bool) {
+        self.ambient.online = false;
+        let generation = self.ambient.generation;
+        self.tell(charger::Command::LinkDown { generation, reason: "closed".into(), silent });
+    }
+
+    /// A crash and restart after `downtime`: everything is rebuilt from the journal, as the engine does.
+    pub(crate) fn restart(&mut self, downtime: Duration) {
+        self.ambient.online = false;
+        self.ambient.generation = 0;
+        self.now = self.now + downtime;
+        self.states = self.replay();
+        let keys: Vec<Key> = self.states.keys().copied().collect();
+        for key in keys {
+            let Some(state) = self.states.get(&key) else { continue };
+            if let Some(command) = ChargingFamily::give_back(state, downtime) {
+                self.ask(key, command).unwrap();
+            }
+        }
+    }
+
+    /// The fold of the journal.
+    pub(crate) fn replay(&self) -> BTreeMap<Key, State> {
+        let mut states = BTreeMap::from([(Key::Charger, ChargingFamily::birth(&Key::Charger))]);
+        for step in &self.journal {
+            for (key, events) in step {
+                let state = states.entry(*key).or_insert_with(|| ChargingFamily::birth(key));
+                events.iter().for_each(|event| ChargingFamily::apply(state, event));
+            }
+            states.retain(|key, state| *key == Key::Charger || ChargingFamily::standing(state) != Standing::Ended);
+        }
+        states
+    }
+
+    /// To the charger; must be taken.
+    pub(crate) fn tell(&mut self, command: charger::Command) -> Reply {
+        self.ask(Key::Charger, command).unwrap()
+    }
+
+    /// One step.
+    pub(crate) fn ask(&mut self, key: Key, command: impl Into<Command>) -> Result<Reply, Rejection> {
+        self.entropy = self.entropy.wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645).wrapping_add(12_345);
+        let ambient = self.ambient.clone();
+        let sequence = self.journal.len() as u64 + 1;
+        let context = Context { now: self.now, partition: "CP1", sequence, entropy: self.entropy, ambient: &ambient };
+        let mut working = self.states.clone();
+        let mut commands = VecDeque::from([(key, command.into())]);
+        let (mut reply, mut events) = (None, Vec::<(Key, Vec<Event>)>::new());
+        let (mut notices, mut effects) = (Vec::new(), Vec::new());
+        let mut count = 0;
+        while let Some((key, command)) = commands.pop_front() {
+            count += 1;
+            assert!(count <= 64, "a step of more than 64 commands");
+            let state = working.entry(key).or_insert_with(|| ChargingFamily::birth(&key));
+            let decision = ChargingFamily::decide(&key, state, command, &context)?;
+            decision.events.iter().for_each(|event| ChargingFamily::apply(state, event));
+            if !decision.events.is_empty() {
+                events.push((key, decision.events));
+            }
+            notices.extend(decision.notices);
+            effects.extend(decision.effects);
+            commands.extend(decision.also);
+            reply.get_or_insert(decision.reply);
+        }
+        self.project(&working, &events);
+        self.states = working;
+        self.check_notices(&notices);
+        self.notices.extend(notices);
+        self.effects.extend(effects);
+        if !events.is_empty() {
+            let json = serde_json::to_vec(&events).unwrap();
+            self.journal.push(serde_json::from_slice(&json).unwrap());
+        }
+        if !self.unchecked {
+            self.check();
+        }
+        let over = |state: &State| ChargingFamily::standing(state) == Standing::Ended;
+        self.states.retain(|key, state| *key == Key::Charger || !over(state));
+        Ok(reply.unwrap())
+    }
+
+    fn project(&mut self, working: &BTreeMap<Key, State>, events: &[(Key, Vec<Event>)]) {
+        let keys: std::collections::BTreeSet<Key> = events.iter().map(|(key, _)| *key).collect();
+        for key in keys {
+            let own: Vec<Event> =
+                events.iter().filter(|(k, _)| *k == key).flat_map(|(_, events)| events.clone()).collect();
+            for Row { table, key, value } in ChargingFamily::project("CP1", &key, &working[&key], &own) {
+                if matches!(table, "alert" | "ticket") {
+                    let clash = self.rows.contains_key(&(table, key.clone()));
+                    assert!(!clash, "{table}/{key} is written twice");
+                }
+                self.rows.insert((table, key), value.unwrap());
+            }
+        }
+    }
+
+    fn check_notices(&mut self, notices: &[Notice]) {
+        for notice in notices {
+            if let Some(sequence) = notice.sequence {
+                let last = self.sequences.entry(notice.order_key.clone()).or_default();
+                assert_eq!(sequence, *last + 1, "{} of {}", notice.kind, notice.order_key);
+                *last = sequence;
+            }
+        }
+    }
+
+    /// I4, I7, I8 and the bounds.
+    fn check(&mut self) {
+        let charger = self.charger().clone();
+        for (place, live) in charger.live.iter().enumerate() {
+            let twice = charger.live.iter().skip(place + 1).any(|other| other.connector == live.connector);
+            assert!(!twice, "connector {} has two live sessions", live.connector);
+            let state = self.states.get(&Key::Session(live.session)).and_then(State::session);
+            let session = state.unwrap_or_else(|| panic!("live session {} is not there", live.session));
+            assert!(session.is_open() || session.is_running(), "a session that is over holds a connector");
+            assert_eq!(session.transaction, live.transaction);
+        }
+        for (key, state) in &self.states {
+            let (Key::Session(id), Some(session)) = (key, state.session()) else { continue };
+            if session.is_open() {
+                assert!(charger.live_session(*id).is_some(), "open session {id} holds no connector: {session:?}");
+            }
+            let energy = session.energy_wh();
+            let (was_open, before) = self.energies.insert(*id, (session.is_running(), energy)).unwrap_or((true, 0));
+            assert!(energy >= before || !was_open, "energy of {id} fell from {before} to {energy}");
+            if let Some(transaction) = session.transaction {
+                assert!(transaction.0 > 0);
+                let owner = *self.transactions.entry(transaction).or_insert(*id);
+                assert_eq!(owner, *id, "transaction {transaction} is used twice");
+            }
+            if let (Some(started), Some(ended)) = (session.started_at, session.ended_at) {
+                assert!(ended >= started, "the stop precedes the start");
+            }
+        }
+        let outstanding = charger.queue.iter().filter(|pending| pending.sent.is_some()).count();
+        assert!(outstanding <= 1, "{outstanding} calls are outstanding");
+        assert!(charger.queue.len() <= 64 && charger.recent.len() <= 8 + charger.live.len());
+        assert!(charger.live.len() <= charger.connectors.len() + 4 && charger.failed.len() <= 8);
+        // Replay is quadratic over a run: every step while it is short, ever more rarely later.
+        let steps = self.journal.len();
+        if steps < 64 || steps.is_multiple_of(64 * (1 + steps / 512)) {
+            assert_eq!(self.replay(), self.states_alive(), "replay differs from the state");
+        }
+    }
+
+    fn states_alive(&self) -> BTreeMap<Key, State> {
+        let alive =
+            |key: &Key, state: &State| *key == Key::Charger || ChargingFamily::standing(state) != Standing::Ended;
+        self.states.iter().filter(|(key, state)| alive(key, state)).map(|(k, s)| (*k, s.clone())).collect()
+    }
+
+    /// The next deadline of all entities.
+    pub(crate) fn next_due(&self) -> Option<(Key, Deadline<Timer>)> {
+        let all = self
+            .states
+            .iter()
+            .flat_map(|(key, state)| ChargingFamily::timers(state).into_iter().map(move |deadline| (*key, deadline)));
+        all.min_by_key(|(_, deadline)| deadline.due)
+    }
+
+    /// Lets time pass, firing what falls due, in due order.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        let until = self.now + Duration::from_secs(seconds);
+        while let Some((key, Deadline { timer, due })) = self.next_due().filter(|(_, d)| d.due <= until) {
+            self.now = self.now.max(due);
+            self.ask(key, Command::Fired(timer)).unwrap();
+            let again = self
+                .states
+                .get(&key)
+                .is_some_and(|state| ChargingFamily::timers(state).contains(&Deadline { timer, due }));
+            assert!(!again, "{timer:?} of {key} fired without effect");
+        }
+        self.now = until;
+    }
+
+    /// The CALL that is outstanding.
+    pub(crate) fn outstanding(&self) -> Option<(CommandId, Call)> {
+        self.charger().in_flight().map(|pending| (pending.id, pending.call.clone()))
+    }
+
+    pub(crate) fn answer(&mut self, outcome: Outcome) -> Call {
+        let (command_id, call) = self.outstanding().expect("a call is outstanding");
+        let generation = self.ambient.generation;
+        self.tell(charger::Command::CommandAnswered { command_id, generation, outcome });
+        call
+    }
+
+    /// Accepts everything that is outstanding or follows.
+    pub(crate) fn answer_all(&mut self) {
+        for _ in 0..20 {
+            match self.outstanding() {
+                Some(_) => drop(self.answer(accepted())),
+                None => return,
+            }
+        }
+        panic!("calls without an end");
+    }
+
+    pub(crate) fn status(&mut self, connector: u16, status: Status) {
+        let at = Some(time(self.now));
+        let fact = StatusFact { connector: ConnectorId(connector), status, fault: None, at };
+        self.tell(charger::Command::Status(fact));
+    }
+
+    /// A partner's start of a fresh session.
+    pub(crate) fn open(&mut self, n: u128, connector: u16) -> Result<SessionId, Rejection> {
+        self.open_with(n, connector, Limits::default(), None)
+    }
+
+    pub(crate) fn open_with(
+        &mut self,
+        n: u128,
+        connector: u16,
+        limits: Limits,
+        deadline: Option<Duration>,
+    ) -> Result<SessionId, Rejection> {
+        let session = SessionId(uuid::Uuid::from_u128(n));
+        let opening = Opening {
+            session,
+            request: format!("r{n}").parse().unwrap(),
+            partner: "acme".parse().unwrap(),
+            connector: ConnectorId(connector),
+            user: "u1".into(),
+            sealed: Some("sealed".into()),
+            limits,
+            deadline,
+        };
+        self.ask(Key::Charger, charger::Command::StartSession(Box::new(opening))).map(|_| session)
+    }
+
+    /// The tag of a session that is starting.
+    pub(crate) fn tag(&self, session: SessionId) -> Tag {
+        Tag::Remote(self.charger().live_session(session).unwrap().id_tag.clone().unwrap())
+    }
+
+    /// A partner's session that charges on connector 1, from 1000 Wh.
+    pub(crate) fn charging() -> (Self, SessionId, TransactionId) {
+        let mut world = World::ready();
+        let session = world.open(1, 1).unwrap();
+        world.answer(accepted());
+        let tag = world.tag(session);
+        let transaction = world.start(1, tag, 1000, "m1");
+        world.clear();
+        (world, session, transaction)
+    }
+
+    /// StartTransaction, now.
+    pub(crate) fn start(&mut self, connector: u16, tag: Tag, meter: i64, message: &str) -> TransactionId {
+        let fact = start_fact(connector, tag, meter, time(self.now), message);
+        self.begin(fact).0
+    }
+
+    pub(crate) fn begin(&mut self, fact: StartFact) -> (TransactionId, Verdict) {
+        match self.tell(charger::Command::TransactionStart(fact)) {
+            Reply::TransactionStarted { transaction, verdict } => (transaction, verdict),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// StopTransaction, now.
+    pub(crate) fn stop(&mut self, transaction: TransactionId, meter: i64, reason: Option<StopReason>, message: &str) {
+        let fact = stop_fact(transaction, Some(meter), time(self.now), reason, message);
+        self.tell(charger::Command::TransactionStop(fact));
+    }
+
+    /// MeterValues, now.
+    pub(crate) fn meter(&mut self, transaction: TransactionId, energy_wh: i64) {
+        let samples = vec![sample(self.now, energy_wh)];
+        let fact = MeterFact { connector: ConnectorId(1), transaction: Some(transaction), samples };
+        self.tell(charger::Command::MeterValues(fact));
+    }
+
+    pub(crate) fn ask_stop(&mut self, session: SessionId, request: &str) -> Result<Reply, Rejection> {
+        let by = StopBy::Partner(request.parse().unwrap());
+        self.ask(Key::Session(session), session::Command::Stop(by))
+    }
+
+    /// The kinds of the notices so far, in order.
+    pub(crate) fn told(&self) -> Vec<&str> {
+        self.notices.iter().map(|notice| notice.kind.as_str()).collect()
+    }
+
+    /// The data of the last notice of that kind.
+    pub(crate) fn last(&self, kind: &str) -> &serde_json::Value {
+        &self.notices.iter().rev().find(|notice| notice.kind == kind).unwrap_or_else(|| panic!("no {kind}")).data
+    }
+
+    /// The codes of the cases raised so far, in order.
+    pub(crate) fn cases(&self) -> Vec<&str> {
+        let cases = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Alert(case) => Some(&*case.code),
+            Effect::SendCall { .. } | Effect::CloseLink { .. } => None,
+        });
+        cases.collect()
+    }
+
+    /// The calls sent so far, in order.
+    pub(crate) fn calls(&self) -> Vec<&Call> {
+        let calls = self.effects.iter().filter_map(|effect| match effect {
+            Effect::SendCall { call, .. } => Some(call),
+            Effect::Alert(_) | Effect::CloseLink { .. } => None,
+        });
+        calls.collect()
+    }
+
+    pub(crate) fn row(&self, table: &'static str, key: &str) -> serde_json::Value {
+        serde_json::from_slice(&self.rows[&(table, key.to_owned())]).unwrap()
+    }
+}
+
+pub(crate) fn register(connectors: u16, boot: BootPolicy) -> charger::Command {
+    let site = "S1".parse().unwrap();
+    charger::Command::Register(Registration { site, connectors, boot, auth: "{}".into() })
+}
+
+pub(crate) fn boot() -> BootFact {
+    BootFact { vendor: "V".into(), model: "M".into(), firmware: Some("1.0".into()), ..BootFact::default() }
+}
+
+pub(crate) fn time(at: Timestamp) -> WireTime {
+    WireTime { raw: at.to_rfc3339().into(), at: Some(at) }
+}
+
+pub(crate) fn accepted() -> Outcome {
+    Outcome::Answered { accepted: true, payload: "{\"status\":\"Accepted\"}".into() }
+}
+
+pub(crate) fn refused() -> Outcome {
+    Outcome::Answered { accepted: false, payload: "{\"status\":\"Rejected\"}".into() }
+}
+
+pub(crate) fn token(verdict: Verdict) -> Tag {
+    let owner = (verdict == Verdict::Accepted).then(|| ("acme".parse().unwrap(), "u9".into()));
+    Tag::Token(TokenInfo { reference: "t1".into(), verdict, owner })
+}
+
+pub(crate) fn start_fact(connector: u16, tag: Tag, meter: i64, at: WireTime, message: &str) -> StartFact {
+    let (connector, message_id) = (ConnectorId(connector), message.into());
+    StartFact { connector, tag, meter_start_wh: meter, at, message_id, flaw: None }
+}
+
+pub(crate) fn stop_fact(
+    transaction: TransactionId,
+    meter: Option<i64>,
+    at: WireTime,
+    reason: Option<StopReason>,
+    message: &str,
+) -> StopFact {
+    let message_id = message.into();
+    StopFact { transaction, tag: None, meter_stop_wh: meter, at, reason, data: Vec::new(), message_id, flaw: None }
+}
+
+pub(crate) fn sample(at: Timestamp, energy_wh: i64) -> Sample {
+    let (power_w, soc_percent) = (Some(7000), Some(50));
+    Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false }
+}

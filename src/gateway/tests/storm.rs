@@ -1,0 +1,79 @@
+//! CH-5: storms.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_chargers_that_reconnect_at_once_are_all_served_in_the_end() {
+    let rig = Arc::new(rig(|s| {
+        s.handshakes_per_address = 512;
+        s.handshakes_per_second = 2000;
+    }));
+    let mut tasks = Vec::new();
+    for n in 0..2000 {
+        let rig = rig.clone();
+        tasks.push(tokio::spawn(async move {
+            let id = format!("CP-{n}");
+            let request = upgrade(&format!("/ocpp/{id}"), &basic(&id, PASSWORD));
+            let mut refused = 0;
+            loop {
+                let mut stream = dial(rig.addr(), [127, 0, 2, (n % 200) as u8 + 1]).await;
+                // A refused one may be reset while it writes.
+                let head = match stream.write_all(request.as_bytes()).await {
+                    Ok(()) => response_head(&mut stream).await,
+                    Err(_) => String::new(),
+                };
+                if head.starts_with("HTTP/1.1 101 ") {
+                    return (stream, refused);
+                }
+                assert!(head.is_empty() || head.starts_with("HTTP/1.1 503 "), "{head}");
+                refused += 1;
+                tokio::time::sleep(Duration::from_millis(50 + (n * 7 + refused * 31) % 200)).await;
+            }
+        }));
+    }
+    let mut sockets = Vec::new();
+    for task in tasks {
+        sockets.push(tokio::time::timeout(Duration::from_secs(60), task).await.unwrap().unwrap());
+    }
+    let settled = async {
+        while (rig.handle.connected(), rig.handle.present()) != (2000, (0, 2000)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap();
+    // All die in one instant; one more charger is served meanwhile.
+    drop(sockets);
+    let mut charger = rig.charger("CP-2500").await;
+    let began = std::time::Instant::now();
+    assert!(charger.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let gone = async {
+        while rig.handle.connected() > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_random_ids_would_leave_no_state_as_five_thousand_do_not() {
+    let rig = rig(|s| {
+        s.auth_failures_per_address = 100_000;
+        s.auth_failures_total = 1_000_000;
+        s.handshakes_per_address = 512;
+    });
+    for n in 0..500u32 {
+        let requests = (0..10).map(|m| {
+            let id = format!("X{}", n * 10 + m);
+            let request = upgrade(&format!("/ocpp/{id}"), &basic(&id, PASSWORD));
+            let to = rig.addr();
+            async move { status(&exchange(to, [127, 0, 3, 1], request.as_bytes()).await) }
+        });
+        for answer in futures_util::future::join_all(requests).await {
+            assert_eq!(answer, "HTTP/1.1 401 Unauthorized");
+        }
+    }
+    // Permits are given back before the answer is written.
+    assert_eq!((rig.handle.connected(), rig.handle.present()), (0, (0, 0)));
+    assert!(rig.script.seen.lock().unwrap().is_empty());
+}

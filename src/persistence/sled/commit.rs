@@ -1,0 +1,233 @@
+//! The commit thread: the only one that changes the store. Owns the order of everything that is written and the moment
+//! at which it counts as durable; never reads for others.
+//!
+//! One turn: take what waits (up to a bound), judge each job against the index, put all that is new into one batch,
+//! `apply_batch`, `flush`, then `fdatasync` of sled's file, because sled's flush alone does not survive a power cut
+//! (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
+//! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
+
+use super::draft::{Answer, Draft};
+use super::shared::Shared;
+use super::values::Put;
+use super::{freeze::Freeze, index::Run};
+use crate::clock::Timestamp;
+use crate::ids::PartnerId;
+use crate::persistence::{AppendError, Appended, CreateOnce, JournalError, StreamName, Token};
+use crate::telemetry::metrics::journal as metrics;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// Bytes of one batch: beyond this the rest waits for the next, so that one commit stays short.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// Notices of one batch: a position is the commit's first block number and 16 bits of counting.
+pub(super) const BATCH_NOTICES: usize = 32_768;
+
+/// A notice, encoded by the caller.
+#[derive(Debug)]
+pub(super) struct OutboxPut {
+    pub(super) partner: PartnerId,
+    /// Event id and notice, each with its length before it.
+    pub(super) content: Vec<u8>,
+}
+
+/// An append, encoded by the caller.
+#[derive(Debug)]
+pub(super) struct AppendJob {
+    pub(super) token: Token,
+    pub(super) after: u64,
+    /// Id and envelope of each record.
+    pub(super) records: SmallVec<[(u128, Vec<u8>); 1]>,
+    pub(super) rows: Vec<Put>,
+    pub(super) notices: Vec<OutboxPut>,
+    pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// What a claim learns from the index.
+#[derive(Debug)]
+pub(super) struct ClaimStart {
+    pub(super) token: Token,
+    pub(super) tail: Vec<Run>,
+}
+
+pub(super) enum Job {
+    Append(Box<AppendJob>),
+    Snapshot {
+        token: Token,
+        sequence: u64,
+        live: bool,
+        state: Put,
+        reply: oneshot::Sender<Result<(), JournalError>>,
+    },
+    Create {
+        put: Put,
+        /// The value itself, for those who lose within the same batch.
+        value: Vec<u8>,
+        reply: oneshot::Sender<Result<CreateOnce, JournalError>>,
+    },
+    Remove {
+        key: Vec<u8>,
+        reply: oneshot::Sender<Result<(), JournalError>>,
+    },
+    Claim {
+        stream: StreamName,
+        reply: oneshot::Sender<Result<ClaimStart, JournalError>>,
+    },
+    Resolve {
+        token: Token,
+        id: u128,
+        reply: oneshot::Sender<Result<bool, JournalError>>,
+    },
+    /// Compaction: remove these keys; create-once keys only if still expired.
+    Prune(Vec<Vec<u8>>),
+    /// Write the alive mark and the horizon even if nothing else is to be written.
+    Alive,
+    /// A step of a backup.
+    Freeze(Freeze),
+}
+
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    next_block: u64,
+    waiting: VecDeque<Job>,
+    last_waiters: usize,
+    alive_at: Timestamp,
+}
+
+/// Runs until the queue is closed and drained, or the journal fails.
+pub(super) fn run(shared: Arc<Shared>) {
+    let mut committer = Committer {
+        next_block: shared.next_block.load(SeqCst),
+        waiting: VecDeque::new(),
+        last_waiters: 0,
+        alive_at: Timestamp(i64::MIN),
+        shared: Arc::clone(&shared),
+    };
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| committer.serve()));
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => shared.fail(&why),
+        Err(_) => shared.fail("the commit thread panicked"),
+    }
+    shared.queue.close();
+    let mut rest = std::mem::take(&mut committer.waiting);
+    while shared.queue.drain(&mut rest, usize::MAX, 0, std::time::Duration::ZERO).is_some() {
+        rest.drain(..).for_each(Job::refuse);
+    }
+}
+
+impl Committer {
+    fn serve(&mut self) -> Result<(), String> {
+        let (batch_max, gather) = (self.shared.config.batch_max, self.shared.config.gather_max);
+        let queue = Arc::clone(&self.shared);
+        while let Some(left) = queue.queue.drain(&mut self.waiting, batch_max, self.last_waiters, gather) {
+            metrics::QUEUE_DEPTH.set((left + self.waiting.len()) as f64, []);
+            self.turn()?;
+        }
+        // A clean end: the mark tells the next start how long nobody was there (RT-3).
+        self.alive_at = Timestamp(i64::MIN);
+        self.waiting.push_back(Job::Alive);
+        self.turn()
+    }
+
+    fn turn(&mut self) -> Result<(), String> {
+        let shared = Arc::clone(&self.shared);
+        let now = shared.clock.now();
+        let waiting: u64 = self.waiting.iter().map(Job::weight).sum();
+        let room = shared.space.admit(waiting.min(BATCH_BYTES));
+        let mut draft = Draft::new(&shared, self.next_block, now, room);
+        let mut waiters = 0;
+        while draft.bytes() < BATCH_BYTES && draft.notices() < BATCH_NOTICES {
+            let Some(job) = self.waiting.pop_front() else { break };
+            waiters += usize::from(job.waits());
+            draft.take(job)?;
+        }
+        if room && (draft.must_write() || draft.writes()) && now.since(self.alive_at) >= shared.config.alive_interval {
+            draft.mark_alive();
+            self.alive_at = now;
+        }
+        self.last_waiters = waiters;
+        let (sealed, answers, freezes) = draft.seal();
+        if let Some(sealed) = sealed {
+            let outcome = commit(&shared, sealed.batch, sealed.next_block);
+            if let Err(why) = outcome {
+                answers.into_iter().for_each(|answer| answer.unknown(&why));
+                return Err(why);
+            }
+            self.next_block = sealed.next_block;
+            shared.next_block.store(sealed.next_block, Relaxed);
+            answers.into_iter().for_each(Answer::give);
+            metrics::COMMIT_RECORDS.record(sealed.records as f64, []);
+            metrics::COMMIT_WAITERS.record(waiters as f64, []);
+            metrics::BYTES.add(sealed.bytes, []);
+        } else {
+            answers.into_iter().for_each(Answer::give);
+        }
+        freezes.into_iter().for_each(|freeze| freeze.perform(&shared));
+        Ok(())
+    }
+}
+
+/// Makes a batch durable.
+fn commit(shared: &Shared, batch: sled::Batch, next_block: u64) -> Result<(), String> {
+    let begun = Instant::now();
+    let number = shared.applied.load(Relaxed) + 1;
+    // Raised before anything can be seen: a reader that saw part of this batch waits for it.
+    shared.applied.store(number, SeqCst);
+    shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
+    shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
+    #[cfg(test)]
+    if shared.break_sync.load(SeqCst) {
+        return Err("syncing the store's file: injected".into());
+    }
+    if shared.sync_file {
+        shared.file.sync_data().map_err(|e| format!("syncing the store's file: {e}"))?;
+    }
+    shared.witness.note(next_block);
+    shared.durable.send_replace(number);
+    metrics::COMMIT_SECONDS.record(begun.elapsed().as_secs_f64(), []);
+    Ok(())
+}
+
+impl Job {
+    /// Bytes that it will write, about.
+    fn weight(&self) -> u64 {
+        let puts = |puts: &[Put]| puts.iter().map(Put::weight).sum::<u64>();
+        match self {
+            Job::Append(job) => {
+                let records: u64 = job.records.iter().map(|(_, envelope)| envelope.len() as u64).sum();
+                let notices: u64 = job.notices.iter().map(|notice| notice.content.len() as u64).sum();
+                records + notices + puts(&job.rows)
+            }
+            Job::Snapshot { state, .. } => puts(std::slice::from_ref(state)),
+            Job::Create { put, .. } => puts(std::slice::from_ref(put)),
+            Job::Prune(keys) => keys.len() as u64 * 64,
+            Job::Remove { .. } | Job::Alive => 64,
+            Job::Claim { .. } | Job::Resolve { .. } | Job::Freeze(_) => 0,
+        }
+    }
+
+    /// Whether its caller is likely to come again after the answer.
+    fn waits(&self) -> bool {
+        matches!(self, Job::Append(_) | Job::Create { .. } | Job::Remove { .. })
+    }
+
+    /// Answers a job that was never begun.
+    pub(super) fn refuse(self) {
+        let gone = || JournalError::Unavailable("the journal has stopped".into());
+        // An answer that nobody waits for any more is no error.
+        match self {
+            Job::Append(job) => drop(job.reply.send(Err(AppendError::Unavailable(super::RETRY_AFTER)))),
+            Job::Snapshot { reply, .. } | Job::Remove { reply, .. } => drop(reply.send(Err(gone()))),
+            Job::Create { reply, .. } => drop(reply.send(Err(gone()))),
+            Job::Claim { reply, .. } => drop(reply.send(Err(gone()))),
+            Job::Resolve { reply, .. } => drop(reply.send(Err(gone()))),
+            Job::Prune(_) | Job::Alive | Job::Freeze(_) => {}
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What is known of streams in memory: who may write, which sequence is next, where the tail lies. Owns the fence;
+//! never reads the store.
+//!
+//! A stream is here if it has a tail (records that no snapshot covers) or was claimed by this process; the others are
+//! read from their head when claimed. The index runs ahead of durability by the batch in the making: only the commit
+//! thread changes it, and answers are given after the sync; a failed sync stops the whole journal.
+
+use crate::persistence::envelope::Envelope;
+use crate::persistence::{StreamName, Token};
+use std::collections::{HashMap, VecDeque};
+
+/// Record ids remembered a stream, at least; more while its tail in memory is longer is not needed: a writer has one
+/// append in flight and asks only about that one (architecture §2), and an append has a handful of records.
+/// After a restart the ids of the tail are remembered, up to this many; tokens do not outlive the process.
+pub(super) const RECENT_IDS: usize = 32;
+
+/// Records of a tail that begin in one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) first_sequence: u64,
+    pub(super) block: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) claim: u64,
+    /// The last sequence; meaningless until `loaded`.
+    pub(super) last: u64,
+    pub(super) loaded: bool,
+    pub(super) snapshot: u64,
+    pub(super) snapshot_pieces: u16,
+    pub(super) tail: VecDeque<Run>,
+    recent: VecDeque<u128>,
+}
+
+/// What the fence says of an append.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Write it.
+    New,
+    /// It is there already; its last record has this sequence.
+    Duplicate(u64),
+    Fenced,
+}
+
+impl Stream {
+    /// The verdict on an append by `claim` after sequence `after` whose last record has id `last_id`.
+    pub(super) fn judge(&self, claim: u64, after: u64, last_id: u128) -> Verdict {
+        if claim != self.claim {
+            return Verdict::Fenced;
+        }
+        if let Some(sequence) = self.find(last_id) {
+            return Verdict::Duplicate(sequence);
+        }
+        if self.loaded && self.last == after { Verdict::New } else { Verdict::Fenced }
+    }
+
+    /// The sequence of a remembered record.
+    pub(super) fn find(&self, id: u128) -> Option<u64> {
+        let back = self.recent.iter().rev().position(|known| *known == id)?;
+        Some(self.last - back as u64)
+    }
+
+    /// Takes note of the record that follows.
+    pub(super) fn push(&mut self, id: u128, block: u64) {
+        self.last += 1;
+        if self.recent.len() == RECENT_IDS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(id);
+        if self.tail.back().is_none_or(|run| run.block != block) {
+            self.tail.push_back(Run { first_sequence: self.last, block });
+        }
+    }
+
+    /// A snapshot covers everything up to `sequence`.
+    pub(super) fn cover(&mut self, sequence: u64, pieces: u16) {
+        (self.snapshot, self.snapshot_pieces) = (sequence, pieces);
+        while self.tail.get(1).is_some_and(|next| next.first_sequence <= sequence + 1) {
+            self.tail.pop_front();
+        }
+        if self.last <= sequence {
+            self.tail.clear();
+        }
+        if self.tail.is_empty() {
+            self.tail.shrink_to_fit();
+        }
+    }
+
+    pub(super) fn tail_records(&self) -> u64 {
+        self.last.saturating_sub(self.snapshot)
+    }
+
+    pub(super) fn first_block(&self) -> Option<u64> {
+        self.tail.front().map(|run| run.block)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) streams: HashMap<StreamName, Stream>,
+    claims: u64,
+}
+
+impl Index {
+    /// A new claim fences all earlier ones of the stream.
+    pub(super) fn claim(&mut self, name: &StreamName) -> (Token, &mut Stream) {
+        self.claims += 1;
+        let stream = self.streams.entry(name.clone()).or_default();
+        stream.claim = self.claims;
+        (Token { stream: name.clone(), claim: self.claims }, stream)
+    }
+
+    /// The block before which no tail begins; `next` if there is none.
+    pub(super) fn horizon(&self, next: u64) -> u64 {
+        self.streams.values().filter_map(Stream::first_block).min().unwrap_or(next)
+    }
+
+    /// Streams whose tail begins before `block`, the farthest behind first.
+    pub(super) fn behind(&self, block: u64, limit: usize) -> Vec<StreamName> {
+        let mut found: Vec<(u64, &StreamName)> = self
+            .streams
+            .iter()
+            .filter_map(|(name, stream)| Some((stream.first_block().filter(|first| *first < block)?, name)))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().take(limit).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Takes in a record found in block `block` at open, given the snapshot that its stream has. The sequence that
+    /// was expected instead, if it does not follow.
+    pub(super) fn found(&mut self, envelope: &Envelope<'_>, block: u64, head: (u64, u16)) -> Result<(), u64> {
+        if envelope.sequence <= head.0 {
+            return Ok(());
+        }
+        if !self.streams.contains_key(envelope.stream) {
+            let name = StreamName::parse(envelope.stream).ok_or(0u64)?;
+            let fresh =
+                Stream { last: head.0, snapshot: head.0, snapshot_pieces: head.1, loaded: true, ..Stream::default() };
+            self.streams.insert(name, fresh);
+        }
+        let Some(stream) = self.streams.get_mut(envelope.stream) else { return Err(0) };
+        if envelope.sequence != stream.last + 1 {
+            return Err(stream.last + 1);
+        }
+        stream.push(envelope.id, block);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(ids: std::ops::RangeInclusive<u128>) -> Stream {
+        let mut stream = Stream { claim: 3, loaded: true, ..Stream::default() };
+        for id in ids {
+            stream.push(id, 100 + (id as u64 - 1) / 2);
+        }
+        stream
+    }
+
+    #[test]
+    fn the_fence_knows_new_doubled_and_foreign_appends() {
+        let stream = stream(1..=4);
+        assert_eq!(stream.judge(3, 4, 5), Verdict::New);
+        assert_eq!(stream.judge(3, 3, 4), Verdict::Duplicate(4));
+        assert_eq!(stream.judge(3, 0, 2), Verdict::Duplicate(2));
+        assert_eq!(stream.judge(3, 3, 5), Verdict::Fenced);
+        assert_eq!(stream.judge(2, 4, 5), Verdict::Fenced);
+    }
+
+    #[test]
+    fn a_snapshot_in_the_middle_of_a_block_keeps_that_block() {
+        let mut stream = stream(1..=6);
+        stream.cover(3, 0);
+        assert_eq!(stream.first_block(), Some(101));
+        assert_eq!(stream.tail_records(), 3);
+        stream.cover(4, 0);
+        assert_eq!(stream.first_block(), Some(102));
+        stream.cover(6, 0);
+        assert_eq!(stream.first_block(), None);
+    }
+}

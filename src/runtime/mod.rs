@@ -1,0 +1,66 @@
+//! Puts the rooms together. Owns the order of starting, recovering and stopping; never a rule of any room.
+//!
+//! Start: configuration → logs and metrics → journal → vault → threads and actors → register and directories → listeners
+//! (they answer 503) → recovery → ready. Stop (RT-9): no new connections or calls → finish what is in flight → close
+//! sockets → drain queues' reports → close the journal.
+
+mod assemble;
+pub mod demo;
+mod http;
+mod recover;
+mod serve;
+mod stop;
+
+pub use serve::{ServeError, Served, serve};
+
+use crate::actors::engine::HostAddr;
+use crate::actors::service::{PhaseCell, Service};
+use crate::actors::tree::Arbiters;
+use crate::clock::SharedClock;
+use crate::domain::charging::ChargingFamily;
+use crate::domain::delivery::PartnerFamily;
+use crate::domain::platform::PlatformFamily;
+use crate::gateway::GatewayHandle;
+use crate::persistence::SledJournal;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
+
+/// A process at work.
+pub struct Runtime {
+    /// What HTTP asks.
+    pub service: Arc<Service>,
+    /// Where the process stands.
+    pub phase: Arc<PhaseCell>,
+    store: Arc<SledJournal>,
+    clock: SharedClock,
+    /// Taken when the process stops.
+    threads: Mutex<Option<Threads>>,
+    chargers: HostAddr<ChargingFamily>,
+    partners: HostAddr<PartnerFamily>,
+    platform: HostAddr<PlatformFamily>,
+    /// Whether chargers may connect.
+    open: Arc<AtomicBool>,
+    gateway: Option<GatewayHandle>,
+    shutdown: CancellationToken,
+}
+
+/// The threads of the process besides the main one and the journal's.
+struct Threads {
+    arbiters: Arbiters,
+    http: tokio::runtime::Runtime,
+}
+
+/// Where the process listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Chargers.
+    pub ocpp: SocketAddr,
+    /// Partners.
+    pub partner: SocketAddr,
+    /// Operators.
+    pub operator: SocketAddr,
+    /// Prometheus.
+    pub metrics: SocketAddr,
+}

@@ -1,0 +1,102 @@
+//! From the journal to ready (RT-5): the register, the partners, then every partition that has something open.
+
+use super::Runtime;
+use crate::actors::service::Phase;
+use crate::domain::charger::Registration;
+use crate::domain::charging::ChargingFamily;
+use crate::domain::delivery::PartnerFamily;
+use crate::domain::entity::Family;
+use crate::domain::platform::PlatformFamily;
+use crate::ids::ChargerId;
+use crate::persistence::{Journal, JournalError};
+use crate::telemetry::metrics::engine as metrics;
+use serde::Deserialize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Rows read at a time.
+const CHUNK: usize = 1000;
+
+/// How often partitions whose old records keep history from being folded away are looked for. Not a search for what is
+/// due: only disk space depends on it.
+const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
+/// How many of them are snapshotted at a time.
+const LAGGARDS: usize = 200;
+
+#[derive(Deserialize)]
+struct Row {
+    registration: Option<Registration>,
+}
+
+impl Runtime {
+    /// Rebuilds what is open, then lets chargers and partners in.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn recover(&self) -> Result<(), JournalError> {
+        let began = self.clock.now();
+        let registered = self.fill_register().await?;
+        let downtime = self.store.downtime();
+        self.platform.recover(vec![crate::domain::platform::PARTITION.to_owned()], downtime).await;
+        let partners = self.all(PartnerFamily::NAME).await?;
+        let partners = self.partners.recover(partners, downtime).await;
+        let live = self.live(ChargingFamily::NAME).await?;
+        let expected = live.len();
+        let chargers = self.chargers.recover(live, downtime).await;
+        if chargers < expected {
+            tracing::error!(chargers, expected, "some chargers could not be rebuilt; see the errors above");
+        }
+        self.open.store(true, Ordering::Release);
+        self.phase.set(Phase::Ready);
+        let took = self.clock.now().since(began);
+        metrics::RECOVERY.set(took.as_secs_f64(), []);
+        tracing::info!(registered, partners, chargers, ?downtime, ?took, "ready");
+        Ok(())
+    }
+
+    async fn fill_register(&self) -> Result<usize, JournalError> {
+        let mut after: Option<String> = None;
+        loop {
+            let rows = self.store.rows("charger", "", after.as_deref(), CHUNK).await?;
+            let Some(last) = rows.last() else { return Ok(self.service.register.len()) };
+            after = Some(last.key.clone());
+            for row in &rows {
+                let corrupt = |why: String| JournalError::Corrupt { key: format!("charger/{}", row.key), why };
+                let id: ChargerId = row.key.parse().map_err(|error| corrupt(format!("{error}")))?;
+                let of: Row = serde_json::from_slice(&row.value).map_err(|error| corrupt(error.to_string()))?;
+                if let Some(registration) = of.registration {
+                    self.service.register.put(&id, &registration);
+                }
+            }
+        }
+    }
+
+    async fn all(&self, family: &str) -> Result<Vec<String>, JournalError> {
+        let streams = self.store.streams(family).await?;
+        Ok(streams.iter().map(|summary| summary.stream.partition().to_owned()).collect())
+    }
+
+    async fn live(&self, family: &str) -> Result<Vec<String>, JournalError> {
+        let streams = self.store.streams(family).await?;
+        Ok(streams.iter().filter(|summary| summary.live).map(|s| s.stream.partition().to_owned()).collect())
+    }
+
+    /// Snapshots partitions that lag behind, until the process stops (RT-5).
+    pub(super) async fn fold_history(self: std::sync::Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(LAGGARDS_EVERY) => {}
+            }
+            for stream in self.store.lagging(LAGGARDS) {
+                let id = stream.partition().to_owned();
+                match stream.family() {
+                    ChargingFamily::NAME => self.chargers.snapshot(id).await,
+                    PartnerFamily::NAME => self.partners.snapshot(id).await,
+                    PlatformFamily::NAME => self.platform.snapshot(id).await,
+                    other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
+                }
+            }
+        }
+    }
+}

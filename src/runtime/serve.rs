@@ -1,0 +1,280 @@
+//! `chargeline serve`: from the configuration to the last socket.
+
+use super::assemble::{AssembleError, Base, Parts, assemble};
+use super::{Addresses, Runtime, Threads, http};
+use crate::actors::charger::placement::ArbiterPlacement;
+use crate::actors::charger::register::GatewayRegister;
+use crate::actors::configuration::{Configuration, Swaps};
+use crate::actors::service::{Phase, PhaseCell, Service};
+use crate::actors::webhook::WebhookService;
+use crate::api::operator::OperatorToken;
+use crate::api::server;
+use crate::clock::{SharedClock, WallClock};
+use crate::config::Config;
+use crate::config::live::LiveConfig;
+use crate::config::load::Sources;
+use crate::gateway::{Gateway, listener};
+use crate::persistence::vault::Vault;
+use crate::persistence::{JournalError, SharedJournal, SledJournal};
+use crate::telemetry::exporter;
+use crate::telemetry::logs::Logs;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Threads that run HTTP. Calls wait for actors, not for the processor.
+const HTTP_THREADS: usize = 2;
+
+/// Why the process does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store.
+    #[error("the journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The master key.
+    #[error("the key file: {0}")]
+    Vault(#[from] crate::persistence::VaultError),
+    /// An address is taken or not ours.
+    #[error("{what} cannot listen on {address}: {source}")]
+    Listen {
+        /// The configuration's key.
+        what: &'static str,
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The parts do not join.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// Metrics, threads, signals, the operator's token file.
+    #[error("{0}")]
+    Start(String),
+    /// A configuration.
+    #[error("{0}")]
+    Config(#[from] crate::config::check::Problems),
+}
+
+/// A process that serves.
+pub struct Served {
+    /// It.
+    pub runtime: Arc<Runtime>,
+    /// Where it listens.
+    pub addresses: Addresses,
+    configuration: Arc<Configuration>,
+    limit: std::time::Duration,
+}
+
+async fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { what, address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
+
+/// Starts everything and recovers. Returns once the process is ready.
+///
+/// # Errors
+/// See [`ServeError`]; nothing is left running that matters.
+pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
+    let clock: SharedClock = Arc::new(WallClock);
+    let exporter = exporter::install().map_err(|error| ServeError::Start(error.to_string()))?;
+    let store = open_store(&config, &clock).await?;
+    let journal: SharedJournal = store.clone();
+    let vault = Arc::new(Vault::open(&config.journal.key_file, journal.clone()).await?);
+    let swaps = Swaps::new(&config);
+    let base =
+        Base { config: &config, swaps: &swaps, clock: clock.clone(), store: store.clone(), vault: vault.clone() };
+    let parts = assemble(base).await?;
+    let kept = Configuration::kept(&*journal).await?;
+    let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
+    let configuration = Arc::new(Configuration {
+        live: Arc::new(live),
+        swaps,
+        platform: parts.platform.clone(),
+        sources,
+        logs,
+        clock: clock.clone(),
+    });
+    let phase = Arc::new(PhaseCell::default());
+    let open = Arc::new(AtomicBool::new(false));
+    let shutdown = CancellationToken::new();
+    let service = Arc::new(service(&parts, &config, &store, &vault, &configuration, &phase, &clock));
+    let threads = http_runtime()?;
+    let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
+    let handle = gateway.handle().map_err(|error| ServeError::Start(error.to_string()))?;
+    let (partner, partner_at) = listen("api.partner_listen", config.api.partner_listen).await?;
+    let (operator, operator_at) = listen("api.operator_listen", config.api.operator_listen).await?;
+    let metrics_at = metrics_address(&config)?;
+    let (metrics, metrics_at) = listen("telemetry.metrics_listen", metrics_at).await?;
+    let addresses =
+        Addresses { ocpp: handle.local_addr(), partner: partner_at, operator: operator_at, metrics: metrics_at };
+    let runtime = Arc::new(Runtime {
+        service: Arc::clone(&service),
+        phase,
+        store,
+        clock,
+        chargers: parts.chargers,
+        partners: parts.partners,
+        platform: parts.platform,
+        open,
+        gateway: Some(handle),
+        threads: Mutex::new(None),
+        shutdown: shutdown.clone(),
+    });
+    let token = OperatorToken::load_or_make(&config.api.operator_token_file)
+        .map_err(|error| ServeError::Start(error.to_string()))?;
+    let partner_api = http::partner_api(&service, &configuration.live, runtime.clock.now());
+    let operator_api = http::operator_api(&service, &configuration.live, token);
+    let live = configuration.live.clone();
+    threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone()));
+    threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone()));
+    threads.spawn(exporter.clone().upkeep());
+    let stop = shutdown.clone();
+    threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
+    threads.spawn(gateway.run());
+    threads.spawn(Arc::clone(&runtime).fold_history());
+    let threads = Threads { arbiters: parts.arbiters, http: threads };
+    *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
+    runtime.recover().await?;
+    if let Some(version) = fresh {
+        configuration.keep(&version).await.map_err(|error| ServeError::Start(error.to_string()))?;
+    }
+    let limit = config.api.drain_timeout;
+    Ok(Served { runtime, addresses, configuration, limit })
+}
+
+async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<SledJournal>, ServeError> {
+    let (settings, their) = (config.journal.clone(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || SledJournal::open(&settings, &their)).await;
+    let store = opened.map_err(|error| ServeError::Start(error.to_string()))??;
+    store.on_fatal(Box::new(|why| {
+        // A failed sync is never retried and believed: stop, and recover from what the disk holds (RT-7).
+        eprintln!("chargeline: the journal has failed and the process stops: {why}");
+        std::process::exit(70);
+    }));
+    Ok(store)
+}
+
+fn http_runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(HTTP_THREADS)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|error| ServeError::Start(error.to_string()))
+}
+
+fn metrics_address(config: &Config) -> Result<SocketAddr, ServeError> {
+    let text = &config.telemetry.metrics_listen;
+    text.parse().map_err(|error| ServeError::Start(format!("telemetry.metrics_listen = {text:?}: {error}")))
+}
+
+fn gateway(
+    parts: &Parts,
+    configuration: &Configuration,
+    journal: &SharedJournal,
+    open: &Arc<AtomicBool>,
+    clock: &SharedClock,
+) -> Result<Gateway, ServeError> {
+    let placement = ArbiterPlacement {
+        chargers: parts.chargers.clone(),
+        parts: parts.connections.clone(),
+        journal: journal.clone(),
+        open: Arc::clone(open),
+    };
+    let ports = listener::Ports {
+        register: Arc::new(GatewayRegister(Arc::clone(&parts.register))),
+        placement: Arc::new(placement),
+        clock: clock.clone(),
+        pepper: Arc::clone(&parts.pepper),
+    };
+    let settings = Arc::clone(&configuration.swaps.gateway);
+    let address = settings.load().listen.to_string();
+    Gateway::bind(settings, ports).map_err(|source| ServeError::Listen { what: "gateway.listen", address, source })
+}
+
+fn service(
+    parts: &Parts,
+    config: &Config,
+    store: &Arc<SledJournal>,
+    vault: &Arc<Vault>,
+    configuration: &Arc<Configuration>,
+    phase: &Arc<PhaseCell>,
+    clock: &SharedClock,
+) -> Service {
+    let journal: SharedJournal = store.clone();
+    Service {
+        chargers: parts.chargers.clone(),
+        partners: parts.partners.clone(),
+        platform: parts.platform.clone(),
+        register: Arc::clone(&parts.register),
+        directory: Arc::clone(&parts.directory),
+        webhooks: WebhookService::new(journal.clone(), Arc::clone(&parts.board)),
+        journal,
+        store: Arc::clone(store),
+        vault: Arc::clone(vault),
+        pepper: Arc::clone(&parts.pepper),
+        tokens: Arc::clone(&parts.tokens),
+        board: Arc::clone(&parts.board),
+        sender: Arc::clone(&parts.sender),
+        configuration: Arc::clone(configuration),
+        alerts: parts.alerts.clone(),
+        clock: clock.clone(),
+        phase: Arc::clone(phase),
+        backups: config.journal.path.with_extension("backups"),
+    }
+}
+
+impl Served {
+    /// Serves until a signal, then stops: SIGTERM or SIGINT in good order, a second one at once, SIGHUP reads the
+    /// configuration again.
+    ///
+    /// # Errors
+    /// When signals cannot be heard.
+    pub async fn until_signal(self) -> Result<(), ServeError> {
+        let hear = |kind| signal(kind).map_err(|error| ServeError::Start(format!("signals: {error}")));
+        let (mut term, mut int, mut hup) =
+            (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?, hear(SignalKind::hangup())?);
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = hup.recv() => match self.configuration.reload().await {
+                    Ok(version) => tracing::info!(version, "the configuration was read again"),
+                    Err(error) => tracing::error!(%error, "the configuration stays as it was"),
+                },
+            }
+        }
+        tokio::select! {
+            () = self.stop(false) => {}
+            () = second(&mut term, &mut int) => {
+                // All that was acknowledged is durable: nothing is lost by going at once.
+                tracing::warn!("a second signal: out at once");
+                std::process::exit(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops in good order.
+    pub async fn stop(&self, restart: bool) {
+        Arc::clone(&self.runtime).stop(restart, self.limit).await;
+    }
+
+    /// Whether recovery is over.
+    pub fn is_ready(&self) -> bool {
+        self.runtime.phase.get() == Phase::Ready
+    }
+}
+
+async fn second(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

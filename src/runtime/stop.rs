@@ -1,0 +1,39 @@
+//! Stopping (RT-9).
+
+use super::{Runtime, Threads};
+use crate::actors::service::Phase;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How long queues may take to report what was under way. What they cannot is sent again after the start.
+const QUEUES: Duration = Duration::from_secs(2);
+
+impl Runtime {
+    /// Finishes what is in flight and closes everything, within `limit` as far as peers allow it. `restart` tells chargers
+    /// that we come back at once.
+    pub(super) async fn stop(self: Arc<Self>, restart: bool, limit: Duration) {
+        self.phase.set(Phase::Stopping);
+        self.open.store(false, Ordering::Release);
+        self.shutdown.cancel();
+        if let Some(gateway) = &self.gateway {
+            gateway.close_all(restart, limit).await;
+        }
+        self.service.directory.stop_queues();
+        let idle = async {
+            while !self.service.board.all().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(QUEUES, idle).await.is_err() {
+            tracing::warn!("some webhook tries were cut off; they are made again after the start");
+        }
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Threads { arbiters, http }) = threads {
+            http.shutdown_background();
+            // Joining blocks; a thread that panicked has told so by then.
+            let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;
+        }
+        tracing::info!("stopped");
+    }
+}

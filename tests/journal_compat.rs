@@ -1,0 +1,86 @@
+//! Journals recorded by every format version, read by this build (RT-6).
+//!
+//! `cargo test --test journal_compat -- --ignored` records the present version anew under `tests/journal_compat/`: done
+//! once a format, then committed and never changed. The files are an export of the raw keys and values, not a sled
+//! directory, which would be some megabytes of preallocated pages.
+
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+use chargeline::config::{DEFAULTS, journal::Journal as Config};
+use chargeline::persistence::contract::{ManualClock, notice, record, row, turn};
+use chargeline::persistence::envelope::FORMAT;
+use chargeline::persistence::sled::{Tool, load_raw, store_raw};
+use chargeline::persistence::{Append, Journal, SledJournal, Snapshot, StreamName};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn recorded(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/journal_compat/v{version}/journal.hex"))
+}
+
+fn config(path: &Path) -> Config {
+    #[derive(serde::Deserialize)]
+    struct Sections {
+        journal: Config,
+    }
+    let mut config = toml::from_str::<Sections>(DEFAULTS).unwrap().journal;
+    config.path = path.to_owned();
+    (config.reserve_bytes, config.full_floor_bytes, config.cache_bytes) = (0, 0, 8 << 20);
+    config
+}
+
+fn stream(id: &str) -> StreamName {
+    StreamName::new("charger", id)
+}
+
+/// One of everything: plain and large records, turns of several, rows, notices, snapshots, create-once keys.
+#[tokio::test]
+#[ignore = "records the journal of the present format version"]
+async fn record_the_present_format() {
+    let place = recorded(u32::from(FORMAT));
+    assert!(!place.exists(), "a recorded journal is never changed: {}", place.display());
+    let directory = tempfile::tempdir().unwrap();
+    let journal = SledJournal::open(&config(directory.path()), &ManualClock::default().shared()).unwrap();
+    let a = journal.claim(&stream("A")).await.unwrap().token;
+    let mut first =
+        Append { after: 0, records: vec![record(b"one"), record(b"two")], rows: vec![row("a", Some(b"row"))] };
+    first.records[1].notices = vec![notice("p1", 1), notice("p2", 1)];
+    journal.append(&a, first).await.unwrap();
+    journal.append(&a, turn(2, &[b'L'; 9000])).await.unwrap();
+    let b = journal.claim(&stream("B")).await.unwrap().token;
+    let mut large = turn(0, b"only");
+    large.rows = vec![row("large", Some(&[b'R'; 9000]))];
+    journal.append(&b, large).await.unwrap();
+    journal.snapshot(&b, Snapshot { sequence: 1, state: vec![b'S'; 5000] }, true).await.unwrap();
+    journal.create_once("once", b"value", Duration::from_secs(100 * 365 * 86_400)).await.unwrap();
+    drop(journal);
+    let mut text = String::new();
+    store_raw(directory.path(), &mut text).unwrap();
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(place, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_of_format_version_1_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    load_raw(&std::fs::read_to_string(recorded(1)).unwrap(), directory.path()).unwrap();
+    let findings = Tool::open(directory.path()).unwrap().verify();
+    assert!(findings.sound(), "{:?}", findings.problems);
+    assert_eq!((findings.records, findings.rows, findings.notices, findings.once_keys), (4, 2, 2, 1));
+
+    let journal = SledJournal::open(&config(directory.path()), &ManualClock::default().shared()).unwrap();
+    let a = journal.claim(&stream("A")).await.unwrap();
+    let bodies: Vec<&[u8]> = a.records.iter().map(|record| record.body.as_slice()).collect();
+    assert_eq!(bodies, [b"one".as_slice(), b"two", &[b'L'; 9000]]);
+    let b = journal.claim(&stream("B")).await.unwrap();
+    assert_eq!((b.sequence, b.records.len()), (1, 0));
+    assert_eq!(b.snapshot, Some(Snapshot { sequence: 1, state: vec![b'S'; 5000] }));
+    assert!(journal.streams("charger").await.unwrap().iter().all(|summary| summary.live));
+    assert_eq!(journal.row("session", "large").await.unwrap(), Some(vec![b'R'; 9000]));
+    assert_eq!(journal.lookup_once("once").await.unwrap(), Some(b"value".to_vec()));
+    let told = journal.outbox(&"p1".parse().unwrap(), 0, 9).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].id.ends_with("-charger-A-2-0"), "{}", told[0].id);
+    assert_eq!(told[0].notice, notice("p1", 1));
+    journal.append(&a.token, turn(3, b"new")).await.unwrap();
+}
