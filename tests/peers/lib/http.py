@@ -34,6 +34,12 @@ def send(method, url, headers, body):
         return Answer(error.code, dict(error.headers), error.read())
 
 
+def sign(secret, method, target, body, timestamp, nonce):
+    """The signature header of a request (EM-3)."""
+    text = "\n".join(["v1", method.upper(), target, hashlib.sha256(body).hexdigest(), timestamp, nonce])
+    return "v1=" + hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
 class Operator:
     """An operator with the token that the server made at its first start."""
 
@@ -69,15 +75,12 @@ class Partner:
         data = b"" if body is None else json.dumps(body).encode()
         timestamp = str(changed.get("timestamp", int(time.time())))
         nonce = changed.get("nonce", secrets.token_urlsafe(18))
-        digest = hashlib.sha256(data).hexdigest()
-        text = "\n".join(["v1", method.upper(), path, digest, timestamp, nonce])
         secret = changed.get("secret", self._secret)
-        signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
         headers = {
             "X-Chargeline-Key": self._key_id,
             "X-Chargeline-Timestamp": timestamp,
             "X-Chargeline-Nonce": nonce,
-            "X-Chargeline-Signature": f"v1={signature}",
+            "X-Chargeline-Signature": sign(secret, method, path, data, timestamp, nonce),
             "Content-Type": "application/json",
         }
         return send(method, f"{self._url}{path}", headers, data if body is not None else None)
