@@ -15,7 +15,7 @@ class Answer:
 
     def __init__(self, status, headers, body):
         self.status = status
-        self.headers = headers
+        self.headers = {name.lower(): value for name, value in headers.items()}
         self.text = body.decode()
         self.json = json.loads(self.text) if self.text.startswith(("{", "[")) else None
 
@@ -70,6 +70,15 @@ class Partner:
         self._secret = secret
 
     def call(self, method, path, body=None, **changed):
+        """A call, made again, signed anew, as long as it is told to come later (right after a restart, say)."""
+        for _ in range(10):
+            answer = self._call(method, path, body, **changed)
+            if answer.status not in (429, 503):
+                break
+            time.sleep(float(answer.headers.get("retry-after", 1)))
+        return answer
+
+    def _call(self, method, path, body=None, **changed):
         """A signed call. `changed` replaces parts of what is signed or sent, to be refused: timestamp, nonce, secret."""
         path = f"/api/v1{path}"
         data = b"" if body is None else json.dumps(body).encode()
