@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
@@ -88,6 +88,31 @@ impl Server {
         let ports = Ports::free()?;
         std::fs::write(dir.join("config.toml"), config_text(ports, &dir))?;
         Ok(Server { binary: binary.to_owned(), dir, ports, child: None })
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("config.toml")
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Waits until it has ended by itself; SIGKILL and `None` after `limit`.
+    ///
+    /// # Errors
+    /// When the process cannot be waited for.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(mut child) = self.child.take() else { return Ok(None) };
+        match tokio::time::timeout(limit, child.wait()).await {
+            Ok(status) => Ok(Some(status?)),
+            Err(_) => {
+                child.kill().await?;
+                Ok(None)
+            }
+        }
     }
 
     /// Its ports.

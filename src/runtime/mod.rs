@@ -50,6 +50,8 @@ pub struct Runtime {
 struct Threads {
     arbiters: Arbiters,
     http: tokio::runtime::Runtime,
+    /// The HTTP listeners, each of which ends once its calls under way have been answered.
+    servers: Vec<tokio::task::JoinHandle<()>>,
 }
 
 /// Where the process listens.

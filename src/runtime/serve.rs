@@ -134,8 +134,10 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime));
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
-    threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone()));
-    threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone()));
+    let servers = vec![
+        threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone())),
+        threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone())),
+    ];
     threads.spawn(exporter.clone().upkeep());
     let stop = shutdown.clone();
     threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
@@ -143,7 +145,7 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     threads.spawn(Arc::clone(&runtime).fold_history());
     let shown = Arc::clone(&runtime);
     threads.spawn(async move { shown.show_queues().await });
-    let threads = Threads { arbiters: parts.arbiters, http: threads };
+    let threads = Threads { arbiters: parts.arbiters, http: threads, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;
     if let Some(version) = fresh {

@@ -5,6 +5,7 @@ use crate::actors::service::Phase;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How long queues may take to report what was under way. What they cannot is sent again after the start.
 const QUEUES: Duration = Duration::from_secs(2);
@@ -16,9 +17,17 @@ impl Runtime {
         self.phase.set(Phase::Stopping);
         self.open.store(false, Ordering::Release);
         self.shutdown.cancel();
-        if let Some(gateway) = &self.gateway {
-            gateway.close_all(restart, limit).await;
-        }
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (threads, servers) = match threads {
+            Some(Threads { arbiters, http, servers }) => (Some((arbiters, http)), servers),
+            None => (None, Vec::new()),
+        };
+        let sockets = async {
+            if let Some(gateway) = &self.gateway {
+                gateway.close_all(restart, limit).await;
+            }
+        };
+        tokio::join!(sockets, answered(servers, limit));
         self.service.directory.stop_queues();
         let idle = async {
             while !self.service.board.all().is_empty() {
@@ -28,12 +37,24 @@ impl Runtime {
         if tokio::time::timeout(QUEUES, idle).await.is_err() {
             tracing::warn!("some webhook tries were cut off; they are made again after the start");
         }
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Threads { arbiters, http }) = threads {
+        if let Some((arbiters, http)) = threads {
             http.shutdown_background();
             // Joining blocks; a thread that panicked has told so by then.
             let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Waits until the calls under way are answered. A caller that hears nothing would have to ask whether it was done.
+async fn answered(servers: Vec<JoinHandle<()>>, limit: Duration) {
+    let all = async {
+        for server in servers {
+            // A listener that panicked has told so; its calls are over either way.
+            let _ = server.await;
+        }
+    };
+    if tokio::time::timeout(limit, all).await.is_err() {
+        tracing::warn!("some calls under way were cut off");
     }
 }

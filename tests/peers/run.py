@@ -5,18 +5,22 @@ Ends with one line that says what was found, and status 1 if anything falls shor
 
 import argparse
 import asyncio
+import re
+import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
 
 from lib.frames import Frames, self_test
-from lib.http import Operator, Partner
+from lib.http import Operator, Partner, sign
 from lib.node_charger import NodeCharger
 from lib.python_charger import PythonCharger
 from lib.scenario import Checks, Stage, run
 from lib.server import Server
 from lib.sink import Sink
+
+PARTNER_API = Path(__file__).parents[2] / "docs" / "partner-api.md"
 
 
 def arguments():
@@ -28,18 +32,29 @@ def arguments():
     return parser.parse_args()
 
 
-def documented_example():
-    """The signing example of docs/partner-api.md runs, and gives what the document says."""
-    text = (Path(__file__).parents[2] / "docs" / "partner-api.md").read_text()
-    code = text.split("```python\n")[1].split("```")[0]
-    body = text.split("```json\n")[1].split("\n```")[0]
-    wanted = text.split("give `")[1].split("`")[0]
-    names = {}
-    exec(code, names)  # Our own document.
-    found = names["sign"](
-        "cs_example", "POST", "/api/v1/sessions", body.encode(), 1767225600, "n-0123456789abcdef"
+def documented_signature():
+    """The signature that docs/partner-api.md gives as an example, and what our own signing makes of the same request."""
+    text = " ".join(PARTNER_API.read_text().split())
+    found = re.search(
+        r"secret `(cs_[^`]+)`, `(\w+) (\S+)` with the body `([^`]+)`, the timestamp `(\d+)` and the nonce `([^`]+)`"
+        r" the header is `X-Chargeline-Signature: ([^`]+)`",
+        text,
     )
-    return found, wanted
+    secret, method, target, body, timestamp, nonce, wanted = found.groups()
+    return sign(secret, method, target, body.encode(), timestamp, nonce), wanted
+
+
+def documented_example(server, key):
+    """The Python example of docs/partner-api.md, run as it stands: what it prints, or why it fails."""
+    code = PARTNER_API.read_text().split("```python\n")[1].split("```")[0]
+    environment = {
+        "CHARGELINE_URL": server.partner_url,
+        "CHARGELINE_KEY": key["key_id"],
+        "CHARGELINE_SECRET": key["secret"],
+    }
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 async def scenarios(args, server, sink, frames, checks):
@@ -57,6 +72,8 @@ async def scenarios(args, server, sink, frames, checks):
             stage = Stage(name, server, operator, sink, checks, make, Partner)
             try:
                 await run(stage)
+                good, said = await asyncio.to_thread(documented_example, server, stage.key)
+                checks.that(good, f"the Python example of docs/partner-api.md runs: {said}")
             except Exception:
                 checks.that(False, f"the scenario ends by itself:\n{traceback.format_exc()}")
             print(f"peers: {name}: {time.monotonic() - begun:.1f} s")
@@ -67,7 +84,7 @@ def main():
     self_test()
     checks = Checks()
     checks.begin("documents")
-    checks.same(*documented_example(), "the signing example of docs/partner-api.md")
+    checks.same(*documented_signature(), "the signing example of docs/partner-api.md")
     frames = Frames()
     with Sink() as sink, Server(args.server, sink.port, keep=args.keep) as server:
         asyncio.run(scenarios(args, server, sink, frames, checks))

@@ -15,7 +15,7 @@ class Answer:
 
     def __init__(self, status, headers, body):
         self.status = status
-        self.headers = headers
+        self.headers = {name.lower(): value for name, value in headers.items()}
         self.text = body.decode()
         self.json = json.loads(self.text) if self.text.startswith(("{", "[")) else None
 
@@ -32,6 +32,12 @@ def send(method, url, headers, body):
             return Answer(answer.status, dict(answer.headers), answer.read())
     except urllib.error.HTTPError as error:
         return Answer(error.code, dict(error.headers), error.read())
+
+
+def sign(secret, method, target, body, timestamp, nonce):
+    """The signature header of a request (EM-3)."""
+    text = "\n".join(["v1", method.upper(), target, hashlib.sha256(body).hexdigest(), timestamp, nonce])
+    return "v1=" + hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 class Operator:
@@ -64,20 +70,26 @@ class Partner:
         self._secret = secret
 
     def call(self, method, path, body=None, **changed):
+        """A call, made again, signed anew, as long as it is told to come later (right after a restart, say)."""
+        for _ in range(10):
+            answer = self._call(method, path, body, **changed)
+            if answer.status not in (429, 503):
+                break
+            time.sleep(float(answer.headers.get("retry-after", 1)))
+        return answer
+
+    def _call(self, method, path, body=None, **changed):
         """A signed call. `changed` replaces parts of what is signed or sent, to be refused: timestamp, nonce, secret."""
         path = f"/api/v1{path}"
         data = b"" if body is None else json.dumps(body).encode()
         timestamp = str(changed.get("timestamp", int(time.time())))
         nonce = changed.get("nonce", secrets.token_urlsafe(18))
-        digest = hashlib.sha256(data).hexdigest()
-        text = "\n".join(["v1", method.upper(), path, digest, timestamp, nonce])
         secret = changed.get("secret", self._secret)
-        signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
         headers = {
             "X-Chargeline-Key": self._key_id,
             "X-Chargeline-Timestamp": timestamp,
             "X-Chargeline-Nonce": nonce,
-            "X-Chargeline-Signature": f"v1={signature}",
+            "X-Chargeline-Signature": sign(secret, method, path, data, timestamp, nonce),
             "Content-Type": "application/json",
         }
         return send(method, f"{self._url}{path}", headers, data if body is not None else None)

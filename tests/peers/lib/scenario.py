@@ -44,8 +44,8 @@ class Stage:
         self.operator.put(f"/chargers/{self.charger_id}", {**charger, "password": self.password})
         url = f"http://127.0.0.1:{self.sink.port}/{self.name}"
         self.operator.put(f"/partners/{partner_id}", {"name": self.name, "webhook": {"url": url}, "sites": "all"})
-        key = self.operator.post(f"/partners/{partner_id}/keys")
-        self.partner = self._make_partner(self.server.partner_url, key["key_id"], key["secret"])
+        self.key = self.operator.post(f"/partners/{partner_id}/keys")
+        self.partner = self._make_partner(self.server.partner_url, self.key["key_id"], self.key["secret"])
         self.sink.secret(self.name, self.operator.post(f"/partners/{partner_id}/webhook/secret")["secret"])
         token = {"status": "Accepted", "partner_id": partner_id, "user_id": f"user-{self.name}"}
         self.operator.put(f"/tokens/RFID-{self.name}", token)

@@ -1,0 +1,16 @@
+//! The real binary with real sockets in a temporary directory: killed, stopped, told to read its configuration again, and
+//! its tools. Owns what no part alone can show. Clients that we did not write are in `tests/peers`; load, crashes by the
+//! hundred and power cuts are in `loadtest` and `tests/powercut.rs`.
+//!
+//! Nothing here sleeps for what is due after minutes (the 60 s of CH-4 and SE-4, say): virtual time shows that beside the
+//! rules.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+mod charger;
+mod crash;
+mod rig;
+mod served;
+mod settings;
+mod stopping;
+mod tools;

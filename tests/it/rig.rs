@@ -1,0 +1,178 @@
+//! A server of the real binary with a site, a charger and a partner.
+
+use crate::charger::Charger;
+use loadtest::history::History;
+use loadtest::operator::Operator;
+use loadtest::partner::{Key, Outcome, PartnerClient, Session, StartCall, http_client};
+use loadtest::server::Server;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The charger.
+pub(crate) const CHARGER: &str = "CP-it";
+/// Its password.
+pub(crate) const PASSWORD: &str = "it-password-0123456789";
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_chargeline");
+/// How long the server may take to be ready, on a machine that is busy compiling.
+const READY_MAX: Duration = Duration::from_secs(30);
+/// How long the server may take to end: its own limits, and a busy machine.
+const END_MAX: Duration = Duration::from_secs(15);
+
+/// What differs from the configuration of load tests.
+const SETTINGS: &str = "[charger]\nfirst_call_delay = \"0ms\"\nanswer_lead = \"0ms\"\nconfigure = false\n";
+
+/// A server and what is around it.
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    directory: tempfile::TempDir,
+    partner: Option<PartnerClient>,
+}
+
+impl Rig {
+    /// A configuration in a directory of its own; nothing runs.
+    pub(crate) fn stopped() -> Rig {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::new(Path::new(BINARY), directory.path()).unwrap();
+        let rig = Rig { server, directory, partner: None };
+        let text = std::fs::read_to_string(rig.server.config()).unwrap();
+        std::fs::write(rig.server.config(), format!("{text}\n{SETTINGS}")).unwrap();
+        rig
+    }
+
+    /// A ready server with charger and partner.
+    pub(crate) async fn start() -> Rig {
+        let mut rig = Rig::stopped();
+        rig.again().await;
+        let operator = rig.operator();
+        operator.put_site("site-it", "Site").await.unwrap();
+        operator.put_charger(CHARGER, "site-it", 2, PASSWORD).await.unwrap();
+        // Nobody listens there: the events wait.
+        operator.put_partner("partner-it", "http://127.0.0.1:9/").await.unwrap();
+        rig.partner = Some(rig.client(operator.make_key("partner-it").await.unwrap()));
+        rig
+    }
+
+    /// Starts the server (again) and waits until it is ready.
+    pub(crate) async fn again(&mut self) {
+        self.server.start().unwrap();
+        if let Err(error) = self.server.ready(READY_MAX).await {
+            panic!("{error}\n{}", self.log());
+        }
+    }
+
+    fn client(&self, key: Key) -> PartnerClient {
+        let base = format!("http://127.0.0.1:{}/api/v1", self.server.ports().partner);
+        PartnerClient::new(&base, key, History::off(), Arc::default(), Duration::from_secs(20)).unwrap()
+    }
+
+    /// The partner's client.
+    pub(crate) fn partner(&self) -> &PartnerClient {
+        self.partner.as_ref().unwrap()
+    }
+
+    /// The operator's client.
+    pub(crate) fn operator(&self) -> Operator {
+        let base = format!("http://127.0.0.1:{}", self.server.ports().operator);
+        Operator::new(&base, &self.server.token().unwrap()).unwrap()
+    }
+
+    /// A connected and booted charger.
+    pub(crate) async fn charger(&self) -> Charger {
+        let mut charger = self.connect().await;
+        charger.boot(2).await;
+        charger
+    }
+
+    /// A connected charger.
+    pub(crate) async fn connect(&self) -> Charger {
+        Charger::connect(self.server.ports().ocpp, CHARGER, PASSWORD).await.unwrap()
+    }
+
+    /// `POST /sessions`.
+    pub(crate) async fn ask_start(&self, request_id: &str, connector_id: u16) -> Outcome {
+        let (charger_id, user_id) = (CHARGER.to_owned(), "user-it".to_owned());
+        let call = StartCall { request_id: request_id.to_owned(), charger_id, connector_id, user_id };
+        self.partner().start(&call).await
+    }
+
+    /// The same, accepted; the session's id.
+    pub(crate) async fn started(&self, request_id: &str, connector_id: u16) -> String {
+        match self.ask_start(request_id, connector_id).await {
+            Outcome::Accepted { session_id } => session_id,
+            other => panic!("{other:?}\n{}", self.log()),
+        }
+    }
+
+    /// The session, once `holds`.
+    pub(crate) async fn session(&self, id: &str, what: &str, holds: impl Fn(&Session) -> bool) -> Session {
+        let begun = Instant::now();
+        loop {
+            let session = self.partner().session(id).await.unwrap().unwrap();
+            if holds(&session) {
+                return session;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "never: {what}: {session:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// GET without signature; status and text.
+    pub(crate) async fn get(&self, port: u16, path: &str) -> (u16, String) {
+        let http = http_client(Duration::from_secs(10)).unwrap();
+        let token = self.server.token().unwrap();
+        let answer = http.get(format!("http://127.0.0.1:{port}{path}")).bearer_auth(token).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// GET of the operator's, as JSON.
+    pub(crate) async fn ops(&self, path: &str) -> Value {
+        let (status, text) = self.get(self.server.ports().operator, path).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Sends a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.server.pid().unwrap().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// The status with which the server ends by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.server.ended(END_MAX).await.unwrap().unwrap_or_else(|| panic!("it does not end\n{}", self.log()))
+    }
+
+    /// SIGTERM; ends well.
+    pub(crate) async fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.ended().await;
+        assert!(status.success(), "{status}\n{}", self.log());
+    }
+
+    /// A path in the directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs the binary with this configuration.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--config").arg(self.server.config()).current_dir(self.directory.path());
+        command.output().unwrap()
+    }
+
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("server.log")).unwrap_or_default()
+    }
+}
+
+/// Standard output and standard error.
+pub(crate) fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}

@@ -1,0 +1,47 @@
+//! What is served besides the calls themselves (OP-6, EM-13).
+
+use crate::rig::Rig;
+use std::path::Path;
+
+/// The names in the generated table of metrics, but for those of labels' rows.
+fn documented() -> Vec<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    cells.filter(|name| name.starts_with("chargeline_")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn health_metrics_and_documents_are_served() {
+    let rig = Rig::start().await;
+    let mut charger = rig.charger().await;
+    let session_id = rig.started("it-start-1", 1).await;
+    charger.begin(1, 1000).await;
+    rig.session(&session_id, "it charges", |session| session.status == "Charging").await;
+    let ports = rig.server.ports();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(rig.get(ports.operator, path).await.0, 200, "{path}");
+    }
+    let (status, openapi) = rig.get(ports.partner, "/openapi.json").await;
+    let openapi: serde_json::Value = serde_json::from_str(&openapi).unwrap();
+    assert_eq!(status, 200);
+    assert!(openapi["paths"].as_object().unwrap().contains_key("/api/v1/sessions"), "{openapi}");
+    let (status, docs) = rig.get(ports.partner, "/docs").await;
+    assert!(status == 200 && docs.contains("<html"), "{status} {docs}");
+    let (status, metrics) = rig.get(ports.metrics, "/metrics").await;
+    assert_eq!(status, 200);
+    let names = documented();
+    assert!(names.len() > 30, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !metrics.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "documented and not served: {missing:?}");
+}
+
+#[tokio::test]
+async fn the_operator_api_refuses_who_has_no_token() {
+    let rig = Rig::start().await;
+    let http = loadtest::partner::http_client(std::time::Duration::from_secs(10)).unwrap();
+    let url = format!("http://127.0.0.1:{}/ops/v1/chargers", rig.server.ports().operator);
+    assert_eq!(http.get(&url).send().await.unwrap().status(), 401);
+    assert_eq!(http.get(&url).bearer_auth("co_wrong").send().await.unwrap().status(), 401);
+    assert!(rig.ops("/ops/v1/chargers").await.to_string().contains(crate::rig::CHARGER));
+}
