@@ -68,6 +68,8 @@ events_burst = 100000
 [charger]
 offline_after = "20s"
 first_call_delay = "1s"
+# Meter values every second, as the simulated chargers send them of their own.
+configure = false
 flapping_count = 16
 flapping_window = "1h"
 

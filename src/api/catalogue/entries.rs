@@ -44,7 +44,7 @@ catalogue! {
     BadSignature: "bad_signature", 401, Partner, No, "no such key, or the signature does not fit key and request",
         "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
     ClockSkew: "clock_skew", 401, Partner, Same,
-        "the timestamp is too far from our time, or from before our restart; sign anew with the right time",
+        "the timestamp is too far from our time; sign anew with the right time",
         "Please try again.", "请重试。";
     ReplayedNonce: "replayed_nonce", 401, Partner, Same, "this nonce was used before with this key; sign anew with another",
         "Please try again.", "请重试。";

@@ -326,9 +326,14 @@ impl Session {
     }
 
     fn read(&mut self, at: Timestamp, readings: &[Reading], register_wh: i64) {
+        let mut top = std::mem::replace(&mut self.register_wh, register_wh);
         self.heard_at = at;
-        self.register_wh = register_wh;
         for reading in readings {
+            if reading.at < self.read_at && reading.energy_wh.is_some_and(|energy| energy < top) {
+                self.keep_past(*reading);
+                continue;
+            }
+            top = reading.energy_wh.filter(|energy| *energy <= register_wh).map_or(top, |energy| energy.max(top));
             self.read_at = self.read_at.max(reading.at);
             self.power_w = reading.power_w.or(self.power_w);
             self.soc_percent = reading.soc_percent.or(self.soc_percent);
@@ -337,6 +342,16 @@ impl Session {
         self.missed_due = Some(later(at, self.patience.missed_ms));
         self.settle_due = Some(later(at, self.patience.settle_ms));
         self.vanished_due = None;
+    }
+
+    /// Keeps a reading that is older than the newest in its place, if there is room and it is not known.
+    fn keep_past(&mut self, reading: Reading) {
+        if let Err(place) = self.readings.binary_search_by_key(&reading.at, |kept| kept.at)
+            && place < self.readings.len()
+            && self.readings.len() < READINGS_MAX
+        {
+            self.readings.insert(place, reading);
+        }
     }
 
     /// Keeps a reading within the bound: the newest always, the others evenly spaced.

@@ -65,7 +65,7 @@ pub(super) fn take(step: &mut SessionStep<'_>, samples: &[Sample]) {
             odd.push(Flag::ReadingUnreadable);
         }
         let at = plausible.unwrap_or(now);
-        if let Some(energy) = sample.energy_wh {
+        if let Some(energy) = sample.energy_wh.filter(|energy| !register.knows(*energy, at)) {
             let max_power_w = step.context.ambient.policy.session.max_power_w;
             odd.extend(register.advance(energy, at, now, max_power_w).err());
         }
@@ -86,13 +86,24 @@ fn thin(samples: &[Sample]) -> Vec<&Sample> {
 /// The register that counts: it never goes back, and never further than power allows (I8, SE-14).
 pub(super) struct Register {
     pub(super) value: i64,
+    start: i64,
     read_at: Timestamp,
     heard_at: Timestamp,
 }
 
 impl Register {
     pub(super) fn of(session: &Session, now: Timestamp) -> Self {
-        Register { value: session.register_wh, read_at: session.read_at, heard_at: session.heard_at.min(now) }
+        Register {
+            value: session.register_wh,
+            start: session.meter_start_wh,
+            read_at: session.read_at,
+            heard_at: session.heard_at.min(now),
+        }
+    }
+
+    /// Whether a reading tells again what was before: chargers repeat their transaction in `transactionData`.
+    fn knows(&self, energy_wh: i64, at: Timestamp) -> bool {
+        at < self.read_at && (self.start..self.value).contains(&energy_wh)
     }
 
     /// Moves on to a value that was read at `at` and came at `now`; `Err`: it is odd and does not count.

@@ -37,6 +37,25 @@ fn a_register_only_rises_and_what_is_odd_is_flagged() {
 }
 
 #[test]
+fn readings_told_again_with_the_stop_are_no_register_that_goes_back() {
+    let (mut world, session, transaction) = World::charging();
+    let begun = world.now;
+    world.pass(60);
+    world.meter(transaction, 1500);
+    world.pass(60);
+    let past = Sample { power_w: Some(1), ..sample(begun + Duration::from_secs(30), 1200) };
+    let data = vec![sample(begun, 1000), past, sample(begun + Duration::from_secs(60), 1500)];
+    let fact = stop_fact(transaction, Some(1600), time(world.now), None, "m9");
+    world.clear();
+    world.tell(charger::Command::TransactionStop(charger::StopFact { data, ..fact }));
+    let session = world.session(session);
+    assert_eq!((session.energy_wh(), session.flags.list(), session.power_w), (600, vec![], Some(7000)));
+    let kept: Vec<_> = session.readings.iter().filter_map(|reading| reading.energy_wh).collect();
+    assert_eq!(kept, [1000, 1200, 1500, 1500]);
+    assert_eq!(world.cases(), [""; 0]);
+}
+
+#[test]
 fn a_reading_that_is_no_number_is_flagged_and_its_neighbours_count() {
     let (mut world, session, transaction) = World::charging();
     world.pass(60);
