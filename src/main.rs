@@ -1,5 +1,6 @@
 //! The command line.
 
+use chargeline::api::cli as admin;
 use chargeline::clock::{SharedClock, WallClock};
 use chargeline::config;
 use chargeline::persistence::cli as journal;
@@ -35,6 +36,8 @@ enum Command {
     /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Speaks to a running server as an operator.
+    Admin(admin::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
+        Command::Admin(arguments) => system(admin::run(arguments)),
     }
 }
 

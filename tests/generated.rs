@@ -27,18 +27,6 @@ fn the_metrics_reference_agrees_with_the_tables() {
 }
 
 #[test]
-fn the_signing_example_of_the_partner_api_is_right() {
-    use hmac::{Hmac, KeyInit, Mac};
-    use sha2::{Digest, Sha256};
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/partner-api.md")).unwrap();
-    let between = |from: &str, to: &str| {
-        let rest = text.split_once(from).unwrap().1;
-        rest.split_once(to).unwrap().0.to_owned()
-    };
-    let digest = hex::encode(Sha256::digest(between("```json\n", "\n```").as_bytes()));
-    let signed = format!("v1\nPOST\n/api/v1/sessions\n{digest}\n1767225600\nn-0123456789abcdef");
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"cs_example").unwrap();
-    mac.update(signed.as_bytes());
-    let signature = format!("v1={}", hex::encode(mac.finalize().into_bytes()));
-    assert_eq!(between("give `", "`"), signature);
+fn the_error_reference_agrees_with_the_catalogue() {
+    agrees("docs/errors.md", &chargeline::api::catalogue::reference::markdown());
 }

@@ -4,6 +4,8 @@
 //! once a format, then committed and never changed. The files are an export of the raw keys and values, not a sled
 //! directory, which would be some megabytes of preallocated pages.
 
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
 use chargeline::config::{DEFAULTS, journal::Journal as Config};
 use chargeline::persistence::contract::{ManualClock, notice, record, row, turn};
 use chargeline::persistence::envelope::FORMAT;

@@ -10,11 +10,14 @@
 //! for it, ends with status 77. It is optimistic about the caches of real devices: nothing here drops those.
 
 #![allow(unsafe_code, reason = "the ioctl that shuts a file system down has no safe wrapper")]
+#![allow(clippy::expect_used, reason = "this is a test")]
 
 #[path = "powercut/child.rs"]
 mod child;
 #[path = "powercut/disk.rs"]
 mod disk;
+#[path = "powercut/full.rs"]
+mod full;
 
 use chargeline::clock::{SharedClock, WallClock};
 use chargeline::persistence::sled::Tool;
@@ -75,6 +78,7 @@ fn rig(rounds: u32) -> Result<String, String> {
     }
     acknowledged += known.count();
     let caught = prove()?;
+    println!("powercut: {}", full::run().map_err(|why| format!("full disk: {why}"))?);
     Ok(format!(
         "{rounds} cuts, {acknowledged} records acknowledged, 0 lost, slowest reopening {} ms; \
          without fdatasync the rig saw the loss in cut {caught}",

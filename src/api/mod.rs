@@ -2,12 +2,14 @@
 //! rule of charging.
 //!
 //! Reading order: [`port`] (what HTTP needs from the runtime), [`catalogue`] and [`error`] (how a refusal looks),
-//! [`partner`] (signed calls), [`operator`], [`server`] (sockets).
+//! [`partner`] (signed calls), [`operator`], [`server`] (sockets), [`cli`] (`chargeline
+//! admin`).
 //!
 //! Invariants: nothing but `/openapi.json`, `/docs`, `/healthz` and `/readyz` is served without proof of who asks; every
 //! answer carries a trace id; no answer carries internals; a caller never learns of what belongs to another.
 
 pub mod catalogue;
+pub mod cli;
 pub mod error;
 pub mod operator;
 pub mod partner;

@@ -1,5 +1,6 @@
 //! The section `[session]` of `config.toml`: every time limit of a charging session.
 
+use super::check::{Checked, Problem, not_above};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -47,12 +48,23 @@ pub struct Session {
     pub start_failures_alert: u8,
 }
 
+impl Checked for Session {
+    fn check(&self, problems: &mut Vec<Problem>) {
+        let max = ("session.max_duration", self.max_duration);
+        not_above(problems, "session.settle_after", self.settle_after, max);
+        let settle = ("session.settle_after", self.settle_after);
+        not_above(problems, "session.vanished_after", self.vanished_after, settle);
+        let pending = ("session.stop_pending_retry", self.stop_pending_retry);
+        not_above(problems, "session.stop_retry", self.stop_retry, pending);
+    }
+}
+
 impl Default for Session {
     fn default() -> Self {
         Session {
             start_deadline: Duration::from_secs(60),
             stop_attempts: 3,
-            stop_retry: Duration::from_secs(20),
+            stop_retry: Duration::from_secs(35),
             stop_pending_retry: Duration::from_secs(300),
             max_duration: Duration::from_secs(86_400),
             sample_interval: Duration::from_secs(60),

@@ -20,6 +20,8 @@ const CHUNK: usize = 1000;
 /// How often partitions whose old records keep history from being folded away are looked for. Not a search for what is
 /// due: only disk space depends on it.
 const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
+/// How often the gauges of the queues are set: below any scrape interval.
+const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How many of them are snapshotted at a time.
 const LAGGARDS: usize = 200;
 
@@ -96,6 +98,17 @@ impl Runtime {
                     PlatformFamily::NAME => self.platform.snapshot(id).await,
                     other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
                 }
+            }
+        }
+    }
+
+    /// Keeps the gauges of the webhook queues fresh, until the process stops.
+    pub(super) async fn show_queues(&self) {
+        loop {
+            self.service.board.publish(self.clock.now());
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(GAUGES_EVERY) => {}
             }
         }
     }

@@ -35,10 +35,15 @@ pub(crate) fn available() -> Result<(), String> {
 
 impl Disk {
     pub(crate) fn new() -> Result<Self, String> {
+        Self::of(SIZE)
+    }
+
+    /// A new file system of so many bytes.
+    pub(crate) fn of(size: u64) -> Result<Self, String> {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|e| e.to_string())?;
         let mut disk = Disk { directory, mounted: false };
         let image = disk.image();
-        File::create(&image).and_then(|file| file.set_len(SIZE)).map_err(|e| e.to_string())?;
+        File::create(&image).and_then(|file| file.set_len(size)).map_err(|e| e.to_string())?;
         std::fs::create_dir(disk.mount_point()).map_err(|e| e.to_string())?;
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
         disk.mount()?;

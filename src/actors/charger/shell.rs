@@ -105,11 +105,18 @@ impl Shell<ChargingFamily> for ChargerShell {
         let Ok(id) = partition.id().parse::<ChargerId>() else { return };
         let audience = self.audience(&id);
         let policy = self.parts.policy.load();
+        let alone = partition.has_quarantine().then(|| partition.quarantine()).unwrap_or_default();
+        let quarantined = alone.into_iter().filter_map(|(key, _)| match key {
+            Key::Session(id) => Some(id),
+            Key::Charger => None,
+        });
+        let quarantined = quarantined.collect();
         partition.ambient(|ambient| {
             if !Arc::ptr_eq(&ambient.policy, &policy) {
                 ambient.policy = Arc::clone(&policy);
             }
             ambient.audience = audience;
+            ambient.quarantined = quarantined;
         });
     }
 

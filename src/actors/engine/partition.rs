@@ -177,6 +177,11 @@ impl<F: Family> Partition<F> {
         self.inner.borrow().slots.keys().cloned().collect()
     }
 
+    /// Whether any entity is left alone. Cheap.
+    pub fn has_quarantine(&self) -> bool {
+        !self.inner.borrow().health.is_empty()
+    }
+
     /// The entities left alone until a person releases them, with the cause.
     pub fn quarantine(&self) -> Vec<(F::Key, String)> {
         let inner = self.inner.borrow();

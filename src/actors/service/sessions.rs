@@ -237,11 +237,7 @@ impl Service {
             Err(refusal) => return Err(refusal),
         };
         let at = view.ended_at.or(view.started_at).unwrap_or(view.created_at);
-        let failed = || {
-            view.failure
-                .as_ref()
-                .and_then(|failure| Code::ALL.iter().copied().find(|code| code.as_str() == failure.code))
-        };
+        let failed = || view.failure.as_ref().map(|failure| failure_code(&failure.code));
         let (status, error) = match (which.kind, view.status) {
             (OperationKind::Start, SessionStatus::Starting) => (OperationStatus::Pending, None),
             (OperationKind::Start, SessionStatus::Failed) => {
@@ -260,6 +256,17 @@ fn read_row(key: &str, row: &[u8]) -> Result<Found, Refusal> {
     let value: Value = serde_json::from_slice(row).map_err(|error| corrupt(TABLE, key, &error))?;
     let pointer = Pointer::deserialize(&value).map_err(|error| corrupt(TABLE, key, &error))?;
     Ok(Found { pointer, value })
+}
+
+/// What a failed start is called in the catalogue; the session itself tells the rules' own code.
+fn failure_code(code: &str) -> Code {
+    match code {
+        "no_confirmation" => Code::StartTimeout,
+        "plug_not_connected" => Code::NotPluggedIn,
+        "charger_offline" => Code::ChargerOffline,
+        "connector_occupied" => Code::ConnectorOccupied,
+        _ => Code::StartRefused,
+    }
 }
 
 fn wire_status(status: session::Status) -> SessionStatus {

@@ -50,11 +50,8 @@ struct Closed(ApiError, Option<&'static str>);
 
 impl From<Refusal> for Closed {
     fn from(refusal: Refusal) -> Self {
-        let kind = match refusal.code {
-            Code::ClockSkew => Some("clock"),
-            Code::ReplayedNonce => Some("replay"),
-            _ => None,
-        };
+        let kinds = [(Code::ClockSkew, "clock"), (Code::ReplayedNonce, "replay")];
+        let kind = kinds.into_iter().find(|(code, _)| *code == refusal.code).map(|(_, kind)| kind);
         Closed(refusal.into(), kind)
     }
 }

@@ -211,3 +211,23 @@ impl<J: Journal + ?Sized> OnceStore for Arc<J> {
         (**self).remove_once(key).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::journal::SharedJournal;
+
+    #[test]
+    fn any_journal_is_a_once_store_and_its_errors_are_the_catalogues() {
+        // Compiled, not called: the way from the journal to idempotency.
+        let _: fn(SharedJournal) -> Arc<dyn OnceStore> = |journal| Arc::new(journal);
+        for (error, code) in [
+            (JournalError::Full, Code::JournalFull),
+            (JournalError::Unavailable("x".into()), Code::Unavailable),
+            (JournalError::Fenced, Code::Unavailable),
+            (JournalError::Corrupt { key: "k".into(), why: "w".into() }, Code::Internal),
+        ] {
+            assert_eq!(Refusal::from(error).code, code);
+        }
+    }
+}

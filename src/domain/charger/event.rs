@@ -227,16 +227,13 @@ impl Fold for Charger {
                 }
             }
             Event::TransactionsJumped { next } => self.next_transaction = *next,
-            Event::LinkUp { generation, at, ready_at, fallback_due, takeover, .. } => {
-                let (ready_at, fallback_due) = (*ready_at, *fallback_due);
-                self.link = Link::Up { generation: *generation, since: *at, ready_at, fallback_due };
-                if *takeover {
-                    push_bounded(&mut self.takeovers, *at, TROUBLES_MAX);
+            &Event::LinkUp { generation, at, ready_at, fallback_due, takeover, .. } => {
+                self.link = Link::Up { generation, since: at, ready_at, fallback_due };
+                if takeover {
+                    push_bounded(&mut self.takeovers, at, TROUBLES_MAX);
                 }
             }
-            Event::LinkDown { at, offline_due, .. } => {
-                self.link = Link::Down { since: *at, offline_due: *offline_due };
-            }
+            &Event::LinkDown { at, offline_due, .. } => self.link = Link::Down { since: at, offline_due },
             Event::OfflineMoved { due } => {
                 if let Link::Down { offline_due, .. } = &mut self.link {
                     *offline_due = Some(*due);
@@ -244,13 +241,8 @@ impl Fold for Charger {
             }
             Event::WentOffline { at } => self.go_offline(*at),
             Event::Troubled { at } => push_bounded(&mut self.troubles, *at, TROUBLES_MAX),
-            Event::Booted { at, status, fact, ready_at: ready } => {
-                self.boot = Some(Box::new(Boot { at: *at, status: *status, fact: fact.clone() }));
-                if let Link::Up { ready_at, .. } = &mut self.link {
-                    *ready_at = *ready;
-                }
-                self.connectors.iter_mut().for_each(|connector| connector.device_at = None);
-                self.clock_doubted = false;
+            Event::Booted { at, status, fact, ready_at } => {
+                self.boot_with(Boot { at: *at, status: *status, fact: fact.clone() }, *ready_at);
             }
             Event::Configured { print } => self.configured = *print,
             Event::StatusChanged { connector, status, fault, at, device_at } => {
@@ -272,12 +264,7 @@ impl Fold for Charger {
                 self.live.iter_mut().filter(|live| live.session == *session).for_each(|live| live.accepted = true);
             }
             Event::TransactionBegan { recent, live } => self.begin(recent, live),
-            Event::TransactionEnded { transaction, stop } => {
-                self.live.retain(|live| live.transaction != Some(*transaction));
-                let known = self.recent.iter_mut().filter(|recent| recent.transaction == *transaction);
-                known.for_each(|recent| recent.stop = Some(*stop));
-                self.trim_recent();
-            }
+            Event::TransactionEnded { transaction, stop } => self.end(*transaction, *stop),
             Event::StopOrphaned(orphan) => push_bounded(&mut self.orphans, orphan.clone(), ORPHANS_MAX),
             Event::StopJoined { content } => self.orphans.retain(|orphan| orphan.content != *content),
             Event::ReadingsStrayed { transaction, .. } => self.stray = transaction.map(|transaction| transaction.0),
@@ -299,6 +286,22 @@ impl Charger {
         if first_transaction > 0 {
             self.next_transaction = first_transaction;
         }
+    }
+
+    fn boot_with(&mut self, boot: Boot, ready: Timestamp) {
+        self.boot = Some(Box::new(boot));
+        if let Link::Up { ready_at, .. } = &mut self.link {
+            *ready_at = ready;
+        }
+        self.connectors.iter_mut().for_each(|connector| connector.device_at = None);
+        self.clock_doubted = false;
+    }
+
+    fn end(&mut self, transaction: TransactionId, stop: (u64, u64)) {
+        self.live.retain(|live| live.transaction != Some(transaction));
+        let known = self.recent.iter_mut().filter(|recent| recent.transaction == transaction);
+        known.for_each(|recent| recent.stop = Some(stop));
+        self.trim_recent();
     }
 
     fn go_offline(&mut self, at: Timestamp) {

@@ -9,7 +9,9 @@ use crate::ids::SessionId;
 const STRAY_SAMPLES_MAX: usize = 8;
 
 /// MeterValues.
-pub(super) fn read(step: &mut ChargerStep<'_>, fact: MeterFact) {
+pub(super) fn read(step: &mut ChargerStep<'_>, mut fact: MeterFact) {
+    // 0 and -1 are how some chargers say that there is none.
+    fact.transaction = fact.transaction.filter(|transaction| transaction.0 > 0);
     if fact.samples.is_empty() {
         return;
     }

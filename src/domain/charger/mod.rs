@@ -40,7 +40,9 @@ pub use view::{CommandView, ConnectorView, View};
 
 use crate::domain::charging::case::clip;
 use crate::domain::charging::step::Step;
-use crate::domain::charging::{ChargingFamily, Command as FamilyCommand, Rejection, Reply, StepContext, Timer};
+use crate::domain::charging::{
+    Case, ChargingFamily, Command as FamilyCommand, Level, Rejection, Reply, StepContext, Timer,
+};
 use crate::domain::entity::{Deadline, Decision, Standing};
 use crate::ids::{CommandId, SessionId};
 use smallvec::SmallVec;
@@ -272,6 +274,15 @@ pub fn give_back(charger: &Charger, downtime: Duration) -> Option<Command> {
 
 /// Puts a command to a session of this charger.
 fn to_session(step: &mut ChargerStep<'_>, session: SessionId, command: crate::domain::session::Command) {
+    if step.context.ambient.quarantined.contains(&session) {
+        let subject = format!("session/{session}");
+        let text = "it is quarantined, and something happened to it meanwhile".to_owned();
+        let case = Case::alert(Level::Critical, "session_quarantined", subject, text);
+        step.raise(
+            case.ticket("release the session, then settle by hand what it missed").with(&format!("{command:?}")),
+        );
+        return;
+    }
     step.also(crate::domain::charging::Key::Session(session), FamilyCommand::Session(command));
 }
 

@@ -2,6 +2,7 @@
 
 use super::state::{BootPolicy, CONNECTORS_MAX, Maintenance, Registration, TEXT_MAX};
 use super::{Call, ChargerStep, Event, Purpose, queue};
+use crate::domain::charging::Effect;
 use crate::domain::charging::case::clip;
 
 /// Transaction ids of a fresh registration start below this, at random: a charger that was here before under another
@@ -24,8 +25,13 @@ pub(super) fn register(step: &mut ChargerStep<'_>, mut registration: Registratio
         _ => 0,
     };
     let boot = registration.boot;
+    let auth_changed = old.as_ref().is_some_and(|old| old.auth != registration.auth);
     let at = step.context.now;
     step.emit(Event::Registered { registration, first_transaction, at });
+    if let (true, Some(generation)) = (auth_changed, step.state.generation()) {
+        // Whoever is connected proved the old secret (CH-3).
+        step.effect(Effect::CloseLink { generation, why: "its authentication was changed" });
+    }
     let refused = step.state.boot.as_ref().is_some_and(|known| known.status != BootPolicy::Accepted);
     if old.is_some_and(|old| old.boot != boot) && boot == BootPolicy::Accepted && refused {
         // It need not wait for its next try.

@@ -133,10 +133,8 @@ pub(super) fn release(step: &mut ChargerStep<'_>, session: SessionId, remember: 
     if step.state.live_session(session).is_none() {
         return;
     }
-    if remember && step.state.failed.len() >= FAILED_MAX {
-        // A start that can no longer be told apart need not be waited for.
-        let oldest = step.state.failed.first().map(|failed| failed.session);
-        oldest.into_iter().for_each(|oldest| to_session(step, oldest, session::Command::Forget));
+    if remember {
+        make_room(step);
     }
     step.emit(Event::Released { session, remember, start_failed });
     let limit = step.context.ambient.policy.session.start_failures_alert;
@@ -145,6 +143,13 @@ pub(super) fn release(step: &mut ChargerStep<'_>, session: SessionId, remember: 
         let text = format!("{failures} starts failed in a row");
         step.raise(Case::alert(Level::Warning, "starts_fail", subject(step), text));
     }
+}
+
+/// One more failed start is to be remembered: the oldest, which can then no longer be told apart, is not waited for.
+pub(super) fn make_room(step: &mut ChargerStep<'_>) {
+    let full = step.state.failed.len() >= FAILED_MAX;
+    let oldest = step.state.failed.first().filter(|_| full).map(|failed| failed.session);
+    oldest.into_iter().for_each(|oldest| to_session(step, oldest, session::Command::Forget));
 }
 
 /// A failed session leaves memory: a start with its tag is nobody's from now on.

@@ -14,6 +14,10 @@ use std::time::Duration;
 /// Two clocks that agree within this are in step: a device time beyond it cannot order messages.
 const IN_STEP: Duration = Duration::from_secs(2);
 
+/// A status that is told again renews the time it was learnt, at most this often: some chargers repeat it every minute,
+/// and each renewal is a record.
+const REFRESH: Duration = Duration::from_secs(300);
+
 /// StatusNotification.
 pub(super) fn told(step: &mut ChargerStep<'_>, fact: StatusFact) {
     let now = step.context.now;
@@ -33,7 +37,7 @@ pub(super) fn told(step: &mut ChargerStep<'_>, fact: StatusFact) {
     }
     let fault = fact.fault.map(|fault| Box::new(bounded(fault)));
     let changed = known.status != fact.status || known.fault != fault;
-    if !changed && device_at.is_none_or(|at| Some(at) == known.device_at) {
+    if !changed && now.since(known.learnt_at) < REFRESH {
         return;
     }
     let (connector, status) = (fact.connector, fact.status);

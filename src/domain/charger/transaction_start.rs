@@ -3,7 +3,8 @@
 
 use super::facts::{StartFact, Tag, Verdict, print};
 use super::state::{FailedStart, Live, OrphanStop, Recent, STRAYS_MAX};
-use super::{ChargerStep, Event, Purpose, WireTime, queue, status, subject, to_session, transaction_stop};
+use super::transaction_stop::JOINED;
+use super::{ChargerStep, Event, Purpose, WireTime, queue, sessions, status, subject, to_session, transaction_stop};
 use crate::clock::Timestamp;
 use crate::domain::charging::{Case, Level, Reply};
 use crate::domain::session::{self, Beginning, Failure, Flag, Owner};
@@ -224,6 +225,9 @@ fn leave(step: &mut ChargerStep<'_>, other: &Live) {
     queue::drop_waiting(step, &Purpose::Stop(other.session));
     queue::drop_waiting(step, &Purpose::Start(other.session));
     let began = other.transaction.is_some();
+    if !began {
+        sessions::make_room(step);
+    }
     step.emit(Event::Released { session: other.session, remember: !began, start_failed: false });
     let command = match began {
         true => session::Command::Superseded,
@@ -246,6 +250,6 @@ fn orphan_of(step: &ChargerStep<'_>, beginning: &Beginning, tag: u64) -> Option<
 
 fn join(step: &mut ChargerStep<'_>, transaction: TransactionId, session: SessionId, orphan: &OrphanStop) {
     step.emit(Event::StopJoined { content: orphan.content });
-    step.emit(Event::TransactionEnded { transaction, stop: (orphan.content, 0) });
+    step.emit(Event::TransactionEnded { transaction, stop: (orphan.content, JOINED) });
     to_session(step, session, transaction_stop::ending_of_orphan(orphan));
 }

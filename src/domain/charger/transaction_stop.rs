@@ -9,6 +9,9 @@ use crate::domain::charging::{Case, Level, Reply};
 use crate::domain::session::{self, Ending, Flag};
 use crate::ids::TransactionId;
 
+/// Stands for the message id of a stop that was joined with its start by its content.
+pub(super) const JOINED: u64 = 0;
+
 fn content(fact: &StopFact) -> u64 {
     let meter = fact.meter_stop_wh.map_or_else(String::new, |meter| meter.to_string());
     print(&["stop", &fact.transaction.to_string(), &time_key(&fact.at), &meter])
@@ -24,6 +27,8 @@ pub(super) fn ended(step: &mut ChargerStep<'_>, fact: StopFact) -> Reply {
             None => end(step, &recent, fact, (stop, message), missing_id),
             // The same again, after a lost answer.
             Some((known, _)) if known == stop => {}
+            // The join was a guess; this is the transaction's own stop.
+            Some((_, JOINED)) => end(step, &recent, fact, (stop, message), missing_id),
             Some(_) => contradicts(step, &recent, fact),
         },
         None => orphan(step, &fact, stop),

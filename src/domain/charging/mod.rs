@@ -229,6 +229,9 @@ pub struct Ambient {
     pub policy: Arc<Policy>,
     /// The partners who are told this charger's connector statuses.
     pub audience: Arc<[PartnerId]>,
+    /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that
+    /// the charger's facts are taken all the same.
+    pub quarantined: Vec<SessionId>,
 }
 
 /// The context of a step in this family.

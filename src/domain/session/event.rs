@@ -236,24 +236,16 @@ impl Fold for Session {
             Event::StopRequested { cause, request, next_due, .. } => {
                 self.request_stop(*cause, request.as_ref(), *next_due)
             }
-            Event::StopTried { attempt, next_due } => {
-                if let Some(stop) = &mut self.stop {
-                    stop.attempts = *attempt;
-                    stop.next_due = Some(*next_due);
-                }
-            }
-            Event::StopDeferred { next_due } => {
-                if let Some(stop) = &mut self.stop {
-                    stop.next_due = *next_due;
-                    // On reconnect it begins anew; after the last quick attempt it goes on slowly.
-                    stop.attempts = next_due.map_or(0, |_| stop.attempts.saturating_add(1));
-                }
-            }
-            Event::StopResultTold => {
-                if let Some(stop) = &mut self.stop {
-                    stop.requests.clear();
-                }
-            }
+            &Event::StopTried { attempt, next_due } => self.with_stop(|stop| {
+                stop.attempts = attempt;
+                stop.next_due = Some(next_due);
+            }),
+            &Event::StopDeferred { next_due } => self.with_stop(|stop| {
+                stop.next_due = next_due;
+                // On reconnect it begins anew; after the last quick attempt it goes on slowly.
+                stop.attempts = next_due.map_or(0, |_| stop.attempts.saturating_add(1));
+            }),
+            Event::StopResultTold => self.with_stop(|stop| stop.requests.clear()),
             Event::StopPended => self.status = Some(Status::StopPending),
             Event::BecameAbnormal => {
                 // A failed session whose transaction runs stays failed (SE-15).
@@ -285,6 +277,12 @@ impl Fold for Session {
 }
 
 impl Session {
+    fn with_stop(&mut self, change: impl FnOnce(&mut Stopping)) {
+        if let Some(stop) = &mut self.stop {
+            change(stop);
+        }
+    }
+
     fn place(&mut self, placed: &Placed) {
         self.status = Some(Status::Starting);
         self.partner = Some(placed.partner.clone());
@@ -326,17 +324,15 @@ impl Session {
     }
 
     fn read(&mut self, at: Timestamp, readings: &[Reading], register_wh: i64) {
-        let mut top = std::mem::replace(&mut self.register_wh, register_wh);
         self.heard_at = at;
+        self.register_wh = register_wh;
         for reading in readings {
-            if reading.at < self.read_at && reading.energy_wh.is_some_and(|energy| energy < top) {
-                self.keep_past(*reading);
-                continue;
+            // What a stop repeats of the past is history, not progress.
+            if reading.at >= self.read_at {
+                self.read_at = reading.at;
+                self.power_w = reading.power_w.or(self.power_w);
+                self.soc_percent = reading.soc_percent.or(self.soc_percent);
             }
-            top = reading.energy_wh.filter(|energy| *energy <= register_wh).map_or(top, |energy| energy.max(top));
-            self.read_at = self.read_at.max(reading.at);
-            self.power_w = reading.power_w.or(self.power_w);
-            self.soc_percent = reading.soc_percent.or(self.soc_percent);
             self.keep(*reading);
         }
         self.missed_due = Some(later(at, self.patience.missed_ms));
@@ -344,18 +340,21 @@ impl Session {
         self.vanished_due = None;
     }
 
-    /// Keeps a reading that is older than the newest in its place, if there is room and it is not known.
-    fn keep_past(&mut self, reading: Reading) {
-        if let Err(place) = self.readings.binary_search_by_key(&reading.at, |kept| kept.at)
-            && place < self.readings.len()
-            && self.readings.len() < READINGS_MAX
-        {
-            self.readings.insert(place, reading);
+    /// Keeps a reading within the bound, in order of time, each moment once: the newest always, the others evenly
+    /// spaced.
+    fn keep(&mut self, reading: Reading) {
+        let place = self.readings.partition_point(|known| known.at < reading.at);
+        let room = self.spacing_ms == 0 && self.readings.len() < READINGS_MAX;
+        match self.readings.get_mut(place) {
+            Some(known) if known.at == reading.at => *known = reading,
+            Some(_) if room => self.readings.insert(place, reading),
+            // They are thinned already: the past has its share.
+            Some(_) => {}
+            None => self.append(reading),
         }
     }
 
-    /// Keeps a reading within the bound: the newest always, the others evenly spaced.
-    fn keep(&mut self, reading: Reading) {
+    fn append(&mut self, reading: Reading) {
         let too_near = match self.readings.as_slice() {
             [.., before, _] => reading.at.0.saturating_sub(before.at.0) < self.spacing_ms,
             [_] | [] => false,

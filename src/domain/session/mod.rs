@@ -236,8 +236,10 @@ pub fn timers(session: &Session) -> SmallVec<[Deadline<Timer>; 4]> {
 
 /// An open session stays in memory; one that is over lingers for what comes late, then goes (RT-5).
 pub fn standing(session: &Session) -> Standing {
+    if session.is_running() {
+        return Standing::Open;
+    }
     match session.status {
-        _ if session.is_running() => Standing::Open,
         Some(Status::Starting | Status::Charging | Status::StopPending | Status::Abnormal) => Standing::Open,
         Some(Status::Ended | Status::Failed) => Standing::Idle,
         None => Standing::Ended,

@@ -15,6 +15,9 @@ const MESSAGE_READINGS_MAX: usize = 256;
 /// Energy that may appear between two readings whatever the time between them, Wh: registers are rounded, clocks differ.
 const SLACK_WH: i64 = 1000;
 
+/// A register that is lower by so little has been rounded another way, Wh: some messages carry kWh with fewer digits.
+const ROUNDING_WH: i64 = 2;
+
 /// Samples of a late message that are kept.
 const LATE_SAMPLES_MAX: usize = 8;
 
@@ -65,7 +68,7 @@ pub(super) fn take(step: &mut SessionStep<'_>, samples: &[Sample]) {
             odd.push(Flag::ReadingUnreadable);
         }
         let at = plausible.unwrap_or(now);
-        if let Some(energy) = sample.energy_wh.filter(|energy| !register.knows(*energy, at)) {
+        if let Some(energy) = sample.energy_wh {
             let max_power_w = step.context.ambient.policy.session.max_power_w;
             odd.extend(register.advance(energy, at, now, max_power_w).err());
         }
@@ -86,30 +89,20 @@ fn thin(samples: &[Sample]) -> Vec<&Sample> {
 /// The register that counts: it never goes back, and never further than power allows (I8, SE-14).
 pub(super) struct Register {
     pub(super) value: i64,
-    start: i64,
     read_at: Timestamp,
     heard_at: Timestamp,
 }
 
 impl Register {
     pub(super) fn of(session: &Session, now: Timestamp) -> Self {
-        Register {
-            value: session.register_wh,
-            start: session.meter_start_wh,
-            read_at: session.read_at,
-            heard_at: session.heard_at.min(now),
-        }
-    }
-
-    /// Whether a reading tells again what was before: chargers repeat their transaction in `transactionData`.
-    fn knows(&self, energy_wh: i64, at: Timestamp) -> bool {
-        at < self.read_at && (self.start..self.value).contains(&energy_wh)
+        Register { value: session.register_wh, read_at: session.read_at, heard_at: session.heard_at.min(now) }
     }
 
     /// Moves on to a value that was read at `at` and came at `now`; `Err`: it is odd and does not count.
     pub(super) fn advance(&mut self, to: i64, at: Timestamp, now: Timestamp, max_power_w: u32) -> Result<(), Flag> {
         if to < self.value {
-            return Err(Flag::MeterBackwards);
+            let history = at < self.read_at || self.value.saturating_sub(to) <= ROUNDING_WH;
+            return if history { Ok(()) } else { Err(Flag::MeterBackwards) };
         }
         // The longer of both clocks' views: a backlog arrives at once, a broken clock stands still.
         let time = at.since(self.read_at).max(now.since(self.heard_at));

@@ -110,12 +110,11 @@ impl Packer {
         self.next
     }
 
-    /// A block without records, which holds its number's place.
-    pub fn placeholder(&mut self) -> (u64, Vec<u8>) {
+    /// Adds a block without records, which holds its number's place.
+    pub fn place_holder(&mut self) {
         self.seal();
         self.open = header(WHOLE, self.at);
         self.seal();
-        self.done.pop().unwrap_or_default()
     }
 
     /// The blocks of the commit, in order, and the number after the last.

@@ -3,7 +3,7 @@
 //!
 //! One turn: take what waits (up to a bound), judge each job against the index, put all that is new into one batch,
 //! `apply_batch`, `flush`, then `fdatasync` of sled's file, because sled's flush alone does not survive a power cut
-//! (architecture §6); then raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
+//! (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
 //! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
 use super::draft::{Answer, Draft};
@@ -154,7 +154,7 @@ impl Committer {
         self.last_waiters = waiters;
         let (sealed, answers, freezes) = draft.seal();
         if let Some(sealed) = sealed {
-            let outcome = commit(&shared, sealed.batch);
+            let outcome = commit(&shared, sealed.batch, sealed.next_block);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
@@ -174,7 +174,7 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, batch: sled::Batch) -> Result<(), String> {
+fn commit(shared: &Shared, batch: sled::Batch, next_block: u64) -> Result<(), String> {
     let begun = Instant::now();
     let number = shared.applied.load(Relaxed) + 1;
     // Raised before anything can be seen: a reader that saw part of this batch waits for it.
@@ -188,6 +188,7 @@ fn commit(shared: &Shared, batch: sled::Batch) -> Result<(), String> {
     if shared.sync_file {
         shared.file.sync_data().map_err(|e| format!("syncing the store's file: {e}"))?;
     }
+    shared.witness.note(next_block);
     shared.durable.send_replace(number);
     metrics::COMMIT_SECONDS.record(begun.elapsed().as_secs_f64(), []);
     Ok(())

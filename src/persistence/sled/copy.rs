@@ -6,14 +6,15 @@
 use super::commit::Job;
 use super::freeze::Freeze;
 use super::shared::Shared;
-use super::tools::{self, Findings};
+use super::tools::Findings;
 use super::values::{self, Put};
-use super::{disk, keys, once, open};
+use super::{disk, keys, once, open, verify};
 use crate::clock::Timestamp;
 use crate::persistence::JournalError;
 use crate::persistence::envelope::{Block, Content};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 /// Page cache of a copy in the making.
@@ -86,7 +87,7 @@ impl Target {
         }
         self.apply()?;
         self.store.flush().map_err(|e| values::failed(&e))?;
-        let findings = tools::verify(&self.store, directory);
+        let findings = verify::verify(&self.store, directory);
         if findings.sound() {
             return Ok(findings);
         }
@@ -97,14 +98,13 @@ impl Target {
     /// A store restored from backup is another one: new epoch, and block numbers far beyond the old ones.
     fn rebirth(&mut self, epoch: u64) -> Result<(), JournalError> {
         self.apply()?;
-        let last = self.store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-        let next = last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |number| number + 1);
+        let next = open::after_last(&self.store)?;
         let put = Put::new(keys::META_EPOCH.to_vec(), &epoch.to_be_bytes());
         self.set(&put.key, put.value.map(sled::IVec::from))?;
         // An empty block holds the place.
         let mut packer = crate::persistence::envelope::Packer::new(next + open::RESTORE_JUMP, Timestamp(0));
-        let (number, block) = packer.placeholder();
-        self.set(&keys::log(number), Some(block.into()))
+        packer.place_holder();
+        packer.finish().0.into_iter().try_for_each(|(number, block)| self.set(&keys::log(number), Some(block.into())))
     }
 }
 
@@ -148,8 +148,7 @@ fn claim_directory(path: &Path) -> Result<(std::fs::File, std::path::PathBuf), J
 }
 
 fn copy_all(source: &sled::Tree, target: &mut Target, keep: &Keep) -> Result<(), JournalError> {
-    let last = source.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-    let last = last.and_then(|(key, _)| keys::log_number(&key)).unwrap_or(0);
+    let last = open::after_last(source)?.saturating_sub(1);
     let mut kept_before = false;
     for entry in source.iter() {
         let (key, raw) = entry.map_err(|e| values::failed(&e))?;
@@ -173,12 +172,18 @@ fn later_piece(raw: &[u8]) -> bool {
 
 /// Copies a store while its commit thread works.
 pub(super) fn backup(shared: &Shared, path: &Path) -> Result<Findings, JournalError> {
-    let (_lock, fresh) = claim_directory(path)?;
-    let outcome = backup_into(shared, &fresh);
-    shared.mutable().dirty = None;
-    let findings = outcome?;
-    disk::install(path, &fresh)?;
-    Ok(findings)
+    if shared.backing_up.swap(true, SeqCst) {
+        return Err(JournalError::Unavailable("another backup is under way".into()));
+    }
+    let outcome = claim_directory(path).and_then(|(lock, fresh)| {
+        let findings = backup_into(shared, &fresh);
+        shared.mutable().dirty = None;
+        let installed = findings.and_then(|findings| disk::install(path, &fresh).map(|()| findings));
+        drop(lock);
+        installed
+    });
+    shared.backing_up.store(false, SeqCst);
+    outcome
 }
 
 fn backup_into(shared: &Shared, directory: &Path) -> Result<Findings, JournalError> {

@@ -22,6 +22,8 @@ mod space;
 mod tools;
 mod upkeep;
 mod values;
+mod verify;
+mod witness;
 
 pub use shared::FatalHook;
 pub use tools::{Findings, Stats, StoredRecord, Tool};
@@ -250,11 +252,16 @@ impl Journal for SledJournal {
     }
 
     async fn create_once(&self, key: &str, value: &[u8], ttl: Duration) -> Result<CreateOnce, JournalError> {
-        if let Some(first) = self.lookup_once(key).await? {
+        let place = keys::once(key);
+        // A look beforehand brings the page into the cache, so that the commit thread does not wait for the disk; it
+        // decides by itself.
+        let (shared, looked) = (Arc::clone(&self.shared), place.clone());
+        let seen = read::blocking(move || once::read(&shared.tree, &looked, shared.clock.now())).await?;
+        if let Some(first) = seen {
+            self.shared.settled().await?;
             return Ok(CreateOnce::Exists(first));
         }
-        let expires = self.shared.clock.now() + ttl;
-        let put = Put::new(keys::once(key), &once::encode(expires, value));
+        let put = Put::new(place, &once::encode(self.shared.clock.now() + ttl, value));
         self.ask(|reply| Job::Create { put, value: value.to_vec(), reply }).await
     }
 
@@ -338,7 +345,9 @@ impl Drop for SledJournal {
     fn drop(&mut self) {
         self.shared.stop();
         self.shared.queue.close();
-        for thread in self.threads.drain(..) {
+        // The fatal hook runs on the commit thread: should it drop the last handle, that thread cannot await itself.
+        let other = |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
+        for thread in self.threads.drain(..).filter(other) {
             // A thread that panicked has failed the journal already.
             let _ = thread.join();
         }

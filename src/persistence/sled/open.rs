@@ -7,6 +7,7 @@ use super::index::Index;
 use super::shared::Opened;
 use super::space::Space;
 use super::values::{self, Head, Put};
+use super::witness::Witness;
 use super::{disk, keys, read};
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::journal::Journal as Config;
@@ -20,7 +21,22 @@ use std::time::Duration;
 /// new ones. A million blocks is about 13 million records lost with the old store.
 pub(super) const RESTORE_JUMP: u64 = 1 << 20;
 
+/// Opens the store. sled panics on some kinds of damage: that is reported like any other.
 pub(super) fn open(config: &Config, clock: &SharedClock) -> Result<Opened, JournalError> {
+    guarded(|| open_unguarded(config, clock))
+}
+
+/// Turns a panic of sled into an error.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    let panicked = |panic: Box<dyn std::any::Any + Send>| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(JournalError::Corrupt { key: "store".into(), why: format!("sled panicked while reading it: {text}") })
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(panicked)
+}
+
+fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, JournalError> {
     let path = &config.path;
     let lock = disk::lock(path)?;
     let space = Space::new(path, config.reserve_bytes, config.full_floor_bytes);
@@ -40,13 +56,15 @@ pub(super) fn open(config: &Config, clock: &SharedClock) -> Result<Opened, Journ
     let alive = values::get_u64(&store, keys::META_ALIVE)?.and_then(|at| i64::try_from(at).ok());
     let downtime = alive.map_or(Duration::ZERO, |at| clock.now().since(Timestamp(at)));
     let horizon = values::get_u64(&store, keys::META_HORIZON)?.unwrap_or(1).max(1);
+    let witness = Witness::open(&directory)?;
+    witness.check(after_last(&store)?)?;
     let (index, next_block) = scan_log(&store, horizon)?;
     let large = scan_pieces(&store)?;
     let file = disk::db_file(&directory)?;
     tracing::info!(
         path = %directory.display(), created, horizon, next_block, streams = index.streams.len(), ?downtime, "journal open"
     );
-    Ok(Opened { store, file, lock, space, epoch, downtime, index, large, next_block, horizon })
+    Ok(Opened { store, file, witness, lock, space, epoch, downtime, index, large, next_block, horizon })
 }
 
 pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, JournalError> {
@@ -101,12 +119,17 @@ pub(super) fn heads(store: &sled::Tree) -> Result<HashMap<String, Head>, Journal
     Ok(heads)
 }
 
+/// The number after the newest block's.
+pub(super) fn after_last(store: &sled::Tree) -> Result<u64, JournalError> {
+    let last = store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
+    Ok(last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |number| number + 1))
+}
+
 /// Rebuilds the index from the log from the horizon on; gives the number of the next block, too.
 fn scan_log(store: &sled::Db, horizon: u64) -> Result<(Index, u64), JournalError> {
     let heads = heads(store)?;
     let mut index = Index::default();
-    let last = store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-    let after_last = last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |number| number + 1);
+    let after_last = after_last(store)?;
     for entry in store.range(keys::log(horizon)..keys::log(u64::MAX)).keys() {
         let key = entry.map_err(|e| values::failed(&e))?;
         let number = keys::log_number(&key).ok_or_else(|| values::corrupt(&key, "no block number"))?;

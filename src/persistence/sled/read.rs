@@ -26,7 +26,21 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// Reads what a claimed stream consists of, and tells the index if it did not know.
 pub(super) fn claim(shared: &Shared, start: ClaimStart) -> Result<Claimed, JournalError> {
     let ClaimStart { token, tail } = start;
-    let name = token.stream.as_str();
+    let read = read_stream(shared, token.stream.as_str(), &tail);
+    let newest = shared.index().streams.get(token.stream.as_str()).is_some_and(|stream| stream.claim == token.claim);
+    if !newest {
+        // A later claim may have folded away what this one was reading: that is no corruption.
+        return Err(JournalError::Fenced);
+    }
+    let (head, snapshot, records) = read?;
+    let sequence = records.last().map_or(head.map_or(0, |head| head.sequence), |record| record.sequence);
+    settle_index(shared, &token, head, sequence)?;
+    Ok(Claimed { token, snapshot, records, sequence })
+}
+
+type StreamParts = (Option<Head>, Option<Snapshot>, Vec<Record>);
+
+fn read_stream(shared: &Shared, name: &str, tail: &[Run]) -> Result<StreamParts, JournalError> {
     let head_key = keys::head(name);
     let head = shared.raw(&head_key)?.map(|raw| Head::decode(&head_key, &raw)).transpose()?;
     let snapshot = match head {
@@ -37,11 +51,8 @@ pub(super) fn claim(shared: &Shared, start: ClaimStart) -> Result<Claimed, Journ
         }
         None => None,
     };
-    let covered = head.map_or(0, |head| head.sequence);
-    let records = tail_records(shared, name, &tail, covered)?;
-    let sequence = records.last().map_or(covered, |record| record.sequence);
-    settle_index(shared, &token, head, sequence)?;
-    Ok(Claimed { token, snapshot, records, sequence })
+    let records = tail_records(shared, name, tail, head.map_or(0, |head| head.sequence))?;
+    Ok((head, snapshot, records))
 }
 
 fn settle_index(shared: &Shared, token: &Token, head: Option<Head>, sequence: u64) -> Result<(), JournalError> {

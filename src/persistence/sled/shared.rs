@@ -8,6 +8,7 @@ use super::index::Index;
 use super::queue::Queue;
 use super::space::Space;
 use super::values;
+use super::witness::Witness;
 use crate::clock::SharedClock;
 use crate::config::journal::Journal as Config;
 use crate::ids::PartnerId;
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) tree: sled::Tree,
     /// sled's `db` file, opened before the first write so that it sees every write error at sync.
     pub(super) file: File,
+    pub(super) witness: Witness,
     /// Always true but in the power-cut rig's proof that it catches a store without it.
     pub(super) sync_file: bool,
     /// Makes the next sync fail, for tests.
@@ -59,6 +61,8 @@ pub(super) struct Shared {
     pub(super) next_block: AtomicU64,
     pub(super) horizon: AtomicU64,
     pub(super) trim: Mutex<HashMap<PartnerId, u64>>,
+    /// One backup at a time: they would share the note of what changed.
+    pub(super) backing_up: AtomicBool,
     failed: AtomicBool,
     failure: OnceLock<String>,
     hook: Mutex<Option<FatalHook>>,
@@ -72,6 +76,7 @@ pub(super) struct Shared {
 pub(super) struct Opened {
     pub(super) store: sled::Db,
     pub(super) file: File,
+    pub(super) witness: Witness,
     pub(super) lock: File,
     pub(super) space: Space,
     pub(super) epoch: u64,
@@ -90,6 +95,7 @@ impl Shared {
             tree: (*opened.store).clone(),
             store: opened.store,
             file: opened.file,
+            witness: opened.witness,
             sync_file,
             #[cfg(test)]
             break_sync: AtomicBool::new(false),
@@ -104,6 +110,7 @@ impl Shared {
             next_block: AtomicU64::new(opened.next_block),
             horizon: AtomicU64::new(opened.horizon),
             trim: Mutex::default(),
+            backing_up: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
             hook: Mutex::new(None),

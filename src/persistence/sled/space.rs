@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What sled may write for one byte given to it: measured about 8 with page rewriting (stack, "the journal").
+/// What sled may write for one byte given to it: measured about 8, as it rewrites pages.
 const AMPLIFICATION: u64 = 8;
 
 /// Room that is kept besides: sled extends its file by segments of 512 KiB and rewrites some while it does.

@@ -1,15 +1,12 @@
-//! Looking at a store that no process runs on (RT-11): history, verification, export, figures. Owns what is checked and
-//! how it is told; the command line is [`crate::persistence::cli`].
+//! Looking at a store that no process runs on (RT-11): history, export, figures, copies. Owns how a store is opened for
+//! that; what is checked is in [`super::verify`], the command line in [`crate::persistence::cli`].
 
 use super::values::{self, Head};
-use super::{copy, disk, keys, open, read};
+use super::{copy, disk, keys, open, read, verify};
 use crate::clock::SharedClock;
-use crate::persistence::envelope::{Block, Content};
 use crate::persistence::{JournalError, Record, Snapshot, StreamName};
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// Page cache of a tool: it reads everything once.
@@ -58,14 +55,14 @@ impl Findings {
         self.faults == 0
     }
 
-    fn problem(&mut self, what: String) {
+    pub(super) fn problem(&mut self, what: String) {
         self.faults += 1;
         if self.problems.len() < PROBLEMS_SHOWN {
             self.problems.push(what);
         }
     }
 
-    fn note<T>(&mut self, outcome: Result<T, JournalError>) -> Option<T> {
+    pub(super) fn note<T>(&mut self, outcome: Result<T, JournalError>) -> Option<T> {
         outcome.map_err(|error| self.problem(error.to_string())).ok()
     }
 }
@@ -107,8 +104,7 @@ pub struct Stats {
 }
 
 pub(super) fn stats(store: &sled::Db, path: &Path) -> Result<Stats, JournalError> {
-    let last = store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-    let next_block = last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |last| last + 1);
+    let next_block = open::after_last(store)?;
     let blobs = match disk::current(path)? {
         Some(store) => disk::blobs(&store).map_err(|e| disk::unavailable("listing", &store, &e))?,
         None => 0,
@@ -149,7 +145,7 @@ impl Tool {
         }
         let lock = disk::lock(path)?;
         let directory = disk::current(path)?.unwrap_or_default();
-        let store = open::open_sled(&directory, CACHE)?;
+        let store = open::guarded(|| open::open_sled(&directory, CACHE))?;
         open::check_format(&store)?;
         Ok(Tool { store, path: path.to_owned(), directory, _lock: lock })
     }
@@ -157,7 +153,7 @@ impl Tool {
     /// Everything that can be checked: checksums of all values, contiguous sequences, readable snapshots, unique event
     /// ids, no blobs.
     pub fn verify(&self) -> Findings {
-        verify(&self.store, &self.directory)
+        verify::verify(&self.store, &self.directory)
     }
 
     /// Figures.
@@ -267,111 +263,6 @@ impl Tool {
             std::fs::rename(&old, &aside).map_err(|e| disk::unavailable("putting aside", &old, &e))?;
         }
         Ok(findings)
-    }
-}
-
-pub(super) fn verify(store: &sled::Db, directory: &Path) -> Findings {
-    let mut findings = Findings::default();
-    let heads = findings.note(open::heads(store)).unwrap_or_default();
-    let mut streams: HashMap<String, u64> = HashMap::new();
-    let mut ids = HashSet::new();
-    for entry in store.iter() {
-        let Some((key, raw)) = findings.note(entry.map_err(|e| values::failed(&e))) else { break };
-        verify_entry(store, &key, &raw, &mut findings, &mut ids);
-        if let Some(number) = keys::log_number(&key) {
-            verify_block(store, number, &raw, &heads, &mut streams, &mut findings);
-        }
-    }
-    findings.streams = heads.keys().chain(streams.keys()).collect::<HashSet<_>>().len() as u64;
-    match disk::blobs(directory) {
-        Ok(0) => {}
-        Ok(count) => findings.problem(format!("{count} files in blobs/, which are never synced")),
-        Err(error) => findings.problem(format!("blobs/ cannot be listed: {error}")),
-    }
-    findings
-}
-
-fn verify_entry(store: &sled::Db, key: &[u8], raw: &[u8], findings: &mut Findings, ids: &mut HashSet<u64>) {
-    let opened = match key.first() {
-        Some(&keys::LOG) => return,
-        Some(&keys::PIECE) => {
-            if let Err(why) = values::check(key, raw) {
-                findings.problem(values::corrupt(key, why).to_string());
-            }
-            let owner = keys::piece_owner(key);
-            let owner = owner.and_then(|(owner, index)| Some((owner, index, store.get(owner).ok()??)));
-            match owner {
-                Some((owner, index, raw)) if values::piece_count(owner, &raw).is_ok_and(|count| index < count) => {}
-                Some(_) | None => findings.problem(values::corrupt(key, "belongs to nothing").to_string()),
-            }
-            return;
-        }
-        Some(_) | None => findings.note(values::open(store, key, raw)),
-    };
-    let Some(content) = opened else { return };
-    match key.first() {
-        Some(&keys::HEAD) => {
-            findings.snapshots += 1;
-            let state = [&[keys::STATE], &key[1..]].concat();
-            if matches!(store.get(&state), Ok(None)) {
-                findings.problem(values::corrupt(&state, "missing").to_string());
-            }
-        }
-        Some(&keys::ROW) => findings.rows += 1,
-        Some(&keys::ONCE) => findings.once_keys += 1,
-        Some(&keys::OUTBOX) => {
-            let entries = findings.note(read::decode_chunk(key, &content)).map(|(_, entries)| entries);
-            for entry in entries.unwrap_or_default() {
-                findings.notices += 1;
-                let mut hasher = DefaultHasher::new();
-                entry.id.hash(&mut hasher);
-                if !ids.insert(hasher.finish()) {
-                    findings.problem(format!("event id {} is there twice", entry.id));
-                }
-            }
-        }
-        Some(&(keys::META | keys::STATE)) => {}
-        Some(_) | None => findings.problem(values::corrupt(key, "unknown kind of key").to_string()),
-    }
-}
-
-fn verify_block(
-    store: &sled::Db,
-    number: u64,
-    raw: &[u8],
-    heads: &HashMap<String, Head>,
-    streams: &mut HashMap<String, u64>,
-    findings: &mut Findings,
-) {
-    let first = findings.blocks == 0;
-    findings.blocks += 1;
-    let mut records = Vec::new();
-    let outcome = read::with_records(store, number, |envelope| {
-        records.push((envelope.stream.to_owned(), envelope.sequence));
-    });
-    findings.note(outcome);
-    if let Ok(Block { content: Content::Piece { index, .. }, .. }) = Block::decode(raw)
-        && index > 0
-        && !first
-        && !matches!(store.contains_key(keys::log(number - 1)), Ok(true))
-    {
-        findings.problem(values::corrupt(&keys::log(number), "a piece without the one before it").to_string());
-    }
-    for (stream, sequence) in records {
-        findings.records += 1;
-        let covered = heads.get(&stream).map_or(0, |head| head.sequence);
-        let expected = streams.get(&stream).map(|last| last + 1);
-        let fits = match expected {
-            Some(expected) => sequence == expected,
-            // Compaction may have taken what lies before, as far as a snapshot covers it.
-            None => sequence <= covered + 1,
-        };
-        if !fits {
-            let expected = expected.unwrap_or(covered + 1);
-            let why = format!("record {sequence} of {stream} where {expected} should be");
-            findings.problem(values::corrupt(&keys::log(number), why).to_string());
-        }
-        streams.insert(stream, sequence);
     }
 }
 

@@ -19,7 +19,15 @@ const PRUNE_JOB: usize = 256;
 /// Create-once keys that one look examines.
 const ONCE_LOOK: usize = 4096;
 
+/// Runs until the journal is closed. A panic of the store ends the journal, as in the commit thread.
 pub(super) fn run(shared: Arc<Shared>) {
+    let work = std::panic::AssertUnwindSafe(|| serve(&shared));
+    if std::panic::catch_unwind(work).is_err() {
+        shared.fail("the upkeep thread panicked");
+    }
+}
+
+fn serve(shared: &Shared) {
     let mut marked = Instant::now();
     let mut cursor = Vec::new();
     while !shared.pause(shared.config.upkeep_interval) {
@@ -34,7 +42,7 @@ pub(super) fn run(shared: Arc<Shared>) {
         }
         let next = shared.next_block.load(Relaxed);
         metrics::TAIL_LAG_BLOCKS.set(next.saturating_sub(shared.horizon.load(Relaxed)) as f64, []);
-        if let Err(error) = prune(&shared, &mut cursor, PRUNE_LOOK) {
+        if let Err(error) = prune(shared, &mut cursor, PRUNE_LOOK) {
             tracing::error!(%error, "compaction cannot read the store");
         }
     }

@@ -70,11 +70,12 @@ impl World {
 
     fn over(clock: SharedClock, journal: Arc<MemoryJournal>, limits: Limits) -> Self {
         let shell = Rc::new(Recorder::default());
-        let drawn = AtomicU64::new(u64::try_from(clock.now().0).unwrap());
+        // Never the same bits twice, over worlds too: record ids are made of them.
+        static DRAWN: AtomicU64 = AtomicU64::new(1);
         let core = HostCore::new(Environment {
             journal: journal.clone(),
             clock: clock.clone(),
-            entropy: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed)) << 32 | 1),
+            entropy: Box::new(|| (u128::from(DRAWN.fetch_add(1, Ordering::Relaxed)) << 32) | 1),
             pacer: Pacer::new(limits.overdue_per_second),
             process_restarts: Arc::new(Mutex::new(RestartBudget::new(limits.process_restarts, limits.restart_window))),
             limits,

@@ -1,8 +1,8 @@
 //! Registration, boot, configuration, maintenance (CH-3, CH-9, SE-16).
 
-use crate::domain::charger::{self, BootFact, BootPolicy, Call, Charger, Command, Verdict};
+use crate::domain::charger::{self, BootFact, BootPolicy, Call, Charger, Command, Registration, Verdict};
 use crate::domain::charging::testkit::*;
-use crate::domain::charging::{Rejection, Reply};
+use crate::domain::charging::{Effect, Rejection, Reply};
 
 #[test]
 fn a_boot_is_answered_by_the_policy_of_the_registration() {
@@ -145,4 +145,29 @@ fn an_idle_charger_is_small() {
     assert!(size <= 640, "{size} bytes");
     assert!(snapshot <= 2048, "{snapshot} bytes as JSON");
     assert!(std::mem::size_of::<charger::Live>() <= 64);
+}
+
+#[test]
+fn a_changed_authentication_closes_the_connection() {
+    let mut world = World::ready();
+    let Command::Register(same) = register(2, BootPolicy::Accepted) else { panic!() };
+    world.tell(Command::Register(same.clone()));
+    assert!(world.effects.is_empty());
+    world.tell(Command::Register(Registration { auth: "{\"new\":1}".into(), ..same }));
+    let generation = world.ambient.generation;
+    assert!(matches!(world.effects[..], [Effect::CloseLink { generation: closed, .. }] if closed == generation));
+}
+
+#[test]
+fn a_quarantined_session_does_not_keep_its_chargers_facts_out() {
+    let (mut world, session, transaction) = World::charging();
+    world.ambient.quarantined.push(session);
+    let before = world.session(session).clone();
+    let fact = stop_fact(transaction, Some(1500), time(world.now), None, "m2");
+    let reply = world.without_checks(|world| world.tell(Command::TransactionStop(fact)));
+    assert_eq!(reply, Reply::TransactionStopped(None));
+    assert_eq!(world.session(session), &before, "it is left alone");
+    assert_eq!(world.cases(), ["session_quarantined"]);
+    let (_, ticket) = world.rows.iter().find(|((table, _), _)| *table == "ticket").unwrap();
+    assert!(String::from_utf8_lossy(ticket).contains("1500"));
 }

@@ -81,6 +81,23 @@ fn a_stop_before_its_start_is_joined_when_the_start_comes() {
 }
 
 #[test]
+fn the_transactions_own_stop_corrects_a_wrong_join() {
+    let mut world = World::ready();
+    let ago = |world: &World, seconds| time(world.now - Duration::from_secs(seconds));
+    let strange = stop_fact(TransactionId(-1), Some(900), ago(&world, 3600), None, "m1");
+    stop(&mut world, strange);
+    let (transaction, _) = world.begin(start_fact(1, token(Verdict::Accepted), 100, ago(&world, 7200), "m2"));
+    let own = stop_fact(transaction, Some(1500), ago(&world, 1800), Some(StopReason::Local), "m3");
+    stop(&mut world, own.clone());
+    let session = world.session(world.transactions[&transaction]);
+    assert_eq!((session.energy_wh(), session.ended_at), (1400, own.at.at));
+    assert!(session.flags.has(Flag::SettledLate));
+    let steps = world.journal.len();
+    stop(&mut world, own);
+    assert_eq!(world.journal.len(), steps, "its repeat changes nothing");
+}
+
+#[test]
 fn a_stop_of_the_past_is_not_joined_with_a_later_start() {
     let mut world = World::ready();
     let ended = world.now - Duration::from_secs(3600);

@@ -37,25 +37,6 @@ fn a_register_only_rises_and_what_is_odd_is_flagged() {
 }
 
 #[test]
-fn readings_told_again_with_the_stop_are_no_register_that_goes_back() {
-    let (mut world, session, transaction) = World::charging();
-    let begun = world.now;
-    world.pass(60);
-    world.meter(transaction, 1500);
-    world.pass(60);
-    let past = Sample { power_w: Some(1), ..sample(begun + Duration::from_secs(30), 1200) };
-    let data = vec![sample(begun, 1000), past, sample(begun + Duration::from_secs(60), 1500)];
-    let fact = stop_fact(transaction, Some(1600), time(world.now), None, "m9");
-    world.clear();
-    world.tell(charger::Command::TransactionStop(charger::StopFact { data, ..fact }));
-    let session = world.session(session);
-    assert_eq!((session.energy_wh(), session.flags.list(), session.power_w), (600, vec![], Some(7000)));
-    let kept: Vec<_> = session.readings.iter().filter_map(|reading| reading.energy_wh).collect();
-    assert_eq!(kept, [1000, 1200, 1500, 1500]);
-    assert_eq!(world.cases(), [""; 0]);
-}
-
-#[test]
 fn a_reading_that_is_no_number_is_flagged_and_its_neighbours_count() {
     let (mut world, session, transaction) = World::charging();
     world.pass(60);
@@ -182,4 +163,24 @@ fn suspension_and_faults_are_told_as_they_come() {
         assert!(world.told().contains(&"session.updated"), "{status:?}");
         assert!(world.session(session).is_running(), "{status:?}: suspended, not lost");
     }
+}
+
+#[test]
+fn what_a_stop_repeats_of_the_past_is_no_step_back() {
+    let (mut world, session, transaction) = World::charging();
+    let begun = world.now;
+    for n in 1..=3 {
+        world.pass(60);
+        world.meter(transaction, 1000 + n * 100);
+    }
+    // `transactionData` with the first reading, one that was lost on the way, and the last, rounded another way.
+    let minute = |n: u64, energy| sample(begun + Duration::from_secs(n), energy);
+    let data = vec![minute(0, 1000), minute(90, 1150), minute(120, 1200), minute(180, 1299)];
+    let fact = stop_fact(transaction, Some(1300), time(world.now), None, "m2");
+    world.tell(charger::Command::TransactionStop(charger::StopFact { data, ..fact }));
+    let session = world.session(session);
+    assert_eq!((session.energy_wh(), session.flags.list()), (300, vec![]));
+    let kept: Vec<_> = session.readings.iter().map(|reading| reading.energy_wh.unwrap()).collect();
+    assert_eq!(kept, [1000, 1100, 1150, 1200, 1299]);
+    assert!(session.readings.is_sorted_by_key(|reading| reading.at));
 }

@@ -25,7 +25,7 @@ fn minute(world: &mut World, outcome: &Outcome) {
 fn an_accepted_stop_that_stops_nothing_is_sent_three_times_and_then_pends() {
     let (mut world, session, transaction) = World::charging();
     world.ask_stop(session, "s1").unwrap();
-    for _ in 0..59 {
+    for _ in 0..104 {
         world.pass(1);
         if world.outstanding().is_some() {
             world.answer(accepted());

@@ -47,6 +47,9 @@ impl Journal for Store {
             |((_, key), value): (&(&str, String), &Vec<u8>)| StoredRow { key: key.clone(), value: value.clone() };
         Ok(wanted.take(limit).map(stored).collect())
     }
+    async fn rows_back(&self, _: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<StoredRow>, JournalError> {
+        unreachable!("drivers read forwards")
+    }
     async fn claim(&self, _: &StreamName) -> Result<Claimed, JournalError> {
         unreachable!("drivers do not write")
     }

@@ -1,0 +1,154 @@
+//! The arguments of `chargeline admin partner …`. Owns names and help texts.
+
+use super::PageArgs;
+use crate::ids::{PartnerId, SiteId};
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::{Value, json};
+
+/// Partners, their keys and webhooks.
+#[derive(Debug, Subcommand)]
+pub enum Partner {
+    /// Creates or changes a partner.
+    Add {
+        /// Its id.
+        id: PartnerId,
+        /// Its master data.
+        #[command(flatten)]
+        body: PartnerBody,
+    },
+    /// Lists partners.
+    List {
+        /// Which part.
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Shows one.
+    Show {
+        /// Which.
+        id: PartnerId,
+    },
+    /// Makes a key, shown once; or revokes one.
+    Key {
+        /// Whose.
+        id: PartnerId,
+        /// Revoke this one instead.
+        #[arg(long)]
+        revoke: Option<String>,
+    },
+    /// Makes a new secret that signs webhooks, shown once.
+    Secret {
+        /// Whose.
+        id: PartnerId,
+        /// How long the old one signs too.
+        #[arg(long, default_value_t = 86_400)]
+        overlap_s: u64,
+    },
+    /// The webhook and its queue.
+    Webhook {
+        /// Whose.
+        id: PartnerId,
+        /// What.
+        #[command(subcommand)]
+        command: Webhook,
+    },
+    /// Sends events again.
+    Replay {
+        /// Whose.
+        id: PartnerId,
+        /// Which.
+        #[command(flatten)]
+        what: ReplayArgs,
+    },
+}
+
+/// A partner's master data.
+#[derive(Debug, ClapArgs)]
+pub struct PartnerBody {
+    /// As shown to people.
+    #[arg(long)]
+    name: String,
+    /// Where its webhooks go.
+    #[arg(long)]
+    webhook: Option<String>,
+    /// Event types, separated by commas; all without.
+    #[arg(long, value_delimiter = ',', requires = "webhook")]
+    events: Option<Vec<String>>,
+    /// Sites that it may see, separated by commas; all without.
+    #[arg(long, value_delimiter = ',')]
+    sites: Option<Vec<SiteId>>,
+}
+
+impl PartnerBody {
+    pub(in crate::api::cli) fn json(&self) -> Value {
+        let mut body = json!({"name": self.name});
+        if let Some(url) = &self.webhook {
+            body["webhook"] = json!({"url": url});
+            if let Some(events) = &self.events {
+                body["webhook"]["events"] = json!(events);
+            }
+        }
+        if let Some(sites) = &self.sites {
+            body["sites"] = json!(sites);
+        }
+        body
+    }
+}
+
+/// What to do with a webhook.
+#[derive(Debug, Subcommand)]
+pub enum Webhook {
+    /// Shows endpoint, health, queue.
+    Show,
+    /// Sends.
+    Enable,
+    /// Stops sending; events are kept.
+    Disable,
+    /// Events that were given up.
+    DeadLetters {
+        /// Which part.
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// The log of attempts.
+    Deliveries {
+        /// Which part.
+        #[command(flatten)]
+        page: PageArgs,
+    },
+}
+
+/// Which events to send again.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = true)]
+pub struct ReplayArgs {
+    /// All that were given up.
+    #[arg(long, conflicts_with_all = ["event", "from", "to"])]
+    all_dead: bool,
+    /// This event; may be repeated.
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    event: Vec<String>,
+    /// Events from this moment on (RFC 3339).
+    #[arg(long)]
+    from: Option<String>,
+    /// Events up to this moment (RFC 3339).
+    #[arg(long)]
+    to: Option<String>,
+}
+
+impl ReplayArgs {
+    pub(in crate::api::cli) fn json(&self) -> Value {
+        let mut body = json!({});
+        if self.all_dead {
+            body["all_dead"] = json!(true);
+        }
+        if !self.event.is_empty() {
+            body["event_ids"] = json!(self.event);
+        }
+        for (name, moment) in [("from", &self.from), ("to", &self.to)] {
+            if let Some(moment) = moment {
+                body[name] = json!(moment);
+            }
+        }
+        body
+    }
+}

@@ -1,0 +1,266 @@
+//! `chargeline admin …`: the operator API from the command line. Owns arguments and what is printed; never touches the store
+//! or a charger itself.
+//!
+//! Every command ends with one line that says what happened, and with a non-zero status if that is not what was asked for. With
+//! `--json` the server's answer is printed as it came.
+
+mod args;
+mod http;
+
+pub use args::Args;
+
+use args::{Charger, Command, Config, Journal, Partner, Quarantine, Session, Site, Token, Webhook};
+use http::{Answer, Client};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// A call of the operator API and how its outcome is told.
+struct Task {
+    method: &'static str,
+    path: String,
+    body: Option<Value>,
+    /// The last line when it went well; `{…}` are members of the answer.
+    said: String,
+}
+
+impl Task {
+    fn get(path: impl Into<String>, said: impl Into<String>) -> Self {
+        Task { method: "GET", path: path.into(), body: None, said: said.into() }
+    }
+
+    fn send(method: &'static str, path: impl Into<String>, body: Value, said: impl Into<String>) -> Self {
+        Task { method, path: path.into(), body: Some(body), said: said.into() }
+    }
+}
+
+/// What is printed, and whether all went well.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    good: bool,
+    lines: Vec<String>,
+}
+
+/// Runs an admin command; the exit code says whether it did what was asked for.
+///
+/// # Errors
+/// When the server cannot be reached, the token file cannot be read, or an argument names a file that is not there.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let told = execute(args).await?;
+    for line in &told.lines {
+        if told.good {
+            println!("{line}");
+        } else {
+            eprintln!("{line}");
+        }
+    }
+    Ok(if told.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn execute(args: Args) -> anyhow::Result<Told> {
+    let client = Client::new(&args.reach)?;
+    let task = task(args.command)?;
+    let answer = client.send(task.method, &task.path, task.body.as_ref()).await?;
+    Ok(tell(&answer, &task, args.reach.json))
+}
+
+/// What to print of an answer: its content, and the last line.
+fn tell(answer: &Answer, task: &Task, as_json: bool) -> Told {
+    if !answer.good() {
+        let error = &answer.json["error"];
+        let detail = |d: &Value| {
+            format!("  {}: {} (allowed: {})", plain(&d["field"]), plain(&d["problem"]), plain(&d["allowed"]))
+        };
+        let mut lines: Vec<_> = error["details"].as_array().into_iter().flatten().map(detail).collect();
+        let message = error["message"].as_str().unwrap_or("no explanation");
+        lines.push(format!("failed: {message} ({}, HTTP {})", plain(&error["code"]), answer.status));
+        return Told { good: false, lines };
+    }
+    if as_json {
+        let text = serde_json::to_string_pretty(&answer.json).unwrap_or_default();
+        return Told { good: true, lines: vec![text] };
+    }
+    let mut lines = lines(&answer.json);
+    lines.push(said(&task.said, &answer.json));
+    Told { good: true, lines }
+}
+
+/// Fills `{member}` from the answer; `{count}` is the number of items.
+fn said(pattern: &str, json: &Value) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((head, tail)) = rest.split_once('{') {
+        let (name, tail) = tail.split_once('}').unwrap_or((tail, ""));
+        out.push_str(head);
+        match name {
+            "count" => out.push_str(&json["items"].as_array().map_or(0, Vec::len).to_string()),
+            name => out.push_str(&plain(&json[name])),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The items of a list, one a line; one object as its members, one a line; secrets stand out.
+fn lines(json: &Value) -> Vec<String> {
+    if let Some(items) = json["items"].as_array() {
+        let mut lines: Vec<_> = items.iter().map(row).collect();
+        if let Some(next) = json["next"].as_str() {
+            lines.push(format!("more: --cursor {next}"));
+        }
+        return lines;
+    }
+    let members = json.as_object().into_iter().flatten();
+    members.map(|(name, value)| format!("{name}: {}{}", plain(value), once(name))).collect()
+}
+
+fn once(name: &str) -> &'static str {
+    if ["password", "secret", "webhook_secret"].contains(&name) { "   (shown once: keep it)" } else { "" }
+}
+
+fn row(item: &Value) -> String {
+    let members = item.as_object().into_iter().flatten();
+    let short = members.filter(|(_, value)| !value.is_null()).map(|(name, value)| format!("{name}={}", plain(value)));
+    short.collect::<Vec<_>>().join("  ")
+}
+
+/// A value on one line, without what could steer a terminal (control 20).
+fn plain(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn task(command: Command) -> anyhow::Result<Task> {
+    Ok(match command {
+        Command::Site(Site::Set { id, body }) => {
+            Task::send("PUT", format!("/sites/{id}"), json!(body), format!("site {id} set"))
+        }
+        Command::Site(Site::List { page }) => Task::get(page.after("/sites"), "{count} sites"),
+        Command::Charger(command) => charger(command)?,
+        Command::Partner(command) => partner(command),
+        Command::Token(Token::Set { id_tag, body }) => {
+            Task::send("PUT", format!("/tokens/{id_tag}"), json!(body), "token set to {status}")
+        }
+        Command::Session(command) => session(command),
+        Command::Tickets { page } => Task::get(page.after("/tickets"), "{count} tickets"),
+        Command::Alerts { page } => Task::get(page.after("/alerts"), "{count} alerts"),
+        Command::Config(command) => config(command)?,
+        Command::Quarantine(Quarantine::List) => Task::get("/quarantine", "{count} entities in quarantine"),
+        Command::Quarantine(Quarantine::Release { entity }) => {
+            let said = format!("{entity} released");
+            Task::send("POST", "/quarantine/release", json!({"entity": entity}), said)
+        }
+        Command::Journal(Journal::Backup { name }) => {
+            let said = format!("journal backed up as {name}");
+            Task::send("POST", "/journal/backup", json!({"name": name}), said)
+        }
+        Command::Journal(Journal::Compact) => Task::send("POST", "/journal/compact", json!({}), "journal compacted"),
+        Command::Journal(Journal::Stats) => Task::get("/journal/stats", "journal statistics shown"),
+    })
+}
+
+fn charger(command: Charger) -> anyhow::Result<Task> {
+    Ok(match command {
+        Charger::Add { id, body } => {
+            Task::send("PUT", format!("/chargers/{id}"), json!(body), format!("charger {id} registered"))
+        }
+        Charger::List { page } => Task::get(page.after("/chargers"), "{count} chargers"),
+        Charger::Show { id } => Task::get(format!("/chargers/{id}"), format!("charger {id} shown")),
+        Charger::Command { id, kind, payload } => {
+            let payload: Value = serde_json::from_str(&payload).map_err(|e| {
+                anyhow::anyhow!("the payload is no JSON ({e}): an object such as '{{\"type\":\"Soft\"}}' is allowed")
+            })?;
+            let body = json!({"kind": kind, "payload": payload});
+            Task::send(
+                "POST",
+                format!("/chargers/{id}/commands"),
+                body,
+                format!("command {{command_id}} to {id} taken"),
+            )
+        }
+        Charger::CommandShow { id, command_id } => {
+            Task::get(format!("/chargers/{id}/commands/{command_id}"), "command is {state}")
+        }
+        Charger::Maintenance { id, on, note } => {
+            let body = json!({"on": on, "note": note});
+            let said = format!("charger {id} {} service", if on { "taken out of" } else { "back in" });
+            Task::send("POST", format!("/chargers/{id}/maintenance"), body, said)
+        }
+    })
+}
+
+fn partner(command: Partner) -> Task {
+    match command {
+        Partner::Add { id, body } => {
+            Task::send("PUT", format!("/partners/{id}"), body.json(), format!("partner {id} set"))
+        }
+        Partner::List { page } => Task::get(page.after("/partners"), "{count} partners"),
+        Partner::Show { id } => Task::get(format!("/partners/{id}"), format!("partner {id} shown")),
+        Partner::Key { id, revoke: None } => {
+            Task::send("POST", format!("/partners/{id}/keys"), json!({}), "key {key_id} made")
+        }
+        Partner::Key { id, revoke: Some(key) } => {
+            let said = format!("key {key} revoked");
+            Task { method: "DELETE", path: format!("/partners/{id}/keys/{key}"), body: None, said }
+        }
+        Partner::Secret { id, overlap_s } => {
+            let said = "new signing secret made; the old one signs too for {overlap_s} s";
+            Task::send("POST", format!("/partners/{id}/webhook/secret"), json!({"overlap_s": overlap_s}), said)
+        }
+        Partner::Webhook { id, command } => {
+            let path = |tail: &str| format!("/partners/{id}/webhook{tail}");
+            match command {
+                Webhook::Show => Task::get(path(""), "{depth} events wait"),
+                Webhook::Enable => Task::send("POST", path("/enable"), json!({}), "webhook enabled"),
+                Webhook::Disable => Task::send("POST", path("/disable"), json!({}), "webhook disabled"),
+                Webhook::DeadLetters { page } => Task::get(page.after(&path("/dead-letters")), "{count} dead letters"),
+                Webhook::Deliveries { page } => Task::get(page.after(&path("/deliveries")), "{count} attempts"),
+            }
+        }
+        Partner::Replay { id, what } => {
+            Task::send("POST", format!("/partners/{id}/webhook/replay"), what.json(), "{replayed} events sent again")
+        }
+    }
+}
+
+fn session(command: Session) -> Task {
+    match command {
+        Session::List { open, charger, page } => {
+            let mut path = page.after("/sessions");
+            for (name, value) in [("open", open.map(|o| o.to_string())), ("charger_id", charger.map(|c| c.to_string()))]
+            {
+                if let Some(value) = value {
+                    path.push(if path.contains('?') { '&' } else { '?' });
+                    path.push_str(&format!("{name}={value}"));
+                }
+            }
+            Task::get(path, "{count} sessions")
+        }
+        Session::Show { id } => Task::get(format!("/sessions/{id}"), "session is {status}"),
+        Session::Stop { id } => {
+            Task::send("POST", format!("/sessions/{id}/stop"), json!({}), "stop taken; session is {status}")
+        }
+    }
+}
+
+fn config(command: Config) -> anyhow::Result<Task> {
+    Ok(match command {
+        Config::Show => Task::get("/config", "version {current} is in force"),
+        Config::Apply { file } => {
+            let toml = std::fs::read_to_string(&file)
+                .map_err(|e| anyhow::anyhow!("{} cannot be read: {e}", file.display()))?;
+            Task::send("PUT", "/config", json!({"toml": toml}), "applied as version {version}")
+        }
+        Config::Rollback { version } => {
+            let said = format!("rolled back to version {version}, now version {{version}}");
+            Task::send("POST", "/config/rollback", json!({"version": version}), said)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

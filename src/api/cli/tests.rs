@@ -1,0 +1,105 @@
+//! Tests of the command line against the operator API over real HTTP.
+
+use super::*;
+use crate::api::tests::{Rig, World};
+use clap::Parser as _;
+
+async fn admin(rig: &Rig, words: &str) -> Told {
+    let token_file = rig.folder.path().join("operator.key");
+    let token_file = token_file.to_str().unwrap();
+    let reach = ["admin", "--url", &rig.ops, "--token-file", token_file, "--operator", "ann"];
+    let words = words.split(' ').filter(|word| !word.is_empty());
+    execute(Args::try_parse_from(reach.into_iter().chain(words)).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_command_reaches_the_server_and_ends_with_what_happened() {
+    let world = World::new();
+    let rig = world.serve().await;
+    world.runtime.quarantine("charger/CP2");
+    for (words, last) in [
+        ("site set S1 --name Home --position 31.2,-121.4 --time-zone Asia/Shanghai", "site S1 set"),
+        ("site list", "1 sites"),
+        ("charger add CP9 --site S1 --connectors 2", "charger CP9 registered"),
+        ("charger list --limit 1", "1 chargers"),
+        ("charger show CP9", "charger CP9 shown"),
+        ("charger command CP9 Reset {\"type\":\"Soft\"}", "command 00000000-0000-0000-0000-000000000007 to CP9 taken"),
+        ("charger command-show CP9 00000000-0000-0000-0000-000000000007", "command is Accepted"),
+        ("charger maintenance CP9 true --note broken", "charger CP9 taken out of service"),
+        ("partner add p1 --name One --webhook https://example.com/hook --events session.ended", "partner p1 set"),
+        ("partner list", "1 partners"),
+        ("partner show p1", "partner p1 shown"),
+        ("partner secret p1 --overlap-s 60", "new signing secret made; the old one signs too for 60 s"),
+        ("partner webhook p1 disable", "webhook disabled"),
+        ("partner webhook p1 enable", "webhook enabled"),
+        ("partner webhook p1 show", "0 events wait"),
+        ("partner webhook p1 dead-letters", "0 dead letters"),
+        ("partner webhook p1 deliveries --limit 5", "0 attempts"),
+        ("partner replay p1 --event evt_1 --event evt_2", "2 events sent again"),
+        ("token set 04A1B2 --status Blocked", "token set to Blocked"),
+        ("session list --open true --charger CP1 --limit 5", "0 sessions"),
+        ("tickets", "1 tickets"),
+        ("alerts", "0 alerts"),
+        ("quarantine list", "1 entities in quarantine"),
+        ("quarantine release charger/CP2", "charger/CP2 released"),
+        ("journal backup monday", "journal backed up as monday"),
+        ("journal compact", "journal compacted"),
+        ("journal stats", "journal statistics shown"),
+    ] {
+        let told = admin(&rig, words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_made_shown_once_and_revoked() {
+    let rig = World::new().serve().await;
+    admin(&rig, "partner add p1 --name One").await;
+    let made = admin(&rig, "partner key p1").await;
+    let secret = made.lines.iter().find(|line| line.starts_with("secret: cs_"));
+    assert!(secret.is_some_and(|line| line.contains("shown once")), "{made:?}");
+    let id = made.lines.iter().find_map(|line| line.strip_prefix("key_id: ")).unwrap();
+    assert_eq!(made.lines.last(), Some(&format!("key {id} made")));
+    let revoked = admin(&rig, &format!("partner key p1 --revoke {id}")).await;
+    assert_eq!(revoked.lines.last(), Some(&format!("key {id} revoked")));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_told_with_its_details_and_a_bad_status() {
+    let rig = World::new().serve().await;
+    let told = admin(&rig, "charger add CP9 --site S1 --password short").await;
+    assert!(!told.good && told.lines[0].starts_with("  password: is too short"), "{told:?}");
+    assert!(told.lines[1].starts_with("failed: ") && told.lines[1].ends_with("(invalid_field, HTTP 400)"), "{told:?}");
+    let told = admin(&rig, "session show 00000000-0000-7000-8000-000000000000").await;
+    assert!(!told.good && told.lines[0].ends_with("(session_unknown, HTTP 404)"), "{told:?}");
+}
+
+#[tokio::test]
+async fn configurations_come_from_files() {
+    let rig = World::new().serve().await;
+    let file = rig.folder.path().join("a.toml");
+    std::fs::write(&file, "[api]\n").unwrap();
+    let apply = format!("config apply {}", file.display());
+    assert_eq!(admin(&rig, &apply).await.lines.last().unwrap(), "applied as version 1");
+    assert_eq!(admin(&rig, "config rollback 1").await.lines.last().unwrap(), "rolled back to version 1, now version 2");
+    let shown = admin(&rig, "config show").await;
+    assert_eq!(shown.lines.last().unwrap(), "version 2 is in force");
+    assert!(shown.lines.iter().any(|line| line.contains("by=ann")), "the operator's name arrives: {shown:?}");
+    assert!(admin(&rig, "--json config show").await.lines[0].starts_with('{'));
+}
+
+#[test]
+fn what_a_charger_says_cannot_steer_the_terminal() {
+    assert_eq!(plain(&json!("a\u{1b}[31m\nb")), "a\u{fffd}[31m\u{fffd}b");
+}
+
+#[test]
+fn the_arguments_are_well_formed() {
+    use clap::CommandFactory as _;
+    Args::command().debug_assert();
+    for bad in
+        ["partner replay p1", "partner replay p1 --all-dead --event e", "token set a/b", "charger add a.b --site S1"]
+    {
+        assert!(Args::try_parse_from(["admin"].into_iter().chain(bad.split(' '))).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,175 @@
+//! The operators' half of the runtime in memory.
+
+use super::{NOW, Runtime, charger_view, paged};
+use crate::api::catalogue::Code;
+use crate::api::port::*;
+use crate::ids::{ChargerId, PartnerId, SessionId, SiteId};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use std::time::Duration;
+
+#[async_trait]
+impl OperatorPort for Runtime {
+    fn readiness(&self) -> Readiness {
+        let reasons = self.not_ready.lock().unwrap().clone();
+        Readiness { ready: reasons.is_empty(), reasons }
+    }
+    async fn put_site(&self, id: &SiteId, site: SitePut) -> Result<(), Refusal> {
+        let SitePut { name, address, time_zone, position } = site;
+        let view =
+            SiteView { site_id: id.clone(), name, address, time_zone, position, chargers: vec![], status_at: None };
+        self.world().sites.insert(id.clone(), view);
+        Ok(())
+    }
+    async fn all_sites(&self, page: PageRequest) -> Result<Page<SiteView>, Refusal> {
+        self.sites(&"x".parse().unwrap(), page).await
+    }
+    async fn put_charger(&self, id: &ChargerId, put: ChargerPut) -> Result<bool, Refusal> {
+        let charger = charger_view(id.as_str(), put.site_id.as_str(), put.connectors);
+        let view = OperatorChargerView { charger, boot: put.boot, auth: put.auth, commands: vec![], flags: vec![] };
+        Ok(self.world().chargers.insert(id.clone(), view).is_none())
+    }
+    async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal> {
+        Ok(self.world().chargers.contains_key(id))
+    }
+    async fn any_charger(&self, id: &ChargerId) -> Result<OperatorChargerView, Refusal> {
+        self.world().chargers.get(id).cloned().ok_or(Code::ChargerUnknown.into())
+    }
+    async fn all_chargers(&self, page: PageRequest) -> Result<Page<OperatorChargerView>, Refusal> {
+        Ok(paged(self.world().chargers.iter().map(|(id, c)| (id.to_string(), c.clone())), &page))
+    }
+    async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<crate::ids::CommandId, Refusal> {
+        self.any_charger(id).await?;
+        let command_id = crate::ids::CommandId(uuid::Uuid::from_u128(7));
+        let kind = format!("{:?}", command.kind);
+        let view = CommandView { command_id, kind, state: "Accepted".into(), result: None, at: NOW };
+        self.world().commands.insert(command_id.0, view);
+        Ok(command_id)
+    }
+    async fn command_state(&self, _: &ChargerId, id: crate::ids::CommandId) -> Result<CommandView, Refusal> {
+        self.world().commands.get(&id.0).cloned().ok_or(Code::NotFound.into())
+    }
+    async fn set_maintenance(&self, id: &ChargerId, on: bool, _: Option<String>) -> Result<(), Refusal> {
+        let mut world = self.world();
+        world.chargers.get_mut(id).ok_or(Code::ChargerUnknown)?.charger.maintenance = on;
+        Ok(())
+    }
+    async fn put_partner(&self, id: &PartnerId, put: PartnerPut) -> Result<PartnerPutAnswer, Refusal> {
+        if put.webhook.as_ref().is_some_and(|w| w.url.contains("169.254.")) {
+            return Err(Code::EndpointRefused.into());
+        }
+        let new = put.webhook.is_some();
+        let webhook = put.webhook.map(|w| WebhookView {
+            url: w.url,
+            enabled: true,
+            disabled_reason: None,
+            events: w.events,
+            failing_percent: 0,
+            depth: 0,
+            oldest_age_s: None,
+            dead_letters: 0,
+        });
+        let sites = put.sites.unwrap_or(SitesScope::All(AllSites::All));
+        let view = PartnerView { partner_id: id.clone(), name: put.name, sites, keys: vec![], webhook };
+        self.world().partners.insert(id.clone(), view);
+        Ok(PartnerPutAnswer { webhook_secret: new.then(|| SecretString::from("whsec_shown-once")) })
+    }
+    async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal> {
+        self.world().partners.get(id).cloned().ok_or(Code::PartnerUnknown.into())
+    }
+    async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
+        Ok(paged(self.world().partners.iter().map(|(id, p)| (id.to_string(), p.clone())), &page))
+    }
+    async fn add_key(&self, id: &PartnerId, key_id: String, _: SecretString) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
+        partner.keys.push(KeyView { key_id, created_at: NOW, revoked_at: None });
+        Ok(())
+    }
+    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
+        let key = partner.keys.iter_mut().find(|key| key.key_id == key_id).ok_or(Code::NotFound)?;
+        key.revoked_at = Some(NOW);
+        Ok(())
+    }
+    async fn rotate_webhook_secret(&self, id: &PartnerId, _: Duration) -> Result<SecretString, Refusal> {
+        self.partner(id).await.map(|_| SecretString::from("whsec_rotated"))
+    }
+    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal> {
+        self.partner(id).await?.webhook.ok_or(Code::WebhookMissing.into())
+    }
+    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
+        partner.webhook.as_mut().ok_or(Code::WebhookMissing)?.enabled = on;
+        Ok(())
+    }
+    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
+        self.replay(id, replay).await
+    }
+    async fn dead_letters(&self, id: &PartnerId, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        self.partner(id).await.map(|_| Page { items: vec![], next: None })
+    }
+    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
+        self.partner(id).await?;
+        self.deliveries(id, page).await
+    }
+    async fn put_token(&self, id_tag: &str, _: TokenPut) -> Result<(), Refusal> {
+        self.world().tokens.push(id_tag.to_owned());
+        Ok(())
+    }
+    async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal> {
+        self.world().sessions.get(&id).map(|(_, s)| s.clone()).ok_or(Code::SessionUnknown.into())
+    }
+    async fn all_sessions(&self, _: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal> {
+        Ok(paged(self.world().sessions.iter().map(|(id, (_, s))| (id.to_string(), s.clone())), &page))
+    }
+    async fn force_stop(&self, id: SessionId, _: &Actor) -> Result<SessionStatus, Refusal> {
+        let mut world = self.world();
+        world.sessions.get_mut(&id).ok_or(Code::SessionUnknown)?.1.status = SessionStatus::StopPending;
+        Ok(SessionStatus::StopPending)
+    }
+    async fn tickets(&self, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        Ok(Page { items: vec![serde_json::json!({"id": "t1", "code": "quarantined"})], next: None })
+    }
+    async fn alerts(&self, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
+        Ok(Page { items: vec![], next: None })
+    }
+    async fn quarantined(&self) -> Result<Vec<serde_json::Value>, Refusal> {
+        Ok(self.world().quarantined.iter().map(|entity| serde_json::json!({"entity": entity})).collect())
+    }
+    async fn release(&self, entity: &str) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let place = world.quarantined.iter().position(|known| known == entity).ok_or(Code::NotFound)?;
+        world.quarantined.remove(place);
+        Ok(())
+    }
+    async fn config_versions(&self) -> Result<Vec<ConfigVersionView>, Refusal> {
+        Ok(self.world().configs.iter().rev().cloned().collect())
+    }
+    async fn apply_config(&self, toml: &str, actor: &Actor) -> Result<u64, Refusal> {
+        if toml.contains("bad") {
+            let problem = Refusal::field("api.page_max", "is 0", "1 to 500");
+            return Err(Refusal { code: Code::ConfigInvalid, ..problem });
+        }
+        let mut world = self.world();
+        let version = world.configs.len() as u64 + 1;
+        let by = actor.name.clone();
+        world.configs.push(ConfigVersionView { version, at: NOW, by, toml: toml.into(), changed: vec![] });
+        Ok(version)
+    }
+    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal> {
+        let known = self.world().configs.iter().find(|known| known.version == version).cloned();
+        self.apply_config(&known.ok_or(Code::NotFound)?.toml, actor).await
+    }
+    async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"path": format!("backups/{name}"), "bytes": 1}))
+    }
+    async fn compact_journal(&self) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"bytes_before": 2, "bytes_after": 1}))
+    }
+    async fn journal_stats(&self) -> Result<serde_json::Value, Refusal> {
+        Ok(serde_json::json!({"records": 1}))
+    }
+}

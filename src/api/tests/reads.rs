@@ -1,0 +1,157 @@
+//! EM-6, EM-13 and controls 22, 30, 31 over real HTTP: what a partner may see, paging, ETags, and that the documents and
+//! the routes are the same.
+
+use super::*;
+use serde_json::json;
+
+#[tokio::test]
+async fn another_partners_things_do_not_exist_by_any_route() {
+    let world = World::new();
+    let rig = world.serve().await;
+    let id = rig.post("/sessions", &start_body("r1", 1)).await.json["session_id"].as_str().unwrap().to_owned();
+    let document = serde_json::to_value(rig.partner.openapi()).unwrap();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/v1").unwrap();
+        let own = path.replace("{session_id}", &id).replace("{request_id}", "r1");
+        if own == path {
+            continue;
+        }
+        for method in item.as_object().unwrap().keys() {
+            let (method, body) = if method == "get" { ("GET", "") } else { ("POST", r#"{"request_id":"x1"}"#) };
+            assert!(rig.send(&rig.call(method, &own, body)).await.status < 300, "{method} {own} works for its owner");
+            let answer = rig.as_p2(method, &own, body).await;
+            assert_eq!(answer.status, 404, "{method} {own}: {}", answer.text);
+            let nothing = own.replace(&id, "00000000-0000-7000-8000-000000000000").replace("r1", "r9");
+            let unknown = rig.as_p2(method, &nothing, &body.replace("x1", "x2")).await;
+            assert_eq!(unknown.code(), answer.code(), "and looks like something that never was");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 3);
+    assert_eq!(rig.as_p2("GET", "/sessions", "").await.json, json!({"items": []}));
+}
+
+#[tokio::test]
+async fn lists_are_paged_to_their_end() {
+    let rig = World::new().serve().await;
+    let first = rig.get("/chargers?limit=1").await.json;
+    let next = first["next"].as_str().unwrap();
+    let second = rig.get(&format!("/chargers?limit=1&cursor={next}")).await.json;
+    assert_eq!((&first["items"][0]["charger_id"], &second["items"][0]["charger_id"]), (&json!("CP1"), &json!("CP2")));
+    assert_eq!(second["next"], Value::Null);
+    for bad in ["limit=501", "limit=0", "limit=x", "page=1", "limit=1&limit=1"] {
+        assert_eq!(rig.get(&format!("/chargers?{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_read_on_from_where_one_stopped() {
+    let world = World::new();
+    let rig = world.serve().await;
+    for n in 0..3 {
+        world.runtime.add_event("p1", json!({"id": format!("evt_{n}")}));
+        world.runtime.add_event("p2", json!({"id": "foreign"}));
+    }
+    let first = rig.get("/events?limit=2").await.json;
+    let rest = rig.get(&format!("/events?after={}", first["next"].as_str().unwrap())).await.json;
+    assert_eq!((first["items"].as_array().unwrap().len(), &rest["items"]), (2, &json!([{"id": "evt_2"}])));
+    assert!(rest["next"].is_string(), "always, for there may be more later");
+    assert_eq!(rig.get("/events?after=rubbish").await.told(), (400, "invalid_field"));
+}
+
+#[tokio::test]
+async fn unchanged_master_data_costs_nothing_to_ask_for_again() {
+    let world = World::new();
+    let rig = world.serve().await;
+    let first = rig.get("/chargers/CP1").await;
+    let tag = first.header("etag").to_owned();
+    let again =
+        || Call { headers: vec![("if-none-match".into(), tag.clone())], ..rig.call("GET", "/chargers/CP1", "") };
+    let same = rig.send(&again()).await;
+    assert_eq!((same.status, same.text.as_str(), same.header("etag")), (304, "", tag.as_str()));
+    world.runtime.set_online("CP1", false);
+    assert_eq!(rig.send(&again()).await.status, 200);
+}
+
+#[tokio::test]
+async fn identifiers_that_cannot_be_are_unknown_and_reach_nobody() {
+    let rig = World::new().serve().await;
+    for path in
+        ["/chargers/a.b", "/chargers/%2e%2e", "/chargers/a%00b", "/sites/%2F", "/sessions/none", "/operations/*"]
+    {
+        assert_eq!(rig.get(path).await.status, 404, "{path}");
+    }
+    for (method, path) in [("DELETE", "/sites"), ("PUT", "/sessions")] {
+        let answer = rig.send(&rig.call(method, path, "")).await;
+        assert_eq!(answer.told(), (405, "method_not_allowed"), "{method} {path}");
+    }
+    assert_eq!(rig.get("/nothing").await.told(), (404, "not_found"));
+    let overridden = Call {
+        headers: vec![("x-http-method-override".into(), "DELETE".into()), ("origin".into(), "https://a.b".into())],
+        ..rig.call("GET", "/sites", "")
+    };
+    let answer = rig.send(&overridden).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""));
+}
+
+#[tokio::test]
+async fn every_documented_route_exists_and_is_signed() {
+    let rig = World::new().serve().await;
+    let served = Answer::read(rig.http.get(format!("{}/openapi.json", rig.url)).send().await.unwrap()).await;
+    let mut found = Vec::new();
+    for (path, item) in served.json["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let target = path.replace(['{', '}'], "");
+            let call = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let bare = Answer::read(rig.http.request(call, format!("{}{target}", rig.url)).send().await.unwrap()).await;
+            assert_eq!(bare.told(), (401, "missing_signature"), "{method} {path}");
+            for status in ["4XX", "5XX"] {
+                assert!(operation["responses"][status].is_object(), "{method} {path} documents {status}");
+            }
+            assert!(operation["summary"].as_str().is_some_and(|s| s.len() > 5), "{method} {path} says what it does");
+            found.push(format!("{} {}", method.to_uppercase(), path.trim_start_matches("/api/v1")));
+        }
+    }
+    found.sort();
+    // What docs/partner-api.md promises: a route more or less is a change of the contract.
+    let promised = [
+        "GET /chargers",
+        "GET /chargers/{id}",
+        "GET /events",
+        "GET /operations/{request_id}",
+        "GET /sessions",
+        "GET /sessions/{session_id}",
+        "GET /sites",
+        "GET /sites/{id}",
+        "GET /webhook",
+        "GET /webhook/deliveries",
+        "POST /sessions",
+        "POST /sessions/{session_id}/stop",
+        "POST /webhook/replay",
+        "POST /webhook/test",
+    ];
+    assert_eq!(found, promised);
+}
+
+#[tokio::test]
+async fn the_docs_page_shows_every_route_and_needs_no_network() {
+    let rig = World::new().serve().await;
+    let page = Answer::read(rig.http.get(format!("{}/docs", rig.url)).send().await.unwrap()).await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    for part in ["/api/v1/sessions/{session_id}/stop", "X-Chargeline-Signature", "id=\"SessionView\"", "ErrorBody"] {
+        assert!(page.text.contains(part), "{part}");
+    }
+    for outside in ["<script", "http://", "https://", "<link", "<img", "@import"] {
+        assert!(!page.text.contains(outside), "{outside}");
+    }
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+}
+
+#[test]
+fn every_code_that_partners_are_promised_is_in_the_catalogue() {
+    let reference = crate::api::catalogue::reference::markdown();
+    for code in ["connector_occupied", "charger_offline", "request_id_conflict", "not_plugged_in"] {
+        assert!(reference.contains(&format!("| `{code}` |")), "{code}");
+    }
+}
