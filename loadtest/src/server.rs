@@ -95,6 +95,11 @@ impl Server {
         self.ports
     }
 
+    /// The process's number while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     /// Starts it; its output goes to `server.log` in its directory.
     ///
     /// # Errors

@@ -21,8 +21,8 @@ use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
 use crate::domain::platform::PlatformFamily;
 use crate::gateway::Pepper;
+use crate::persistence::SharedJournal;
 use crate::persistence::vault::Vault;
-use crate::persistence::{SharedJournal, SledJournal};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -48,7 +48,7 @@ pub(super) struct Base<'a> {
     pub(super) config: &'a Config,
     pub(super) swaps: &'a Swaps,
     pub(super) clock: SharedClock,
-    pub(super) store: Arc<SledJournal>,
+    pub(super) journal: SharedJournal,
     pub(super) vault: Arc<Vault>,
 }
 
@@ -91,8 +91,7 @@ impl Seed {
 }
 
 pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
-    let Base { config, swaps, clock, store, vault } = base;
-    let journal: SharedJournal = store;
+    let Base { config, swaps, clock, journal, vault } = base;
     let unseal = {
         let vault = Arc::clone(&vault);
         move |sealed: &Sealed| {
