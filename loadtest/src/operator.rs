@@ -35,7 +35,11 @@ impl Operator {
         answer.is_ok_and(|a| a.status() == StatusCode::OK)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    /// Any call of the operator API.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method.clone(), &url).bearer_auth(&self.token);
         if let Some(body) = body {

@@ -21,8 +21,8 @@ use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
 use crate::domain::platform::PlatformFamily;
 use crate::gateway::Pepper;
+use crate::persistence::SharedJournal;
 use crate::persistence::vault::Vault;
-use crate::persistence::{SharedJournal, SledJournal};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -48,7 +48,7 @@ pub(super) struct Base<'a> {
     pub(super) config: &'a Config,
     pub(super) swaps: &'a Swaps,
     pub(super) clock: SharedClock,
-    pub(super) store: Arc<SledJournal>,
+    pub(super) journal: SharedJournal,
     pub(super) vault: Arc<Vault>,
 }
 
@@ -109,7 +109,8 @@ impl Directories {
             base.clock.clone(),
         );
         let sender = sender.map_err(|error| AssembleError::Sender(error.to_string()))?;
-        let tokens = Tokens { vault: Arc::clone(&base.vault), journal: base.store.clone(), clock: base.clock.clone() };
+        let tokens =
+            Tokens { vault: Arc::clone(&base.vault), journal: base.journal.clone(), clock: base.clock.clone() };
         Ok(Directories {
             register: Arc::default(),
             partners: Arc::new(Partners::new(unseal(&base.vault))),
@@ -123,7 +124,7 @@ impl Directories {
     fn queues(&self, base: &Base<'_>) -> QueueParts {
         QueueParts {
             partners: Arc::clone(&self.partners),
-            journal: base.store.clone(),
+            journal: base.journal.clone(),
             deliver: self.sender.clone(),
             board: Arc::clone(&self.board),
             clock: base.clock.clone(),
@@ -166,7 +167,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let (alerts, waiting) = alerts::channel();
     let known = Directories::new(&base, alerts)?;
     let seed = Seed {
-        journal: base.store.clone(),
+        journal: base.journal.clone(),
         clock: base.clock.clone(),
         config: engine.clone(),
         budget: Arc::new(Mutex::new(RestartBudget::new(engine.process_restarts, engine.restart_window))),

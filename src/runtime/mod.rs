@@ -11,6 +11,8 @@ mod recover;
 mod serve;
 mod stop;
 
+#[cfg(feature = "testing")]
+pub use serve::serve_in_memory;
 pub use serve::{ServeError, Served, serve};
 
 use crate::actors::engine::HostAddr;

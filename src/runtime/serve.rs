@@ -84,14 +84,32 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener,
 /// # Errors
 /// See [`ServeError`]; nothing is left running that matters.
 pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
+    serve_on(config, sources, logs, |store, _| store).await
+}
+
+/// As [`serve`], but everything is kept in memory: what a bench sets the journal's cost against. Nothing survives.
+///
+/// # Errors
+/// See [`ServeError`].
+#[cfg(feature = "testing")]
+pub async fn serve_in_memory(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
+    serve_on(config, sources, logs, |_, clock| crate::persistence::MemoryJournal::new(clock)).await
+}
+
+async fn serve_on(
+    config: Config,
+    sources: Sources,
+    logs: Option<Logs>,
+    choose: impl FnOnce(SharedJournal, &SharedClock) -> SharedJournal,
+) -> Result<Served, ServeError> {
     let clock: SharedClock = Arc::new(WallClock);
     let exporter = exporter::install().map_err(|error| ServeError::Start(error.to_string()))?;
     let store = open_store(&config, &clock).await?;
-    let journal: SharedJournal = store.clone();
+    let journal = choose(store.clone(), &clock);
     let vault = Arc::new(Vault::open(&config.journal.key_file, journal.clone()).await?);
     let swaps = Swaps::new(&config);
     let base =
-        Base { config: &config, swaps: &swaps, clock: clock.clone(), store: store.clone(), vault: vault.clone() };
+        Base { config: &config, swaps: &swaps, clock: clock.clone(), journal: journal.clone(), vault: vault.clone() };
     let parts = assemble(base).await?;
     let kept = Configuration::kept(&*journal).await?;
     let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
@@ -106,7 +124,7 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     let phase = Arc::new(PhaseCell::default());
     let open = Arc::new(AtomicBool::new(false));
     let shutdown = CancellationToken::new();
-    let service = Arc::new(service(&parts, &config, &store, &vault, &configuration, &phase, &clock));
+    let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
     let threads = http_runtime()?;
     let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
     let handle = gateway.handle().map_err(|error| ServeError::Start(error.to_string()))?;
@@ -216,13 +234,12 @@ fn gateway(
 fn service(
     parts: &Parts,
     config: &Config,
-    store: &Arc<SledJournal>,
+    (store, journal): (&Arc<SledJournal>, &SharedJournal),
     vault: &Arc<Vault>,
     configuration: &Arc<Configuration>,
     phase: &Arc<PhaseCell>,
     clock: &SharedClock,
 ) -> Service {
-    let journal: SharedJournal = store.clone();
     Service {
         chargers: parts.chargers.clone(),
         partners: parts.partners.clone(),
@@ -230,7 +247,7 @@ fn service(
         register: Arc::clone(&parts.register),
         directory: Arc::clone(&parts.directory),
         webhooks: WebhookService::new(journal.clone(), Arc::clone(&parts.board)),
-        journal,
+        journal: journal.clone(),
         store: Arc::clone(store),
         vault: Arc::clone(vault),
         pepper: Arc::clone(&parts.pepper),

@@ -1,17 +1,33 @@
-//! Runs the benchmarks of `benches/`. With `--json` only their result lines are printed.
+//! Runs the benchmarks: those of `benches/*.rs`, which measure a part within one process, and those of `benches/spine`,
+//! which measure the whole server. With `--json` only their result lines are printed.
 
-use crate::run::{cargo, lines};
-use anyhow::{Context, Result};
+use crate::run::{cargo, lines, program, status};
+use crate::tools;
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
-/// Runs the benchmarks named, or all. A name is that of a file in `benches/`, or of a figure that begins with one.
+/// What the figures of the whole server begin with; each is measured as a group.
+const SPINE: [&str; 6] = ["durable", "heartbeat", "idle", "ready", "slow", "webhook"];
+
+/// Runs the benchmarks named, or all. A name is that of a benchmark, or of a figure that begins with one.
 pub(crate) fn run(names: &[String], json: bool) -> Result<bool> {
     let chosen = choose(names)?;
+    let spine: Vec<&str> = SPINE.into_iter().filter(|group| chosen.contains_key(*group)).collect();
+    let around = if spine.is_empty() { Vec::new() } else { build_spine(spine.contains(&"heartbeat"))? };
     let (mut figures, mut short, mut failed) = (0, 0, 0);
-    for (file, figure) in &chosen {
-        let mut command = cargo();
-        command.args(["bench", "--quiet", "--bench", file, "--"]).args(figure);
-        if json {
+    for (bench, asked) in &chosen {
+        let mut command = if spine.contains(&bench.as_str()) {
+            let mut command = program("target/release/spine-bench", &[bench]);
+            command.envs(around.iter().cloned());
+            command
+        } else {
+            let mut command = cargo();
+            command.args(["bench", "--quiet", "--bench", bench, "--"]).args(asked);
+            command
+        };
+        if json && !spine.contains(&bench.as_str()) {
             command.arg("--json");
         }
         let status = lines(&mut command, |line| {
@@ -37,18 +53,50 @@ pub(crate) fn run(names: &[String], json: bool) -> Result<bool> {
     Ok(failed == 0 && short == 0)
 }
 
-/// The files to run, each with the figure that is asked for, if it is one.
-fn choose(names: &[String]) -> Result<Vec<(String, Option<String>)>> {
-    let all = available()?;
-    if names.is_empty() {
-        return Ok(all.into_iter().map(|file| (file, None)).collect());
+/// Builds the server as it ships, what measures it, and what it is measured against. Returns where they are; a responder
+/// that cannot be had is given as `!` and the reason.
+fn build_spine(peers: bool) -> Result<Vec<(&'static str, String)>> {
+    // One by one: built together, the bench's features would be the server's too.
+    for package in ["chargeline", "spine-bench"] {
+        build(package)?;
     }
-    let find = |name: &String| {
-        let file = all.iter().filter(|file| name.starts_with(file.as_str())).max_by_key(|file| file.len());
-        let file = file.with_context(|| format!("no benchmark `{name}`: there are {}", all.join(", ")))?;
-        Ok((file.clone(), (file != name).then(|| name.clone())))
-    };
-    names.iter().map(find).collect()
+    let mut around = vec![("BENCH_SERVER", "target/release/chargeline".to_owned())];
+    if peers {
+        let text = |got: Result<std::path::PathBuf>| {
+            got.and_then(|path| Ok(std::path::absolute(path)?.display().to_string()))
+                .unwrap_or_else(|error| format!("!{error:#}"))
+        };
+        around.push(("BENCH_KIT", text(build("kit-responder").map(|()| "target/release/kit-responder".into()))));
+        around.push(("BENCH_PYTHON", text(tools::python("target/peers/python", "tests/peers/requirements.txt"))));
+        around.push(("BENCH_NODE_MODULES", text(tools::node("target/peers/node", "tests/peers/node"))));
+    }
+    Ok(around)
+}
+
+fn build(package: &str) -> Result<()> {
+    let mut command: Command = cargo();
+    let done = status(command.args(["build", "--quiet", "--release", "--package", package, "--bins"]))?;
+    ensure!(done.success(), "`{package}` could not be built");
+    Ok(())
+}
+
+/// The benchmarks to run, each with the figures that are asked for; all if there are none.
+fn choose(names: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut all = available()?;
+    all.extend(SPINE.map(str::to_owned));
+    if names.is_empty() {
+        return Ok(all.into_iter().map(|bench| (bench, Vec::new())).collect());
+    }
+    let mut chosen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in names {
+        let bench = all.iter().filter(|bench| name.starts_with(bench.as_str())).max_by_key(|bench| bench.len());
+        let bench = bench.with_context(|| format!("no benchmark `{name}`: there are {}", all.join(", ")))?;
+        let asked = chosen.entry(bench.clone()).or_default();
+        if bench != name {
+            asked.push(name.clone());
+        }
+    }
+    Ok(chosen)
 }
 
 fn available() -> Result<Vec<String>> {

@@ -1,0 +1,74 @@
+//! Sessions begun and ended by a card at the charger, one after the other. Owns the payloads and the loop.
+
+use crate::wire::Wire;
+use anyhow::Context;
+use loadtest::time::{now_ms, rfc3339};
+use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A meter that never shows the same twice, so that no start looks like the repetition of another.
+static METER_WH: AtomicU64 = AtomicU64::new(1);
+
+/// A StartTransaction; the transaction that it was given.
+pub(crate) async fn start(wire: &mut Wire, tag: &str) -> anyhow::Result<i64> {
+    let (meter, at) = (METER_WH.fetch_add(1, Ordering::Relaxed), rfc3339(now_ms()));
+    let payload = format!(r#"{{"connectorId":1,"idTag":"{tag}","meterStart":{meter},"timestamp":"{at}"}}"#);
+    let answer = wire.call("StartTransaction", &payload).await?;
+    let told: Value = serde_json::from_str(&answer)?;
+    anyhow::ensure!(told[2]["idTagInfo"]["status"] == "Accepted", "a start was answered {answer}");
+    told[2]["transactionId"].as_i64().with_context(|| format!("a start was answered {answer}"))
+}
+
+/// Its StopTransaction.
+pub(crate) async fn stop(wire: &mut Wire, transaction: i64) -> anyhow::Result<()> {
+    let (meter, at) = (METER_WH.fetch_add(1, Ordering::Relaxed), rfc3339(now_ms()));
+    let payload =
+        format!(r#"{{"transactionId":{transaction},"meterStop":{meter},"timestamp":"{at}","reason":"Local"}}"#);
+    wire.call("StopTransaction", &payload).await.map(drop)
+}
+
+/// What a round of sessions gave.
+pub(crate) struct Round {
+    /// The chargers, for the next round.
+    pub(crate) wires: Vec<Wire>,
+    /// Starts and stops acknowledged.
+    pub(crate) sessions: u64,
+    /// From the first call to the last answer.
+    pub(crate) took: Duration,
+    /// How long each start waited for its answer, in milliseconds.
+    pub(crate) starts_ms: Vec<f64>,
+}
+
+/// Every charger starts and stops without a pause until the time is up, or `most` sessions are begun.
+pub(crate) async fn round(wires: Vec<Wire>, tag: &str, time: Duration, most: u64) -> anyhow::Result<Round> {
+    let (begun, tag) = (Instant::now(), tag.to_owned());
+    let left = std::sync::Arc::new(AtomicU64::new(most));
+    let tasks: Vec<_> = wires
+        .into_iter()
+        .map(|mut wire| {
+            let (tag, left) = (tag.clone(), left.clone());
+            tokio::spawn(async move {
+                let mut waited = Vec::new();
+                while begun.elapsed() < time
+                    && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+                {
+                    let asked = Instant::now();
+                    let transaction = start(&mut wire, &tag).await?;
+                    waited.push(asked.elapsed().as_secs_f64() * 1e3);
+                    stop(&mut wire, transaction).await?;
+                }
+                anyhow::Ok((wire, waited))
+            })
+        })
+        .collect();
+    let mut round = Round { wires: Vec::new(), sessions: 0, took: Duration::ZERO, starts_ms: Vec::new() };
+    for task in tasks {
+        let (wire, waited) = task.await??;
+        round.wires.push(wire);
+        round.sessions += waited.len() as u64;
+        round.starts_ms.extend(waited);
+    }
+    round.took = begun.elapsed();
+    Ok(round)
+}

@@ -1,0 +1,102 @@
+//! Benchmarks of the whole server (issue 2, figure 6): the real process, real sockets, a client that takes little of the
+//! processor that both share. `cargo xtask bench` builds the server as it ships, then this, and runs it once a group.
+//!
+//! Owns the figures named in [`GROUPS`]. The same program is two of the servers too: the bare responder (`bare ADDRESS`),
+//! and Chargeline on a journal in memory (`serve --config FILE` in a directory with the marker).
+
+mod bare;
+mod charge;
+mod durable;
+mod figure;
+mod heartbeat;
+mod host;
+mod idle;
+mod process;
+mod ready;
+mod sink;
+mod slow;
+mod webhook;
+mod wire;
+
+use anyhow::{Context, bail};
+use chargeline::config::load::{Sources as Settings, load};
+use chargeline::runtime;
+use chargeline::telemetry::logs;
+use loadtest::net::Sources;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What figures' names begin with; each group is measured as a whole.
+const GROUPS: [&str; 6] = ["durable", "heartbeat", "idle", "ready", "slow", "webhook"];
+
+/// Where things are. A responder that could not be had is the reason why.
+struct Paths {
+    server: PathBuf,
+    work: PathBuf,
+    kit: Result<PathBuf, String>,
+    python: Result<PathBuf, String>,
+    node_modules: Result<PathBuf, String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["bare", address] => bare::serve(address),
+        ["serve", "--config", file] => actix::System::new().block_on(serve(file.into())),
+        _ => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(measure(&words))
+        }
+    }
+}
+
+async fn measure(names: &[&str]) -> anyhow::Result<()> {
+    let wanted = |group: &str| names.is_empty() || names.iter().any(|name| name.starts_with(group));
+    if let Some(name) = names.iter().find(|name| !GROUPS.iter().any(|group| name.starts_with(group))) {
+        bail!("no figure `{name}`: they begin with {}", GROUPS.join(", "));
+    }
+    let given = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    // Told by `cargo xtask bench` as a path, or as the reason why there is none.
+    let peer = |name: &str| {
+        let text = given(name)?;
+        text.strip_prefix("!").map_or_else(|| Ok(PathBuf::from(&text)), |why| Err(why.to_owned()))
+    };
+    let server = given("BENCH_SERVER").map_err(anyhow::Error::msg)?;
+    let paths = Paths {
+        server: PathBuf::from(server).canonicalize().context("the server's program")?,
+        work: PathBuf::from("target/bench").join(std::process::id().to_string()),
+        kit: peer("BENCH_KIT"),
+        python: peer("BENCH_PYTHON"),
+        node_modules: peer("BENCH_NODE_MODULES"),
+    };
+    std::fs::create_dir_all(&paths.work)?;
+    let sources = Arc::new(Sources::new(u64::from(std::process::id())));
+    for group in GROUPS.into_iter().filter(|group| wanted(group)) {
+        let measured = match group {
+            "durable" => durable::run(&paths, &sources).await,
+            "heartbeat" => heartbeat::run(&paths, &sources).await,
+            "idle" => idle::run(&paths, &sources).await,
+            "ready" => ready::run(&paths, &sources).await,
+            "slow" => slow::run(&paths, &sources).await,
+            _ => webhook::run(&paths, &sources).await,
+        };
+        measured.with_context(|| format!("{group}; what the servers said is in {}", paths.work.display()))?;
+    }
+    std::fs::remove_dir_all(&paths.work)?;
+    anyhow::ensure!(figure::short() == 0, "{} figures fall short of their limit", figure::short());
+    Ok(())
+}
+
+/// Chargeline as `chargeline serve` runs it, on the journal in memory if the marker is there.
+async fn serve(file: PathBuf) -> anyhow::Result<()> {
+    let sources = Settings::of_process(Some(file));
+    let loaded = load(&sources)?;
+    let logs = logs::install(&loaded.config.telemetry)?;
+    let served = if std::path::Path::new(host::IN_MEMORY).exists() {
+        runtime::serve_in_memory(loaded.config, sources, Some(logs)).await?
+    } else {
+        runtime::serve(loaded.config, sources, Some(logs)).await?
+    };
+    Ok(served.until_signal().await?)
+}
