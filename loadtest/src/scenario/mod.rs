@@ -114,7 +114,8 @@ async fn build(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<Wo
     profile.record_meters = false;
     profile.driver.wants_wh = (300, 2_000);
     let fleet = FleetOptions {
-        name: "load".to_owned(),
+        // A partner of its own each run: events of earlier runs went to sinks that are gone.
+        name: format!("load-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]),
         chargers: options.chargers,
         connectors: 2,
         sites: options.chargers / 50 + 1,

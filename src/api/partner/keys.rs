@@ -68,29 +68,3 @@ pub fn make() -> (String, SecretString) {
     let secret = format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     (id, secret.into())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Empty {
-        complete: bool,
-    }
-
-    impl KeyDirectory for Empty {
-        fn key(&self, _: &str) -> Option<Arc<KeyRecord>> {
-            None
-        }
-
-        fn complete(&self) -> bool {
-            self.complete
-        }
-    }
-
-    #[test]
-    fn a_key_that_is_not_read_yet_is_no_unknown_key() {
-        let early = look_up(&Empty { complete: false }, "ck_1").unwrap_err();
-        assert_eq!((early.code, early.retry_after), (Code::Unavailable, Some(WAIT)));
-        assert!(look_up(&Empty { complete: true }, "ck_1").unwrap().is_none());
-    }
-}

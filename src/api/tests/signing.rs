@@ -103,8 +103,25 @@ async fn a_replay_after_a_restart_is_refused_also_of_a_call_signed_ahead_of_our_
     // The rig's horizon is a second before its start: the moment at which the one before could last accept.
     world.clock.forward(1);
     let rig = world.serve().await;
-    assert_eq!(rig.send(&now).await.told(), (503, "unavailable"));
+    let refused = rig.send(&now).await;
+    assert_eq!(refused.told(), (503, "unavailable"), "not 401: the one before may have done it and died");
+    assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(rig.send(&ahead).await.told(), (401, "replayed_nonce"));
+    assert_eq!(rig.get("/sites").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_calls_while_the_keys_are_still_read_is_told_to_come_again_and_never_banned() {
+    let world = World::new();
+    let rig = world.serve().await;
+    world.keys.recovering(true);
+    let unknown = || Call { key: "ck_9".into(), ..rig.call("GET", "/sites", "") };
+    for _ in 0..6 {
+        let early = rig.send(&unknown()).await;
+        assert_eq!((early.told(), early.header("retry-after")), ((503, "unavailable"), "1"));
+    }
+    world.keys.recovering(false);
+    assert_eq!(rig.send(&unknown()).await.told(), (401, "bad_signature"), "not banned");
     assert_eq!(rig.get("/sites").await.status, 200);
 }
 

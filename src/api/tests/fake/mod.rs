@@ -12,7 +12,7 @@ use crate::persistence::{CreateOnce, JournalError};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -60,9 +60,9 @@ impl OnceStore for MemoryOnce {
     }
 }
 
-/// Keys of a test.
+/// Keys of a test, and whether they are still being read.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Mutex<HashMap<String, Arc<KeyRecord>>>);
+pub(crate) struct Keys(Mutex<HashMap<String, Arc<KeyRecord>>>, AtomicBool);
 
 impl Keys {
     pub(crate) fn put(&self, key_id: &str, partner: &str, secret: &str, scopes: Scopes, revoked: bool) {
@@ -70,11 +70,19 @@ impl Keys {
         let record = KeyRecord { partner: partner.parse().unwrap(), secret, scopes, revoked };
         self.0.lock().unwrap().insert(key_id.to_owned(), Arc::new(record));
     }
+
+    pub(crate) fn recovering(&self, still: bool) {
+        self.1.store(still, SeqCst);
+    }
 }
 
 impl KeyDirectory for Keys {
     fn key(&self, key_id: &str) -> Option<Arc<KeyRecord>> {
         self.0.lock().unwrap().get(key_id).cloned()
+    }
+
+    fn complete(&self) -> bool {
+        !self.1.load(SeqCst)
     }
 }
 
