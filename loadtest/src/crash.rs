@@ -60,12 +60,20 @@ pub struct Report {
 impl Report {
     /// Whether nothing was lost, doubled or left hanging.
     pub fn holds(&self) -> bool {
-        self.settled && self.journal.0 && self.verdict.holds()
+        self.settled && self.journal.0 && self.verdict.holds() && !self.is_empty()
+    }
+
+    /// Whether something that was to be judged did not happen at all: then nothing is proven.
+    fn is_empty(&self) -> bool {
+        let f = &self.verdict.figures;
+        let all = [f.starts_found, f.stops_found, f.transactions_found, f.transaction_stops_found, f.events_received];
+        self.kills == 0 || all.contains(&0)
     }
 
     /// The closing line.
     pub fn line(&self) -> String {
         let state = match (self.settled, self.journal.0) {
+            (true, true) if self.is_empty() => ", but too little happened to judge by".to_owned(),
             (true, true) => String::new(),
             (false, _) => ", NOT settled in time".to_owned(),
             (true, false) => format!(", journal NOT verified ({})", self.journal.1),
@@ -206,6 +214,10 @@ mod tests {
             verdict: Verdict::default(),
             seed: 7,
         };
+        assert!(!report.holds() && report.line().ends_with("but too little happened to judge by"));
+        let figures = &mut report.verdict.figures;
+        (figures.starts_found, figures.stops_found, figures.events_received) = (1, 1, 1);
+        (figures.transactions_found, figures.transaction_stops_found) = (1, 1);
         assert!(report.holds());
         assert!(report.line().starts_with("crash: 50 kills (seed 7), recovery p50 120 ms max 400 ms, verified:"));
         report.journal = (false, "checksum of record 3".into());

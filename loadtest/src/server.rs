@@ -40,27 +40,54 @@ impl Ports {
 }
 
 /// The configuration of a server under test: everything in `dir`, loopback only, webhooks to loopback over plain HTTP
-/// allowed. The one place that knows the server's configuration keys.
+/// allowed. All callers share a few addresses and one key, so the limits meant for strangers are raised; times that a
+/// run has to wait out are short. The one place that knows the server's configuration keys.
 pub fn config_text(ports: Ports, dir: &Path) -> String {
     let dir = dir.display();
     let Ports { ocpp, partner, operator, metrics } = ports;
     format!(
         r#"[gateway]
 listen = "127.0.0.1:{ocpp}"
+handshakes_per_address = 512
+auth_failures_per_address = 100000
+auth_failures_total = 1000000
 
 [api]
 partner_listen = "127.0.0.1:{partner}"
 operator_listen = "127.0.0.1:{operator}"
 operator_token_file = "{dir}/operator.token"
+connections_per_address = 4096
+in_flight_per_partner = 10000
+read_rate = 100000
+read_burst = 100000
+write_rate = 100000
+write_burst = 100000
+events_rate = 100000
+events_burst = 100000
+
+[charger]
+offline_after = "20s"
+first_call_delay = "1s"
+# Meter values every second, as the simulated chargers send them of their own.
+configure = false
+flapping_count = 16
+flapping_window = "1h"
 
 [journal]
 path = "{dir}/journal"
 key_file = "{dir}/journal.key"
+reserve_bytes = 8388608
+full_floor_bytes = 16777216
+
+[session]
+stop_retry = "5s"
+stop_pending_retry = "1m"
 
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
 
 [webhook]
+schedule = ["1s", "1s", "2s", "2s", "5s", "5s", "10s", "10s", "10s", "30s", "30s", "30s"]
 ports = []
 allow_cidrs = ["127.0.0.0/8"]
 allow_http = true

@@ -17,10 +17,10 @@ pub async fn dress(vault: &Vault, view: &mut Value, operator: bool) -> Result<()
         members.insert("partner_id".to_owned(), partner);
     }
     let texts = (user.as_ref().and_then(Value::as_str), sealed.as_ref().and_then(Value::as_str));
-    if let (Some(user), Some(sealed)) = texts {
-        if let Some(user) = open(vault, user, sealed).await? {
-            members.insert("user_id".to_owned(), user.id.into());
-        }
+    if let (Some(user), Some(sealed)) = texts
+        && let Some(user) = open(vault, user, sealed).await?
+    {
+        members.insert("user_id".to_owned(), user.id.into());
     }
     let Some(readings) = members.get_mut("readings").and_then(Value::as_array_mut) else { return Ok(()) };
     for reading in readings.iter_mut().filter_map(Value::as_object_mut) {

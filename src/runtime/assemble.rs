@@ -10,7 +10,7 @@ use crate::actors::engine::pacer::Pacer;
 use crate::actors::engine::restarts::RestartBudget;
 use crate::actors::engine::{Environment, HostAddr, Shell};
 use crate::actors::partner::{PartnerShell, QueueParts};
-use crate::actors::partners::{PARTNER_SECRETS, Partners};
+use crate::actors::partners::{PARTNER_SECRETS, Partners, Unseal};
 use crate::actors::platform::PlatformShell;
 use crate::actors::tree::{self, ArbiterGone, Arbiters};
 use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup};
@@ -90,28 +90,84 @@ impl Seed {
     }
 }
 
-pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
-    let Base { config, swaps, clock, store, vault } = base;
-    let journal: SharedJournal = store;
-    let unseal = {
-        let vault = Arc::clone(&vault);
-        move |sealed: &Sealed| {
-            let plain = vault.unseal_secret(PARTNER_SECRETS, &sealed.0).ok()?;
-            String::from_utf8(plain.expose_secret().to_vec()).ok().map(SecretString::from)
+/// Chargers, partners and their queues, in memory.
+struct Directories {
+    register: Arc<Register>,
+    partners: Arc<Partners>,
+    tokens: Arc<Tokens>,
+    sender: Arc<HttpSender>,
+    board: Arc<QueueBoard>,
+    alerts: Alerts,
+}
+
+impl Directories {
+    fn new(base: &Base<'_>, alerts: Alerts) -> Result<Self, AssembleError> {
+        let sender = HttpSender::new(
+            &base.config.webhook,
+            Arc::new(SystemLookup),
+            HttpSender::public_roots(),
+            base.clock.clone(),
+        );
+        let sender = sender.map_err(|error| AssembleError::Sender(error.to_string()))?;
+        let tokens = Tokens { vault: Arc::clone(&base.vault), journal: base.store.clone(), clock: base.clock.clone() };
+        Ok(Directories {
+            register: Arc::default(),
+            partners: Arc::new(Partners::new(unseal(&base.vault))),
+            tokens: Arc::new(tokens),
+            sender: Arc::new(sender),
+            board: Arc::default(),
+            alerts,
+        })
+    }
+
+    fn queues(&self, base: &Base<'_>) -> QueueParts {
+        QueueParts {
+            partners: Arc::clone(&self.partners),
+            journal: base.store.clone(),
+            deliver: self.sender.clone(),
+            board: Arc::clone(&self.board),
+            clock: base.clock.clone(),
+            settings: Arc::clone(&base.swaps.webhook),
+            alerts: self.alerts.clone(),
+            vault: Arc::clone(&base.vault),
         }
-    };
-    let directory = Arc::new(Partners::new(Arc::new(unseal)));
-    let register = Arc::new(Register::default());
+    }
+
+    fn chargers(&self, swaps: &Swaps) -> ChargerParts {
+        ChargerParts {
+            register: Arc::clone(&self.register),
+            partners: Arc::clone(&self.partners),
+            alerts: self.alerts.clone(),
+            policy: Arc::clone(&swaps.policy),
+        }
+    }
+
+    fn connections(&self, clock: &SharedClock) -> ConnectionParts {
+        ConnectionParts {
+            register: Arc::clone(&self.register),
+            tokens: Arc::clone(&self.tokens),
+            alerts: self.alerts.clone(),
+            clock: clock.clone(),
+        }
+    }
+}
+
+fn unseal(vault: &Arc<Vault>) -> Unseal {
+    let vault = Arc::clone(vault);
+    Arc::new(move |sealed: &Sealed| {
+        let plain = vault.unseal_secret(PARTNER_SECRETS, &sealed.0).ok()?;
+        String::from_utf8(plain.expose_secret().to_vec()).ok().map(SecretString::from)
+    })
+}
+
+/// Makes the parts, each family's host on its arbiters.
+pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
+    let engine = &base.config.engine;
     let (alerts, waiting) = alerts::channel();
-    let tokens = Arc::new(Tokens { vault: Arc::clone(&vault), journal: journal.clone(), clock: clock.clone() });
-    let sender = HttpSender::new(&config.webhook, Arc::new(SystemLookup), HttpSender::public_roots(), clock.clone())
-        .map_err(|error| AssembleError::Sender(error.to_string()))?;
-    let sender = Arc::new(sender);
-    let board = Arc::new(QueueBoard::default());
-    let engine = &config.engine;
+    let known = Directories::new(&base, alerts)?;
     let seed = Seed {
-        journal: journal.clone(),
-        clock: clock.clone(),
+        journal: base.store.clone(),
+        clock: base.clock.clone(),
         config: engine.clone(),
         budget: Arc::new(Mutex::new(RestartBudget::new(engine.process_restarts, engine.restart_window))),
     };
@@ -119,49 +175,28 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let back_office = [arbiters.back_office()];
     let platform = seed.environments(|| Rc::new(PlatformShell) as Rc<dyn Shell<PlatformFamily>>);
     let platform = tree::host(&back_office, engine.retry_after, platform).await?;
-    let queues = QueueParts {
-        partners: Arc::clone(&directory),
-        journal: journal.clone(),
-        deliver: sender.clone(),
-        board: Arc::clone(&board),
-        clock: clock.clone(),
-        settings: Arc::clone(&swaps.webhook),
-        alerts: alerts.clone(),
-        vault: Arc::clone(&vault),
-    };
+    let queues = known.queues(&base);
     let partners =
         seed.environments(move || Rc::new(PartnerShell::new(queues.clone())) as Rc<dyn Shell<PartnerFamily>>);
     let partners = tree::host(&back_office, engine.retry_after, partners).await?;
-    let shells = ChargerParts {
-        register: Arc::clone(&register),
-        partners: Arc::clone(&directory),
-        alerts: alerts.clone(),
-        policy: Arc::clone(&swaps.policy),
-    };
+    let shells = known.chargers(base.swaps);
     let chargers =
         seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
     let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;
     arbiters.back_office().spawn(alerts::keep(waiting, platform.clone()));
-    let connections = ConnectionParts {
-        register: Arc::clone(&register),
-        tokens: Arc::clone(&tokens),
-        alerts: alerts.clone(),
-        clock: clock.clone(),
-    };
-    let pepper = Arc::new(Pepper::new(vault.charger_pepper()));
     Ok(Parts {
         arbiters,
         chargers,
         partners,
         platform,
-        register,
-        directory,
-        connections,
-        pepper,
-        tokens,
-        board,
-        sender,
-        alerts,
+        connections: known.connections(&base.clock),
+        pepper: Arc::new(Pepper::new(base.vault.charger_pepper())),
+        register: known.register,
+        directory: known.partners,
+        tokens: known.tokens,
+        board: known.board,
+        sender: known.sender,
+        alerts: known.alerts,
     })
 }
 

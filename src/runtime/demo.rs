@@ -9,8 +9,12 @@ use loadtest::demo::{DemoFleet, DemoOptions};
 use loadtest::fleet::Endpoints;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// How often the demo's chargers are told to read their meters.
+const READINGS: Duration = Duration::from_secs(3);
 
 /// What the demonstration is to be.
 #[derive(Debug, clap::Args)]
@@ -38,6 +42,9 @@ pub async fn run(file: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<
     config.webhook.allow_http = true;
     config.webhook.ports = Vec::new();
     config.webhook.allow_cidrs.push("127.0.0.0/8".parse().context("a network")?);
+    // A demonstration lasts minutes: readings every few seconds.
+    config.session.sample_interval = READINGS;
+    config.session.progress_every = READINGS;
     // The table has the screen.
     config.telemetry.log_filter = "error".to_owned();
     let logs = logs::install(&config.telemetry)?;

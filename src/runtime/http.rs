@@ -1,7 +1,6 @@
 //! Joins HTTP to the runtime: keys, bans, tokens.
 
-use crate::actors::partners::Partners;
-use crate::actors::service::Service;
+use crate::actors::service::{Phase, Service};
 use crate::api::operator::{OperatorApi, OperatorParts, OperatorToken};
 use crate::api::partner::{KeyDirectory, KeyRecord, PartnerApi, PartnerParts, Scopes, SecurityEvent};
 use crate::clock::Timestamp;
@@ -9,9 +8,19 @@ use crate::config::live::LiveConfig;
 use crate::domain::platform::Alert;
 use std::sync::Arc;
 
-impl KeyDirectory for Partners {
+/// The partners' keys.
+struct Keys(Arc<Service>);
+
+impl KeyDirectory for Keys {
+    fn complete(&self) -> bool {
+        match self.0.phase.get() {
+            Phase::Recovering => false,
+            Phase::Ready | Phase::Stopping => true,
+        }
+    }
+
     fn key(&self, key_id: &str) -> Option<Arc<KeyRecord>> {
-        let key = self.api_key(key_id)?;
+        let key = self.0.directory.api_key(key_id)?;
         Some(Arc::new(KeyRecord {
             partner: key.partner,
             secret: key.secret,
@@ -26,7 +35,7 @@ pub(super) fn partner_api(service: &Arc<Service>, live: &Arc<LiveConfig>, starte
     let alerts = service.alerts.clone();
     PartnerApi::new(PartnerParts {
         port: service.clone(),
-        keys: service.directory.clone(),
+        keys: Arc::new(Keys(Arc::clone(service))),
         once: Arc::new(service.journal.clone()),
         clock: service.clock.clone(),
         config: Arc::clone(live),

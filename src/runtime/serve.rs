@@ -9,16 +9,16 @@ use crate::actors::service::{Phase, PhaseCell, Service};
 use crate::actors::webhook::WebhookService;
 use crate::api::operator::OperatorToken;
 use crate::api::server;
-use crate::clock::{SharedClock, WallClock};
+use crate::clock::{SharedClock, Timestamp, WallClock};
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::config::load::Sources;
 use crate::gateway::{Gateway, listener};
 use crate::persistence::vault::Vault;
-use crate::persistence::{JournalError, SharedJournal, SledJournal};
+use crate::persistence::{Journal as _, JournalError, SharedJournal, SledJournal};
 use crate::telemetry::exporter;
 use crate::telemetry::logs::Logs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Threads that run HTTP. Calls wait for actors, not for the processor.
 const HTTP_THREADS: usize = 2;
+
+/// The exit status after a failed journal: `EX_SOFTWARE` of sysexits.h, so that a supervisor can tell it apart.
+const FAILED_JOURNAL: i32 = 70;
 
 /// Why the process does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +131,7 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     });
     let token = OperatorToken::load_or_make(&config.api.operator_token_file)
         .map_err(|error| ServeError::Start(error.to_string()))?;
-    let partner_api = http::partner_api(&service, &configuration.live, runtime.clock.now());
+    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime));
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
     let servers = vec![
@@ -152,14 +155,22 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
     Ok(Served { runtime, addresses, configuration, limit })
 }
 
+/// Before this moment an earlier process may have accepted a signed request whose nonce nobody remembers (EM-3).
+fn horizon(config: &Config, runtime: &Runtime) -> Timestamp {
+    let (now, downtime) = (runtime.clock.now(), runtime.store.downtime());
+    if downtime.is_zero() { now } else { now.min(now - downtime + config.journal.alive_interval) }
+}
+
 async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<SledJournal>, ServeError> {
     let (settings, their) = (config.journal.clone(), clock.clone());
     let opened = tokio::task::spawn_blocking(move || SledJournal::open(&settings, &their)).await;
     let store = opened.map_err(|error| ServeError::Start(error.to_string()))??;
     store.on_fatal(Box::new(|why| {
         // A failed sync is never retried and believed: stop, and recover from what the disk holds (RT-7).
-        eprintln!("chargeline: the journal has failed and the process stops: {why}");
-        std::process::exit(70);
+        tracing::error!(why, "the journal has failed and the process stops");
+        // The log's own thread may not get to it any more.
+        let _ = writeln!(io::stderr(), "chargeline: the journal has failed and the process stops: {why}");
+        std::process::exit(FAILED_JOURNAL);
     }));
     Ok(store)
 }

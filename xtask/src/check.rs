@@ -13,7 +13,6 @@ const KILLS: u32 = 5;
 enum End {
     Good,
     Failed,
-    Skipped(&'static str),
 }
 
 #[derive(Default)]
@@ -49,11 +48,10 @@ impl Tally {
     }
 }
 
-fn said(end: End) -> String {
+fn said(end: End) -> &'static str {
     match end {
-        End::Good => "good".into(),
-        End::Failed => "FAILED".into(),
-        End::Skipped(why) => format!("skipped, {why}"),
+        End::Good => "good",
+        End::Failed => "FAILED",
     }
 }
 
@@ -76,11 +74,9 @@ pub(crate) fn run() -> Result<bool> {
     println!("{:<12} {}", "all", spoken(whole));
     let of = |wanted: fn(&End) -> bool| tally.steps.iter().filter(|(_, end, _)| wanted(end)).count() as u64;
     let failed = of(|end| *end == End::Failed);
-    let skipped = of(|end| matches!(end, End::Skipped(_)));
     let passed = tally.passed + of(|end| *end == End::Good);
     // Tests that failed are counted beside the step that ran them.
-    let skips = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-    println!("check: {passed} passed, {} failed{skips}", failed + tally.failed);
+    println!("check: {passed} passed, {} failed", failed + tally.failed);
     Ok(failed == 0)
 }
 
@@ -105,21 +101,8 @@ fn steps(tally: &mut Tally) {
     if !built {
         return;
     }
-    if !serves() {
-        tally.step("peers", |_| Ok(End::Skipped("the binary does not serve yet")));
-        return;
-    }
     tally.step("peers", |_| peers::run().map(ended));
     tally.step("crash", |_| crash(KILLS, false, &[]).map(ended));
-}
-
-/// Whether the binary knows `serve`.
-fn serves() -> bool {
-    let mut found = false;
-    let help = lines(&mut program("target/debug/chargeline", &["--help"]), |line| {
-        found |= line.split_whitespace().next() == Some("serve");
-    });
-    help.is_ok() && found
 }
 
 /// The crash test. The last line printed is `loadtest crash`'s own.

@@ -2,6 +2,7 @@
 
 use super::{Kind, ServerAnswers, Verdict};
 use crate::history::{SinkRecord, Stamped};
+use crate::partner::Event;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// One event as the sink saw it.
@@ -48,11 +49,26 @@ pub(super) fn check(records: &[Stamped<SinkRecord>], server: &ServerAnswers, ver
         verdict.figures.events_received += events.values().filter(|s| s.accepted.is_some()).count();
         in_order(key, events, verdict);
     }
+    let kept: HashSet<&str> = server.events.iter().map(|e| e.id.as_str()).collect();
+    for (id, (key, _)) in places.iter().filter(|(id, _)| !kept.contains(*id)) {
+        verdict.add(Kind::EventUnfounded, *id, format!("{key}: the server does not have it"));
+    }
+    newest_states(server, &accepted, verdict);
     for event in server.events.iter().filter(|e| e.sequence.is_some()) {
         if !accepted.contains(event.id.as_str()) {
             let place = format!("{:?} {:?}", event.order_key, event.sequence);
             verdict.add(Kind::EventLost, &event.id, format!("{} {place} was never accepted", event.event_type));
         }
+    }
+}
+
+/// Of events without a number the newest of a key replaces the others; it has to arrive.
+fn newest_states(server: &ServerAnswers, accepted: &HashSet<&str>, verdict: &mut Verdict) {
+    let unnumbered = server.events.iter().filter(|e| e.sequence.is_none());
+    let newest: HashMap<&str, &Event> = unnumbered.filter_map(|e| Some((e.order_key.as_deref()?, e))).collect();
+    for (key, event) in newest.into_iter().filter(|(_, e)| !accepted.contains(e.id.as_str())) {
+        let detail = format!("{} of {key}, the newest, was never accepted", event.event_type);
+        verdict.add(Kind::EventLost, &event.id, detail);
     }
 }
 

@@ -69,6 +69,8 @@ pub enum Kind {
     ConnectorDoubled,
     /// An event never reached the sink (I3).
     EventLost,
+    /// The sink was sent an event that the server does not have: it left before it was durable.
+    EventUnfounded,
     /// Two events have one place, or one event has two (I3).
     EventDoubled,
     /// An event arrived before its predecessor was accepted (EM-8).

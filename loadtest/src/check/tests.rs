@@ -287,8 +287,31 @@ fn a_gap_and_two_events_at_one_place_are_found() {
         s.events[1].sequence = Some(3);
     });
     assert_eq!(gap, [Kind::EventGap]);
-    assert_eq!(found(|h, _| h.sink.push(delivery("e3", "session.ended", 2, 5))), [Kind::EventDoubled]);
+    let doubled = found(|h, s| {
+        h.sink.push(delivery("e3", "session.ended", 2, 5));
+        s.events.push(event("e3", "session.ended", 2));
+    });
+    assert_eq!(doubled, [Kind::EventDoubled]);
     assert_eq!(found(|h, _| h.sink.push(delivery("e2", "session.ended", 3, 5))), [Kind::EventDoubled]);
+}
+
+#[test]
+fn an_event_that_the_server_never_kept_is_found() {
+    assert_eq!(found(|h, _| h.sink.push(delivery("e3", "session.updated", 3, 5))), [Kind::EventUnfounded]);
+}
+
+#[test]
+fn of_states_the_newest_has_to_arrive_and_older_ones_need_not() {
+    let state = |id: &str| Event { sequence: None, order_key: Some("connector/CP-1/1".into()), ..event(id, "x", 0) };
+    assert_eq!(found(|_, s| s.events.push(state("c1"))), [Kind::EventLost]);
+    let newer = found(|h, s| {
+        s.events.extend([state("c1"), state("c2")]);
+        let mut arrived = delivery("c2", "connector.status", 0, 7);
+        let SinkRecord::Delivery { order_key, sequence, .. } = &mut arrived.it;
+        (*order_key, *sequence) = ("connector/CP-1/1".into(), None);
+        h.sink.push(arrived);
+    });
+    assert_eq!(newer, []);
 }
 
 #[test]

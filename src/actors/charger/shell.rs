@@ -105,7 +105,7 @@ impl Shell<ChargingFamily> for ChargerShell {
         let Ok(id) = partition.id().parse::<ChargerId>() else { return };
         let audience = self.audience(&id);
         let policy = self.parts.policy.load();
-        let alone = partition.has_quarantine().then(|| partition.quarantine()).unwrap_or_default();
+        let alone = if partition.has_quarantine() { partition.quarantine() } else { Vec::new() };
         let quarantined = alone.into_iter().filter_map(|(key, _)| match key {
             Key::Session(id) => Some(id),
             Key::Charger => None,

@@ -6,7 +6,7 @@
 //! signature or unknown key, and a replay. A wrong clock and missing headers do not: nothing can be guessed by them.
 
 use super::Partners;
-use super::keys::{KeyRecord, Scopes};
+use super::keys::{KeyRecord, Scopes, look_up};
 use super::nonces::Used;
 use super::signature::Presented;
 use crate::api::catalogue::Code;
@@ -152,7 +152,7 @@ fn prove(
     body: &Bytes,
 ) -> Result<Arc<KeyRecord>, Closed> {
     let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let key = state.keys.key(&presented.key_id);
+    let key = look_up(state.keys.as_ref(), &presented.key_id)?;
     let secret = key.as_deref().map(|key| &key.secret);
     let fits = presented.fits(secret, request.method().as_str(), target, body);
     let Some(key) = key.filter(|_| fits) else {

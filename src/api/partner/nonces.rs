@@ -5,8 +5,8 @@
 //!
 //! **Over a restart** that memory is gone, so two rules close the gap without writing anything in the usual case:
 //! * a request that was signed at or before the *horizon* (the last moment at which the process before this one could
-//!   have accepted something) is refused with `unavailable` and the time after which its sender signs again: with whole
-//!   seconds in the header that meets callers with the best of clocks, who deserve a refusal that every client repeats;
+//!   have accepted something) is refused for now with `unavailable`: its sender signs again. Not with 401, which binds: the
+//!   process before this one may have done what the request asks for, and died before it answered (EM-5);
 //! * a request signed *ahead* of our clock would pass that rule after a restart, so its nonce is made durable before the
 //!   request is accepted, and asked for during the first window after a start. Only partners whose clocks run ahead pay for
 //!   this, one durable write a call.
@@ -111,7 +111,8 @@ impl Nonces {
     /// Checks what an earlier process may have accepted; see the head of this file.
     ///
     /// # Errors
-    /// `unavailable` for a request signed at or before the horizon, `replayed_nonce`, or the store's refusal.
+    /// `unavailable` for a request signed at or before the horizon, with the time after which its sender's clock is past
+    /// it; `replayed_nonce`, or the store's refusal.
     pub async fn across_restarts(
         &self,
         key_id: &str,
@@ -119,10 +120,9 @@ impl Nonces {
         timestamp: i64,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let behind = self.horizon.as_seconds() - timestamp;
-        if behind >= 0 {
-            let wait = Duration::from_secs(behind.unsigned_abs() + 1);
-            return Err(Refusal::from(Code::Unavailable).after(wait));
+        let behind = self.horizon.as_seconds().saturating_sub(timestamp);
+        if let Ok(behind) = u64::try_from(behind) {
+            return Err(Refusal::from(Code::Unavailable).after(Duration::from_secs(behind + 1)));
         }
         let key = || format!("nonce/{key_id}/{nonce}");
         if timestamp > now.as_seconds() {
@@ -203,9 +203,10 @@ mod tests {
         // It dies; the next one starts at second 1001.
         let next = nonces(1001, 1001, &store);
         let code = |r: Result<(), Refusal>| r.map_err(|refusal| refusal.code);
+        let early = next.across_restarts("ck_a", "late", 1000, Timestamp(1_001_500)).await.unwrap_err();
+        assert_eq!(early.retry_after, Some(Duration::from_secs(2)), "and then its clock is past our start");
         let at = |second: i64| Timestamp(second * 1000);
-        let again = Refusal::from(Code::Unavailable).after(Duration::from_secs(2));
-        assert_eq!(next.across_restarts("ck_a", "right-then", 1000, at(1002)).await, Err(again));
+        assert_eq!(code(next.across_restarts("ck_a", "right-then", 1000, at(1002)).await), Err(Code::Unavailable));
         assert_eq!(code(next.across_restarts("ck_a", "ahead", 1200, at(1002)).await), Err(Code::ReplayedNonce));
         assert_eq!(code(next.across_restarts("ck_a", "ahead", 1200, at(1250)).await), Err(Code::ReplayedNonce));
         assert_eq!(code(next.across_restarts("ck_a", "new", 1002, at(1002)).await), Ok(()));
