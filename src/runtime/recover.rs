@@ -103,7 +103,7 @@ impl Runtime {
     }
 
     /// Keeps the gauges of the webhook queues fresh, until the process stops.
-    pub(super) async fn show_queues(&self) {
+    pub(super) async fn show_queues(self: std::sync::Arc<Self>) {
         loop {
             self.service.board.publish(self.clock.now());
             tokio::select! {

@@ -161,8 +161,7 @@ async fn serve_on(
     threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
     threads.spawn(gateway.run());
     threads.spawn(Arc::clone(&runtime).fold_history());
-    let shown = Arc::clone(&runtime);
-    threads.spawn(async move { shown.show_queues().await });
+    threads.spawn(Arc::clone(&runtime).show_queues());
     let threads = Threads { arbiters: parts.arbiters, http: threads, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;

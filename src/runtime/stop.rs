@@ -17,10 +17,10 @@ impl Runtime {
         self.phase.set(Phase::Stopping);
         self.open.store(false, Ordering::Release);
         self.shutdown.cancel();
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (threads, servers) = match threads {
-            Some(Threads { arbiters, http, servers }) => (Some((arbiters, http)), servers),
-            None => (None, Vec::new()),
+        // The threads stay where they are: a second signal drops this future, and their runtime may not be dropped here.
+        let servers = match self.threads.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(threads) => std::mem::take(&mut threads.servers),
+            None => Vec::new(),
         };
         let sockets = async {
             if let Some(gateway) = &self.gateway {
@@ -37,7 +37,8 @@ impl Runtime {
         if tokio::time::timeout(QUEUES, idle).await.is_err() {
             tracing::warn!("some webhook tries were cut off; they are made again after the start");
         }
-        if let Some((arbiters, http)) = threads {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Threads { arbiters, http, servers: _ }) = threads {
             http.shutdown_background();
             // Joining blocks; a thread that panicked has told so by then.
             let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;

@@ -4,7 +4,7 @@ use crate::charger::Charger;
 use loadtest::history::History;
 use loadtest::operator::Operator;
 use loadtest::partner::{Key, Outcome, PartnerClient, Session, StartCall, http_client};
-use loadtest::server::Server;
+use loadtest::server::{Ports, Server};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
@@ -22,8 +22,40 @@ const READY_MAX: Duration = Duration::from_secs(30);
 /// How long the server may take to end: its own limits, and a busy machine.
 const END_MAX: Duration = Duration::from_secs(15);
 
-/// What differs from the configuration of load tests.
-const SETTINGS: &str = "[charger]\nfirst_call_delay = \"0ms\"\nanswer_lead = \"0ms\"\nconfigure = false\n";
+/// The keys that differ from the defaults: ports, places, loopback webhooks, and waits short enough for a test. `[charger]`
+/// comes last, so that tests can add to it.
+fn settings(ports: Ports, directory: &Path) -> String {
+    let (Ports { ocpp, partner, operator, metrics }, directory) = (ports, directory.display());
+    format!(
+        r#"[gateway]
+listen = "127.0.0.1:{ocpp}"
+
+[api]
+partner_listen = "127.0.0.1:{partner}"
+operator_listen = "127.0.0.1:{operator}"
+operator_token_file = "{directory}/operator.token"
+
+[journal]
+path = "{directory}/journal"
+key_file = "{directory}/journal.key"
+reserve_bytes = 1048576
+full_floor_bytes = 1048576
+
+[telemetry]
+metrics_listen = "127.0.0.1:{metrics}"
+
+[webhook]
+ports = []
+allow_cidrs = ["127.0.0.0/8"]
+allow_http = true
+
+[charger]
+first_call_delay = "0ms"
+answer_lead = "0ms"
+configure = false
+"#
+    )
+}
 
 /// A server and what is around it.
 pub(crate) struct Rig {
@@ -37,9 +69,10 @@ impl Rig {
     pub(crate) fn stopped() -> Rig {
         let directory = tempfile::tempdir().unwrap();
         let server = Server::new(Path::new(BINARY), directory.path()).unwrap();
+        let place = directory.path().canonicalize().unwrap();
         let rig = Rig { server, directory, partner: None };
-        let text = std::fs::read_to_string(rig.server.config()).unwrap();
-        std::fs::write(rig.server.config(), format!("{text}\n{SETTINGS}")).unwrap();
+        let text = settings(rig.server.ports(), &place);
+        std::fs::write(rig.server.config(), text).unwrap();
         rig
     }
 

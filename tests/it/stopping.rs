@@ -40,7 +40,7 @@ async fn half_a_call(rig: &Rig) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_call_under_way_at_a_stop_is_answered_and_kept() {
+async fn a_call_that_is_half_sent_at_a_stop_is_told_to_come_again() {
     let mut rig = Rig::start().await;
     let mut socket = half_a_call(&rig).await;
     rig.signal("TERM");
@@ -48,11 +48,11 @@ async fn a_call_under_way_at_a_stop_is_answered_and_kept() {
     socket.write_all(b"\"Late\"}").await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{}", rig.log());
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after"), "{answer}\n{}", rig.log());
     assert!(rig.ended().await.success());
     rig.again().await;
     let sites = rig.partner().get("/sites").await.unwrap().unwrap();
-    assert!(sites.to_string().contains("site-late"), "{sites}");
+    assert!(sites.to_string().contains("site-it") && !sites.to_string().contains("site-late"), "{sites}");
 }
 
 #[tokio::test]

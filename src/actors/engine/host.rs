@@ -266,6 +266,8 @@ pub fn place(id: &str, n: usize) -> usize {
 impl<F: Family> HostAddr<F> {
     /// The door over these hosts, one an arbiter in the order of [`place`].
     pub fn new(hosts: Vec<Addr<Host<F>>>, retry_after: Duration) -> Self {
+        // Seen from the start, though nothing may ever be quarantined.
+        metrics::QUARANTINED.shift(0.0, [F::NAME]);
         HostAddr { hosts: hosts.into(), retry_after }
     }
 

@@ -41,6 +41,8 @@ impl Space {
     pub(super) fn with_probe(probe: Probe, directory: &Path, reserve_bytes: u64, floor: u64) -> Self {
         let reserve = directory.join("reserve");
         let held = fs::metadata(&reserve).is_ok_and(|file| file.len() >= reserve_bytes);
+        // Seen from the start, so that an alert can tell "there is room" from "not measured".
+        metrics::FULL.set(0.0, []);
         Space { probe, reserve, reserve_bytes, floor, full: AtomicBool::new(false), held: AtomicBool::new(held) }
     }
 

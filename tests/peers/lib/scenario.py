@@ -271,7 +271,7 @@ async def commands(stage):
         given = await asyncio.to_thread(stage.operator.post, path, {"kind": kind, "payload": payload})
         await stage.charger.asked(kind)
         get = lambda: stage.operator.get(f"{path}/{given['command_id']}")  # noqa: E731, B023
-        done = lambda: (c := get()) and c["state"] not in ("Queued", "Sent") and c  # noqa: E731, B023
+        done = lambda: (c := get()) and c["state"] not in ("Pending", "Sent") and c  # noqa: E731, B023
         command = await asyncio.to_thread(until, f"the result of {kind}", done)
         stage.checks.that("result" in command, f"{kind} has a result: {command}")
 
