@@ -408,7 +408,7 @@ fn partners_are_nudged_once_their_notice_is_durable() {
         let world = World::new();
         world.ask(Key::Root, Command::Tell).await.expect("told");
         let partner: PartnerId = "p1".parse().expect("a valid id");
-        assert_eq!(*world.shell.noticed.borrow(), [partner.clone()]);
+        assert_eq!(world.shell.noticed.borrow().as_slice(), std::slice::from_ref(&partner));
         let outbox = world.journal.outbox(&partner, 0, 10).await.expect("readable");
         assert_eq!(outbox.len(), 1);
     });
