@@ -138,5 +138,5 @@ impl Charger {
 
 /// The present, as OCPP writes it.
 pub(crate) fn now() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
+    loadtest::time::rfc3339(loadtest::time::now_ms())
 }
