@@ -127,6 +127,8 @@ impl Gateway {
         socket.set_reuseaddr(true)?;
         socket.bind(now.listen)?;
         let listener = socket.listen(BACKLOG)?;
+        // Seen from the start: none is a figure, too.
+        metric::CONNECTIONS.shift(0.0, []);
         let hot = HotCounters {
             messages_in: metric::FRAMES.counter(["in"]),
             messages_out: metric::FRAMES.counter(["out"]),

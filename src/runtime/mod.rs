@@ -51,9 +51,32 @@ pub struct Runtime {
 /// The threads of the process besides the main one and the journal's.
 struct Threads {
     arbiters: Arbiters,
-    http: tokio::runtime::Runtime,
+    http: Workers,
     /// The HTTP listeners, each of which ends once its calls under way have been answered.
     servers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// The threads of HTTP. They end in the background when dropped, wherever that is: a start that fails halfway, on a port
+/// that is taken say, has to end in its error.
+struct Workers(Option<tokio::runtime::Runtime>);
+
+impl Workers {
+    /// Runs a task there; nothing once they have ended.
+    fn spawn(&self, task: impl Future<Output: Send + 'static> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        let task = async move { drop(task.await) };
+        match &self.0 {
+            Some(runtime) => runtime.spawn(task),
+            None => tokio::spawn(std::future::ready(())),
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Where the process listens.

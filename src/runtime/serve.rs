@@ -1,7 +1,7 @@
 //! `chargeline serve`: from the configuration to the last socket.
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
-use super::{Addresses, Runtime, Threads, http};
+use super::{Addresses, Runtime, Threads, Workers, http};
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
@@ -192,12 +192,13 @@ async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<SledJour
     Ok(store)
 }
 
-fn http_runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+fn http_runtime() -> Result<Workers, ServeError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(HTTP_THREADS)
         .thread_name("http")
         .enable_all()
         .build()
+        .map(|runtime| Workers(Some(runtime)))
         .map_err(|error| ServeError::Start(error.to_string()))
 }
 

@@ -39,7 +39,7 @@ impl Runtime {
         }
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Threads { arbiters, http, servers: _ }) = threads {
-            http.shutdown_background();
+            drop(http);
             // Joining blocks; a thread that panicked has told so by then.
             let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;
         }

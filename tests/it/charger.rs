@@ -139,5 +139,5 @@ impl Charger {
 /// The present, as OCPP writes it.
 #[allow(clippy::disallowed_methods, reason = "a charger has a clock of its own")]
 pub(crate) fn now() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
+    loadtest::time::rfc3339(loadtest::time::now_ms())
 }

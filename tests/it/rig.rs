@@ -89,11 +89,16 @@ impl Rig {
         rig
     }
 
-    /// Starts the server (again) and waits until it is ready.
+    /// Starts the server (again) and waits until it is ready. While it was away another test's client may have been given
+    /// one of its ports for a moment: that alone is tried again.
     pub(crate) async fn again(&mut self) {
-        self.server.start().unwrap();
-        if let Err(error) = self.server.ready(READY_MAX).await {
-            panic!("{error}\n{}", self.log());
+        let taken = |rig: &Rig| rig.log().matches("cannot listen on").count();
+        for tries_left in (0..10).rev() {
+            let before = taken(self);
+            self.server.start().unwrap();
+            let Err(error) = self.server.ready(READY_MAX).await else { return };
+            assert!(tries_left > 0 && taken(self) > before, "{error}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
 

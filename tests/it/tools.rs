@@ -71,6 +71,22 @@ async fn a_compacted_and_a_restored_journal_serve_as_before() {
     assert_eq!(first, again, "and its request id is bound");
 }
 
+#[test]
+fn a_port_that_is_taken_is_named_and_nothing_panics() {
+    let rig = Rig::stopped();
+    for (key, port) in [
+        ("gateway.listen", rig.server.ports().ocpp),
+        ("api.partner_listen", rig.server.ports().partner),
+        ("telemetry.metrics_listen", rig.server.ports().metrics),
+    ] {
+        let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let output = rig.run(&["serve"]);
+        let (_, said) = texts(&output);
+        assert!(output.status.code() == Some(1) && said.contains(key), "{key}: {said}");
+        assert!(!said.contains("panicked"), "{key}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_second_server_and_the_tools_are_refused_while_the_journal_is_in_use() {
     let rig = Rig::start().await;
