@@ -190,7 +190,7 @@ impl Shell {
             self.perform().await;
         }
         if let Link::Up(socket) = &mut self.link {
-            let _ = tokio::time::timeout(Duration::from_secs(1), SinkExt::close(socket)).await;
+            let _ = tokio::time::timeout(Duration::from_secs(1), SinkExt::close(&mut **socket)).await;
             self.around.stats.connected.fetch_sub(1, Ordering::Relaxed);
         }
         self.finish();
