@@ -79,6 +79,21 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener,
     Ok((listener, local))
 }
 
+/// The sockets of HTTP.
+struct Listeners {
+    partner: TcpListener,
+    operator: TcpListener,
+    metrics: TcpListener,
+}
+
+async fn listeners(config: &Config, ocpp: SocketAddr) -> Result<(Listeners, Addresses), ServeError> {
+    let (partner, partner_at) = listen("api.partner_listen", config.api.partner_listen).await?;
+    let (operator, operator_at) = listen("api.operator_listen", config.api.operator_listen).await?;
+    let (metrics, metrics_at) = listen("telemetry.metrics_listen", metrics_address(config)?).await?;
+    let addresses = Addresses { ocpp, partner: partner_at, operator: operator_at, metrics: metrics_at };
+    Ok((Listeners { partner, operator, metrics }, addresses))
+}
+
 /// Starts everything and recovers. Returns once the process is ready.
 ///
 /// # Errors
@@ -128,12 +143,7 @@ async fn serve_on(
     let threads = http_runtime()?;
     let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
     let handle = gateway.handle().map_err(|error| ServeError::Start(error.to_string()))?;
-    let (partner, partner_at) = listen("api.partner_listen", config.api.partner_listen).await?;
-    let (operator, operator_at) = listen("api.operator_listen", config.api.operator_listen).await?;
-    let metrics_at = metrics_address(&config)?;
-    let (metrics, metrics_at) = listen("telemetry.metrics_listen", metrics_at).await?;
-    let addresses =
-        Addresses { ocpp: handle.local_addr(), partner: partner_at, operator: operator_at, metrics: metrics_at };
+    let (listeners, addresses) = listeners(&config, handle.local_addr()).await?;
     let runtime = Arc::new(Runtime {
         service: Arc::clone(&service),
         phase,
@@ -153,12 +163,12 @@ async fn serve_on(
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
     let servers = vec![
-        threads.spawn(server::serve_partner(partner, partner_api, live.clone(), shutdown.clone())),
-        threads.spawn(server::serve_operator(operator, operator_api, live, shutdown.clone())),
+        threads.spawn(server::serve_partner(listeners.partner, partner_api, live.clone(), shutdown.clone())),
+        threads.spawn(server::serve_operator(listeners.operator, operator_api, live, shutdown.clone())),
     ];
     threads.spawn(exporter.clone().upkeep());
     let stop = shutdown.clone();
-    threads.spawn(async move { exporter.serve(metrics, async move { stop.cancelled().await }).await });
+    threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });
     threads.spawn(gateway.run());
     threads.spawn(Arc::clone(&runtime).fold_history());
     threads.spawn(Arc::clone(&runtime).show_queues());
