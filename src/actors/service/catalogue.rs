@@ -183,7 +183,8 @@ fn connector(of: StatusOf) -> ConnectorView {
     ConnectorView {
         connector_id: of.connector_id,
         status: of.status,
-        status_at: of.status_at.and_then(|at| Timestamp::parse(&at).ok()).map(Moment),
+        // A connector that was never heard of has its birth in 1970.
+        status_at: of.status_at.and_then(|at| Timestamp::parse(&at).ok()).filter(|at| at.0 > 0).map(Moment),
         error: code.map(str::to_owned),
         session_id: None,
     }
