@@ -65,7 +65,8 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
     let server = given("BENCH_SERVER").map_err(anyhow::Error::msg)?;
     let paths = Paths {
         server: PathBuf::from(server).canonicalize().context("the server's program")?,
-        work: PathBuf::from("target/bench").join(std::process::id().to_string()),
+        // Absolute: the servers work in directories of their own.
+        work: std::path::absolute("target/bench")?.join(std::process::id().to_string()),
         kit: peer("BENCH_KIT"),
         python: peer("BENCH_PYTHON"),
         node_modules: peer("BENCH_NODE_MODULES"),
