@@ -172,6 +172,7 @@ async fn serve_on(
     threads.spawn(gateway.run());
     threads.spawn(Arc::clone(&runtime).fold_history());
     threads.spawn(Arc::clone(&runtime).show_queues());
+    threads.spawn(Arc::clone(&runtime).watch_room());
     let threads = Threads { arbiters: parts.arbiters, http: threads, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;

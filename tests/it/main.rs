@@ -10,7 +10,9 @@
 mod charger;
 mod crash;
 mod rig;
+mod room;
 mod served;
 mod settings;
 mod stopping;
 mod tools;
+mod trail;

@@ -1,11 +1,12 @@
 //! Performs what the rules of a charger's partition decided: calls to the socket, alerts, and the register's follow-up.
 
+use super::journey;
 use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
 use crate::domain::charger::{self, Call, Outcome};
-use crate::domain::charging::{ChargingFamily, Effect, Key, Level, Policy, State};
+use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
@@ -60,6 +61,7 @@ impl ChargerShell {
     }
 
     fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
+        journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
         let payload = neutral::command(call).payload();
@@ -128,6 +130,10 @@ impl Shell<ChargingFamily> for ChargerShell {
         if let Some(link) = self.parts.register.link(&id) {
             link.set_accepted(charger.is_accepted());
         }
+    }
+
+    fn recorded(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, events: &[Event]) {
+        journey::recorded(partition, key, events);
     }
 
     fn noticed(&self, partners: &BTreeSet<PartnerId>) {

@@ -339,6 +339,12 @@ impl Charger {
         pending.or_else(|| self.finished.iter().find(|finished| finished.id == id).map(|f| &*f.action))
     }
 
+    /// For whom a command is, as long as it waits, is under way, or may still get a late answer.
+    pub fn purpose_of(&self, id: CommandId) -> Option<&Purpose> {
+        let pending = self.queue.iter().find(|pending| pending.id == id).map(|pending| &pending.purpose);
+        pending.or_else(|| self.finished.iter().find(|finished| finished.id == id).map(|finished| &finished.purpose))
+    }
+
     /// Whether it was last accepted at boot and still would be (CH-3).
     pub fn is_accepted(&self) -> bool {
         let policy = self.registration.as_ref().map(|registration| registration.boot);
