@@ -11,6 +11,7 @@ use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError};
 use crate::telemetry::metrics::engine as metrics;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const LAGGARDS: usize = 200;
 
 #[derive(Deserialize)]
 struct Row {
-    registration: Option<Registration>,
+    registration: Option<Arc<Registration>>,
 }
 
 impl Runtime {
@@ -86,7 +87,7 @@ impl Runtime {
     }
 
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
-    pub(super) async fn fold_history(self: std::sync::Arc<Self>) {
+    pub(super) async fn fold_history(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -105,7 +106,7 @@ impl Runtime {
     }
 
     /// Tells operators when the journal becomes full, and when there is room again, until the process stops (RT-7).
-    pub(super) async fn watch_room(self: std::sync::Arc<Self>) {
+    pub(super) async fn watch_room(self: Arc<Self>) {
         let mut told = false;
         loop {
             tokio::select! {
@@ -121,7 +122,7 @@ impl Runtime {
     }
 
     /// Keeps the gauges of the webhook queues fresh, until the process stops.
-    pub(super) async fn show_queues(self: std::sync::Arc<Self>) {
+    pub(super) async fn show_queues(self: Arc<Self>) {
         loop {
             self.service.board.publish(self.clock.now());
             tokio::select! {
