@@ -10,21 +10,31 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
+/// The file in the server's directory by which it is asked to write down what is live, the one that says that it has, and
+/// where it does.
 const NOW: &str = "heap-now";
+const DONE: &str = "heap-done";
 const DUMP: &str = "heap.json";
+/// Between two looks for them.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Frames kept of each site: a future of a future has many.
+const FRAMES: usize = 60;
 
 /// In the server: notes allocations from now on, and writes down what is live once it is asked to.
 pub(crate) fn watch() {
-    let profiler = dhat::Profiler::builder().file_name(DUMP).trim_backtraces(Some(60)).build();
+    let profiler = dhat::Profiler::builder().file_name(DUMP).trim_backtraces(Some(FRAMES)).build();
     std::thread::spawn(move || {
         while !Path::new(NOW).exists() {
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(LOOK_EVERY);
         }
         drop(profiler);
-        let _ = std::fs::write("heap-done", "");
+        // Whoever asked waits for it and would tell.
+        let _ = std::fs::write(DONE, "");
     });
 }
 
+/// Connects `HEAP_CHARGERS` chargers, with `HEAP_REGISTERED` more that are only registered, and writes `target/heap.json`, or
+/// `HEAP_OUT`, for dhat's viewer.
 pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow::Result<()> {
     let number = |name: &str, or: usize| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
     let (chargers, registered) = (number("HEAP_CHARGERS", 1_000), number("HEAP_REGISTERED", 0));
@@ -37,8 +47,8 @@ pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow:
     host.process()?.quiet().await?;
     let dir = paths.work.join("heap");
     std::fs::write(dir.join(NOW), "")?;
-    while !dir.join("heap-done").exists() {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    while !dir.join(DONE).exists() {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     std::fs::copy(dir.join(DUMP), std::env::var("HEAP_OUT").unwrap_or_else(|_| "target/heap.json".into()))?;
     host.end().await

@@ -210,6 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tail_is_told_as_it_was_noted_and_begins_anew_after_a_snapshot() {
+        let mut stream = stream(1..=4);
+        stream.push(5, 100 + u64::from(u32::MAX) - 1);
+        let far = Run { first_sequence: 5, block: 100 + u64::from(u32::MAX) - 1 };
+        let near = [Run { first_sequence: 1, block: 100 }, Run { first_sequence: 3, block: 101 }];
+        assert_eq!(stream.runs().collect::<Vec<_>>(), [near[0], near[1], far]);
+        stream.cover(2, 0);
+        assert_eq!(stream.runs().collect::<Vec<_>>(), [near[1], far]);
+        stream.cover(5, 0);
+        stream.push(6, far.block + 7);
+        assert_eq!(stream.runs().collect::<Vec<_>>(), [Run { first_sequence: 6, block: far.block + 7 }]);
+    }
+
+    #[test]
     fn a_snapshot_in_the_middle_of_a_block_keeps_that_block() {
         let mut stream = stream(1..=6);
         stream.cover(3, 0);
