@@ -7,11 +7,11 @@
 #[allow(dead_code, reason = "the tests of the binary use the rest")]
 mod charger;
 
-use charger::Charger;
 use chargeline::config::load::{Sources, from_text};
 use chargeline::domain::charging::Key;
 use chargeline::ids::ChargerId;
 use chargeline::runtime::{Served, serve};
+use charger::Charger;
 use loadtest::history::History;
 use loadtest::operator::Operator;
 use loadtest::partner::{Outcome, PartnerClient, StartCall};
@@ -70,8 +70,7 @@ impl World {
         operator.put_partner("partner", "http://127.0.0.1:9/").await.unwrap();
         let key = operator.make_key("partner").await.unwrap();
         let base = format!("http://{}/api/v1", served.addresses.partner);
-        let partner =
-            PartnerClient::new(&base, key, History::off(), Arc::default(), Duration::from_secs(10)).unwrap();
+        let partner = PartnerClient::new(&base, key, History::off(), Arc::default(), Duration::from_secs(10)).unwrap();
         World { served, operator, partner }
     }
 

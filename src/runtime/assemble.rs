@@ -134,12 +134,13 @@ impl Directories {
         }
     }
 
-    fn chargers(&self, swaps: &Swaps) -> ChargerParts {
+    fn chargers(&self, base: &Base<'_>) -> ChargerParts {
         ChargerParts {
             register: Arc::clone(&self.register),
             partners: Arc::clone(&self.partners),
             alerts: self.alerts.clone(),
-            policy: Arc::clone(&swaps.policy),
+            epoch: base.journal.epoch(),
+            policy: Arc::clone(&base.swaps.policy),
         }
     }
 
@@ -180,7 +181,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let partners =
         seed.environments(move || Rc::new(PartnerShell::new(queues.clone())) as Rc<dyn Shell<PartnerFamily>>);
     let partners = tree::host(&back_office, engine.retry_after, partners).await?;
-    let shells = known.chargers(base.swaps);
+    let shells = known.chargers(&base);
     let chargers =
         seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
     let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;

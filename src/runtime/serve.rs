@@ -170,9 +170,7 @@ async fn serve_on(
     let stop = shutdown.clone();
     threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });
     threads.spawn(gateway.run());
-    threads.spawn(Arc::clone(&runtime).fold_history());
-    threads.spawn(Arc::clone(&runtime).show_queues());
-    threads.spawn(Arc::clone(&runtime).watch_room());
+    runtime.spawn_watchers(&threads);
     let threads = Threads { arbiters: parts.arbiters, http: threads, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;

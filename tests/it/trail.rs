@@ -55,6 +55,9 @@ async fn one_request_can_be_followed_from_the_partner_to_the_charger_and_back_to
     let place = |what: &str| lines.iter().position(|line| line == what).unwrap();
     let places: Vec<_> = expected.iter().map(|what| place(what)).collect();
     assert!(places.is_sorted(), "{lines:#?}");
-    assert!(lines.iter().any(|line| line == "call POST /api/v1/sessions"), "the call itself is audited under the same name: {lines:#?}");
+    assert!(
+        lines.iter().any(|line| line == "call POST /api/v1/sessions"),
+        "the call itself is audited under the same name: {lines:#?}"
+    );
     assert!(!log.contains("user-it"), "the partner's name of its user is personal");
 }
