@@ -37,7 +37,7 @@ async fn a_full_disk_refuses_starts_keeps_stops_and_is_told() {
     let place = disk.path().join("journal");
     let mut rig = Rig::start_with("http://127.0.0.1:9/", |text| {
         let lines = text.lines().map(|line| match line.split_once(" = ") {
-            Some(("path", _)) => format!("path = {:?}", place.display().to_string()),
+            Some(("path", path)) if path.ends_with("/journal\"") => format!("path = {:?}", place.display().to_string()),
             Some(("full_floor_bytes", _)) => format!("full_floor_bytes = {floor}"),
             Some(_) | None => line.to_owned(),
         });
