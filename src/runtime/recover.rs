@@ -86,8 +86,15 @@ impl Runtime {
         Ok(streams.iter().filter(|summary| summary.live).map(|s| s.stream.partition().to_owned()).collect())
     }
 
+    /// Starts what looks after the process until it stops.
+    pub(super) fn spawn_watchers(self: &Arc<Self>, workers: &super::Workers) {
+        workers.spawn(Arc::clone(self).fold_history());
+        workers.spawn(Arc::clone(self).show_queues());
+        workers.spawn(Arc::clone(self).watch_room());
+    }
+
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
-    pub(super) async fn fold_history(self: Arc<Self>) {
+    async fn fold_history(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -106,7 +113,7 @@ impl Runtime {
     }
 
     /// Tells operators when the journal becomes full, and when there is room again, until the process stops (RT-7).
-    pub(super) async fn watch_room(self: Arc<Self>) {
+    async fn watch_room(self: Arc<Self>) {
         let mut told = false;
         loop {
             tokio::select! {
@@ -122,7 +129,7 @@ impl Runtime {
     }
 
     /// Keeps the gauges of the webhook queues fresh, until the process stops.
-    pub(super) async fn show_queues(self: Arc<Self>) {
+    async fn show_queues(self: Arc<Self>) {
         loop {
             self.service.board.publish(self.clock.now());
             tokio::select! {

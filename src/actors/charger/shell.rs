@@ -26,6 +26,8 @@ pub struct ChargerParts {
     pub partners: Arc<Partners>,
     /// Operators.
     pub alerts: Alerts,
+    /// Of the journal.
+    pub epoch: u64,
     /// The present limits.
     pub policy: Arc<ArcSwap<Policy>>,
 }
@@ -117,6 +119,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             if !Arc::ptr_eq(&ambient.policy, &policy) {
                 ambient.policy = Arc::clone(&policy);
             }
+            ambient.epoch = self.parts.epoch;
             ambient.audience = audience;
             ambient.quarantined = quarantined;
         });

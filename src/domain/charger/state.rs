@@ -264,6 +264,8 @@ pub struct Charger {
     pub orphans: Vec<OrphanStop>,
     /// The next transaction id.
     pub next_transaction: i32,
+    /// The journal in which it counts: after a restore from backup it is another (CH-7).
+    pub epoch: u64,
     /// Commands that wait; the first sent one is outstanding.
     pub queue: Vec<Pending>,
     /// Commands over, for late answers.

@@ -5,7 +5,8 @@
 //! the charger is throttled, nothing is read.
 
 use super::super::link::Order;
-use super::super::ports::{CallOutcome, CloseReason, Outcome};
+use super::super::ports::{CallOutcome, CloseReason, Outcome, Passed};
+use super::inbound::AtOnce;
 use super::{Socket, Waiting, Ws, ws_config};
 use crate::protocol::ocppj::{NotYet, write_error, write_result};
 use crate::telemetry::metrics::gateway as metric;
@@ -67,7 +68,7 @@ impl Socket {
                     // `next_event` asks for calls only when one may be sent.
                     let begun = self.calls.begin(call.id, self.began.elapsed());
                     debug_assert!(begun.is_ok());
-                    Ok(Some(self.counted(call.frame)))
+                    Ok(Some(self.outgoing(call.frame)))
                 }
                 Event::Done(outcome) => self.answer(current.take(), outcome),
                 Event::Timer => {
@@ -99,7 +100,7 @@ impl Socket {
         match self.waiting.remove(0) {
             Waiting::Ready(text) => {
                 self.calls.answered_one();
-                Some(self.counted(text))
+                Some(self.outgoing(text))
             }
             Waiting::Call(call) => {
                 *current = Some(Current { id: call.id.clone(), outcome: self.port.call(*call) });
@@ -194,7 +195,10 @@ impl Socket {
                 self.throttle();
                 self.swollen |= text.len() > self.shared.settings().read_buffer_bytes;
                 let idle = idle && self.waiting.is_empty();
-                Ok(self.on_text(&text, idle).map(|answer| self.counted(answer)))
+                Ok(self.on_text(&text, idle).map(|answer| match answer {
+                    AtOnce::Beat(answer) => self.counted(answer),
+                    AtOnce::Text(answer) => self.outgoing(answer),
+                }))
             }
             Message::Binary(bytes) => {
                 self.throttle();
@@ -232,7 +236,7 @@ impl Socket {
             CallOutcome::NoAnswer => return Err(CloseReason::NotDurable),
         };
         self.calls.answered_one();
-        Ok(Some(self.counted(text)))
+        Ok(Some(self.outgoing(text)))
     }
 
     /// On shutdown, what is in flight is finished (RT-9); otherwise nobody waits for an answer here any more.
@@ -250,7 +254,12 @@ impl Socket {
         }
     }
 
-    /// An OCPP message that is about to be written.
+    /// An OCPP message that is about to be written, and that the frame log keeps.
+    fn outgoing(&mut self, text: String) -> Message {
+        self.seen(self.shared.ports.clock.now(), Passed::Out(&text));
+        self.counted(text)
+    }
+
     fn counted(&self, text: String) -> Message {
         self.shared.hot.messages_out.increment(1);
         self.shared.hot.bytes_out.increment(text.len() as u64);
