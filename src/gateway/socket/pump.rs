@@ -246,11 +246,11 @@ impl Socket {
             return;
         };
         let limit = self.shared.settings().close_timeout;
-        if let Ok(outcome) = timeout(limit, current.outcome.as_mut()).await {
-            if let Ok(Some(message)) = self.answer(Some(current), outcome) {
-                // The socket closes in any case.
-                let _ = self.send(ws, message).await;
-            }
+        if let Ok(outcome) = timeout(limit, current.outcome.as_mut()).await
+            && let Ok(Some(message)) = self.answer(Some(current), outcome)
+        {
+            // The socket closes in any case.
+            let _ = self.send(ws, message).await;
         }
     }
 
