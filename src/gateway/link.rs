@@ -172,6 +172,10 @@ impl LinkHandle {
             return Poll::Ready(Order::Close(reason));
         }
         let call = if may_call { queue.calls.pop_front() } else { None };
+        if call.is_some() && queue.calls.is_empty() {
+            // Calls are rare; their room would stay for the life of the connection.
+            queue.calls = VecDeque::new();
+        }
         call.map_or(Poll::Pending, |call| Poll::Ready(Order::Call(call)))
     }
 

@@ -36,7 +36,7 @@ pub(super) struct Parts {
     pub(super) platform: HostAddr<PlatformFamily>,
     pub(super) register: Arc<Register>,
     pub(super) directory: Arc<Partners>,
-    pub(super) connections: ConnectionParts,
+    pub(super) connections: Arc<ConnectionParts>,
     pub(super) pepper: Arc<Pepper>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) board: Arc<QueueBoard>,
@@ -149,13 +149,13 @@ impl Directories {
         }
     }
 
-    fn connections(&self, clock: &SharedClock) -> ConnectionParts {
-        ConnectionParts {
+    fn connections(&self, clock: &SharedClock) -> Arc<ConnectionParts> {
+        Arc::new(ConnectionParts {
             register: Arc::clone(&self.register),
             tokens: Arc::clone(&self.tokens),
             alerts: self.alerts.clone(),
             clock: clock.clone(),
-        }
+        })
     }
 }
 

@@ -43,27 +43,29 @@ pub struct ConnectionParts {
     pub clock: SharedClock,
 }
 
-/// One connection.
+/// One connection. Cloned for every message that is under way, so it is one pointer.
 #[derive(Clone)]
-pub struct Connection {
+pub struct Connection(Rc<Inner>);
+
+struct Inner {
     core: Rc<HostCore<ChargingFamily>>,
-    parts: ConnectionParts,
+    parts: Arc<ConnectionParts>,
     charger: ChargerId,
-    link: Rc<RefCell<Option<LinkHandle>>>,
+    link: RefCell<Option<LinkHandle>>,
     /// Set once the rules know of the connection: messages wait for that.
-    up: Rc<OnceCell<bool>>,
+    up: OnceCell<bool>,
 }
 
 type Asked = Result<Reply, Refusal<Rejection>>;
 
 impl Connection {
     /// The port of a connection that is about to begin.
-    pub fn new(core: Rc<HostCore<ChargingFamily>>, parts: ConnectionParts, charger: ChargerId) -> Self {
-        Connection { core, parts, charger, link: Rc::default(), up: Rc::default() }
+    pub fn new(core: Rc<HostCore<ChargingFamily>>, parts: Arc<ConnectionParts>, charger: ChargerId) -> Self {
+        Connection(Rc::new(Inner { core, parts, charger, link: RefCell::default(), up: OnceCell::new() }))
     }
 
     async fn ask(&self, command: Command) -> Asked {
-        self.core.ask(self.charger.as_str(), Key::Charger, command.into()).await
+        self.0.core.ask(self.0.charger.as_str(), Key::Charger, command.into()).await
     }
 
     /// Stores news of the socket, again if need be.
@@ -82,12 +84,12 @@ impl Connection {
 
     /// Makes the connection known to the rules, once.
     async fn is_up(&self) -> bool {
-        *self.up.get_or_init(|| self.link_up()).await
+        *self.0.up.get_or_init(|| self.link_up()).await
     }
 
     async fn link_up(&self) -> bool {
-        let Some(link) = self.link.borrow().clone() else { return false };
-        let Some(partition) = self.core.partition(self.charger.as_str()).await else {
+        let Some(link) = self.0.link.borrow().clone() else { return false };
+        let Some(partition) = self.0.core.partition(self.0.charger.as_str()).await else {
             link.close(CloseReason::NotDurable);
             return false;
         };
@@ -132,14 +134,14 @@ impl Connection {
             }
             Request::DataTransfer(request) => self.data_transfer(request.vendor_id.as_str()).await,
             Request::Heartbeat => {
-                let current_time = self.parts.clock.now();
+                let current_time = self.0.parts.clock.now();
                 CallOutcome::Result(to_payload(&ocpp16::heartbeat::Confirmation { current_time }))
             }
         }
     }
 
     async fn start(&self, request: ocpp16::start_transaction::Request, id: &str, flags: &[Flag]) -> CallOutcome {
-        let Ok(tag) = self.parts.tokens.tag(&request.id_tag).await else { return CallOutcome::NoAnswer };
+        let Ok(tag) = self.0.parts.tokens.tag(&request.id_tag).await else { return CallOutcome::NoAnswer };
         match self.ask(Command::TransactionStart(neutral::start(request, tag, id, flags))).await {
             Ok(Reply::TransactionStarted { transaction, verdict }) => {
                 CallOutcome::Result(to_payload(&ocpp16::start_transaction::Confirmation {
@@ -153,7 +155,7 @@ impl Connection {
 
     async fn stop(&self, request: ocpp16::stop_transaction::Request, id: &str, flags: &[Flag]) -> CallOutcome {
         let tag = match &request.id_tag {
-            Some(id_tag) => match self.parts.tokens.tag(id_tag).await {
+            Some(id_tag) => match self.0.parts.tokens.tag(id_tag).await {
                 Ok(tag) => Some(tag),
                 Err(_) => return CallOutcome::NoAnswer,
             },
@@ -189,7 +191,7 @@ impl Connection {
     }
 
     async fn authorize(&self, id_tag: &str) -> CallOutcome {
-        let tag = match self.parts.tokens.tag(id_tag).await {
+        let tag = match self.0.parts.tokens.tag(id_tag).await {
             Ok(tag) => tag,
             Err(error) => return internal(&error),
         };
@@ -280,19 +282,19 @@ fn outcome(answer: CallAnswer, action: Option<&str>) -> Outcome {
 
 impl ChargerPort for Connection {
     fn attached(&self, link: LinkHandle) {
-        if !self.parts.register.attach(&link) {
+        if !self.0.parts.register.attach(&link) {
             // A newer connection has come in while this one was being upgraded.
             link.close(CloseReason::Replaced);
             return;
         }
-        *self.link.borrow_mut() = Some(link);
+        *self.0.link.borrow_mut() = Some(link);
         let this = self.clone();
         actix_rt::spawn(async move { this.is_up().await });
     }
 
     fn call(&self, call: InboundCall) -> LocalBoxFuture<'static, CallOutcome> {
         let this = self.clone();
-        let span = tracing::info_span!("ocpp", charger = %this.charger, message = call.id);
+        let span = tracing::info_span!("ocpp", charger = %this.0.charger, message = call.id);
         Box::pin(tracing::Instrument::instrument(async move { this.serve(call).await }, span))
     }
 
@@ -301,7 +303,7 @@ impl ChargerPort for Connection {
         let this = self.clone();
         actix_rt::spawn(async move {
             let generation = answer.generation.0;
-            let partition = this.core.loaded(this.charger.as_str());
+            let partition = this.0.core.loaded(this.0.charger.as_str());
             let action = partition.as_ref().and_then(|partition| {
                 let state = partition.state(&Key::Charger)?;
                 state.charger()?.action_of(command_id).map(str::to_owned)
@@ -315,14 +317,14 @@ impl ChargerPort for Connection {
     }
 
     fn detached(&self, generation: Generation, reason: CloseReason) {
-        if !self.parts.register.detach(&self.charger, generation) {
+        if !self.0.parts.register.detach(&self.0.charger, generation) {
             return;
         }
         let this = self.clone();
         actix_rt::spawn(async move {
             // A link-up that is under way comes first, or the rules would believe in it for ever.
             let known = this.is_up().await;
-            let Some(partition) = this.core.partition(this.charger.as_str()).await else { return };
+            let Some(partition) = this.0.core.partition(this.0.charger.as_str()).await else { return };
             partition.ambient(|ambient| {
                 if ambient.generation == generation.0 {
                     ambient.online = false;
@@ -337,10 +339,10 @@ impl ChargerPort for Connection {
     }
 
     fn alternating(&self, generation: Generation) {
-        self.parts.alerts.raise(Alert {
+        self.0.parts.alerts.raise(Alert {
             code: "connection_alternates".to_owned(),
             level: "critical".to_owned(),
-            subject: format!("charger/{}", self.charger),
+            subject: format!("charger/{}", self.0.charger),
             text: format!("two devices seem to use this identity (connection {})", generation.0),
             ticket: true,
         });

@@ -7,10 +7,10 @@ use crate::ids::{ChargerId, SiteId};
 use dashmap::DashMap;
 use std::sync::Arc;
 
-/// One charger, as the gateway needs it.
+/// One charger, as the gateway needs it. Boxed in the map, whose places are half empty.
 #[derive(Debug, Clone)]
 struct Entry {
-    registration: Registration,
+    registration: Arc<Registration>,
     /// `None`: what is stored cannot be read; the charger cannot connect until it is registered again.
     access: Option<Access>,
 }
@@ -18,13 +18,13 @@ struct Entry {
 /// All registered chargers. One in the process.
 #[derive(Debug, Default)]
 pub struct Register {
-    entries: DashMap<ChargerId, Entry>,
+    entries: DashMap<ChargerId, Box<Entry>>,
     links: DashMap<ChargerId, LinkHandle>,
 }
 
 impl Register {
     /// Takes a charger's newest registration.
-    pub fn put(&self, id: &ChargerId, registration: &Registration) {
+    pub fn put(&self, id: &ChargerId, registration: &Arc<Registration>) {
         if self.entries.get(id).is_some_and(|entry| entry.registration == *registration) {
             return;
         }
@@ -32,7 +32,8 @@ impl Register {
         if access.is_none() {
             tracing::error!(charger = %id, "the stored access of a charger cannot be read; register it again");
         }
-        self.entries.insert(id.clone(), Entry { registration: registration.clone(), access });
+        let entry = Entry { registration: Arc::clone(registration), access };
+        self.entries.insert(id.clone(), Box::new(entry));
     }
 
     /// Whether there is such a charger. Asked before anything is loaded for an id that a stranger named (control 18).
@@ -46,8 +47,8 @@ impl Register {
     }
 
     /// A charger's registration.
-    pub fn registration(&self, id: &ChargerId) -> Option<Registration> {
-        self.entries.get(id).map(|entry| entry.registration.clone())
+    pub fn registration(&self, id: &ChargerId) -> Option<Arc<Registration>> {
+        self.entries.get(id).map(|entry| Arc::clone(&entry.registration))
     }
 
     /// The chargers of a site, by id.

@@ -11,6 +11,7 @@ use crate::domain::charging::case::Raised;
 use crate::domain::charging::step::Fold;
 use crate::ids::{CommandId, ConnectorId, SessionId, TransactionId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What has happened to a charger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -288,7 +289,7 @@ impl Fold for Charger {
 impl Charger {
     fn register(&mut self, registration: &Registration, first_transaction: i32, epoch: u64) {
         self.connectors.resize(usize::from(registration.connectors), Connector::default());
-        self.registration = Some(Box::new(registration.clone()));
+        self.registration = Some(Arc::new(registration.clone()));
         if first_transaction > 0 {
             (self.next_transaction, self.epoch) = (first_transaction, epoch);
         }
@@ -344,6 +345,8 @@ impl Charger {
     fn finish(&mut self, done: &Done) {
         let Some(place) = self.queue.iter().position(|pending| pending.id == done.id) else { return };
         let Pending { id, call, purpose, queued_at, .. } = self.queue.remove(place);
+        // The room of commands that are over would stay for as long as the charger is idle.
+        self.queue.shrink_to_fit();
         let answered = match done.outcome {
             super::calls::Outcome::TimedOut | super::calls::Outcome::LinkLost => false,
             super::calls::Outcome::Answered { .. }

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Transactions remembered to recognise their repeats. A charger repeats its last unanswered message; eight cover two
 /// connectors whose queues were sent over and over.
@@ -242,7 +243,7 @@ pub struct Finished {
 #[serde(default)]
 pub struct Charger {
     /// `None`: not registered.
-    pub registration: Option<Box<Registration>>,
+    pub registration: Option<Arc<Registration>>,
     /// `Some`: out of offer.
     pub maintenance: Option<Box<Maintenance>>,
     /// The connection, as journaled.

@@ -22,7 +22,7 @@ use crate::telemetry::metrics::gateway as metric;
 use beats::Beats;
 use futures_util::SinkExt as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -66,8 +66,8 @@ struct Socket {
     port: Rc<dyn ChargerPort>,
     link: LinkHandle,
     calls: CallLink,
-    /// Calls read ahead, and errors that wait for their turn.
-    waiting: VecDeque<Waiting>,
+    /// Calls read ahead, and errors that wait for their turn; the oldest first.
+    waiting: SmallVec<[Waiting; 1]>,
     limiter: DefaultDirectRateLimiter,
     began: Instant,
     ping_due: Instant,
@@ -197,7 +197,7 @@ impl Socket {
             port,
             link,
             calls: CallLink::new(times),
-            waiting: VecDeque::new(),
+            waiting: SmallVec::new(),
             limiter: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             began,
             ping_due,
