@@ -134,12 +134,14 @@ impl Directories {
         }
     }
 
-    fn chargers(&self, swaps: &Swaps) -> ChargerParts {
+    fn chargers(&self, swaps: &Swaps, vault: &Arc<Vault>) -> ChargerParts {
         ChargerParts {
             register: Arc::clone(&self.register),
             partners: Arc::clone(&self.partners),
             alerts: self.alerts.clone(),
             policy: Arc::clone(&swaps.policy),
+            vault: Arc::clone(vault),
+            certificates: None,
         }
     }
 
@@ -180,7 +182,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let partners =
         seed.environments(move || Rc::new(PartnerShell::new(queues.clone())) as Rc<dyn Shell<PartnerFamily>>);
     let partners = tree::host(&back_office, engine.retry_after, partners).await?;
-    let shells = known.chargers(base.swaps);
+    let shells = known.chargers(base.swaps, &base.vault);
     let chargers =
         seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
     let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;

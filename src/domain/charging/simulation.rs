@@ -181,7 +181,12 @@ impl Run {
             None => {
                 let command_id = late.unwrap_or(CommandId(uuid::Uuid::from_u128(9)));
                 let generation = self.world.ambient.generation;
-                self.world.tell(charger::Command::CommandAnswered { command_id, generation, outcome });
+                self.world.tell(charger::Command::CommandAnswered {
+                    command_id,
+                    generation,
+                    outcome,
+                    told: charger::Told::Nothing,
+                });
             }
         }
     }

@@ -1,0 +1,145 @@
+//! What a charger reports of itself: firmware, diagnostics and log transfers, security events, its wish for a certificate.
+//! Owns which of it operators are told at once; the reports themselves are rows, not state.
+
+use super::facts::{WireTime, print};
+use super::state::TEXT_MAX;
+use super::{Call, ChargerStep, Event, Purpose, queue, subject};
+use crate::domain::charging::case::clip;
+use crate::domain::charging::{Case, Effect, Level, Reply};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Security events of one charger that are kept; newer ones take the oldest's place.
+pub(super) const SECURITY_EVENTS_KEPT: u32 = 64;
+
+/// The same kind of security event again within this time is kept, and raises no second alert.
+const ALERT_AGAIN: Duration = Duration::from_secs(600);
+
+/// The same certificate request again within this time is not handed over again.
+const CSR_AGAIN: Duration = Duration::from_secs(60);
+
+/// What a transfer's report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportKind {
+    /// FirmwareStatusNotification.
+    Firmware,
+    /// SignedFirmwareStatusNotification.
+    SignedFirmware,
+    /// DiagnosticsStatusNotification.
+    Diagnostics,
+    /// LogStatusNotification.
+    Log,
+}
+
+impl ReportKind {
+    /// Every kind.
+    pub const ALL: [ReportKind; 4] =
+        [ReportKind::Firmware, ReportKind::SignedFirmware, ReportKind::Diagnostics, ReportKind::Log];
+
+    /// As in rows and views.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReportKind::Firmware => "firmware",
+            ReportKind::SignedFirmware => "signed_firmware",
+            ReportKind::Diagnostics => "diagnostics",
+            ReportKind::Log => "log",
+        }
+    }
+}
+
+/// SecurityEventNotification.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecurityFact {
+    /// `type`.
+    pub kind: Box<str>,
+    /// When, by the charger's clock.
+    pub at: WireTime,
+    /// `techInfo`.
+    pub info: Option<Box<str>>,
+}
+
+/// How far a transfer is.
+pub(super) fn reported(step: &mut ChargerStep<'_>, kind: ReportKind, status: &str, request: Option<i32>) {
+    let (status, at) = (clip(status, TEXT_MAX), step.context.now);
+    let failed = failed(&status);
+    step.emit(Event::Reported { kind, status: status.clone(), request, at });
+    if failed {
+        let text = format!("{} ended with {status}", kind.name().replace('_', " "));
+        step.raise(Case::alert(Level::Warning, "transfer_failed", subject(step), text));
+    }
+}
+
+/// The words of all four messages that say that it came to nothing.
+fn failed(status: &str) -> bool {
+    [
+        "DownloadFailed",
+        "InstallationFailed",
+        "InstallVerificationFailed",
+        "InvalidSignature",
+        "UploadFailed",
+        "UploadFailure",
+        "BadMessage",
+        "NotSupportedOperation",
+        "PermissionDenied",
+    ]
+    .contains(&status)
+}
+
+/// How bad a security event is: those that the white paper calls critical (§5, table of security events) raise an alert,
+/// the others are kept. Of the critical ones those that an operator causes himself are told as information.
+pub fn severity(kind: &str) -> Option<Level> {
+    match kind {
+        "SecurityLogWasCleared" | "MemoryExhaustion" | "TamperDetectionActivated" => Some(Level::Critical),
+        "FirmwareUpdated" | "SettingSystemTime" | "StartupOfTheDevice" | "ResetOrReboot" => Some(Level::Info),
+        // Not critical by the white paper, or the vendor's own.
+        _ => None,
+    }
+}
+
+/// Something happened that concerns security.
+pub(super) fn secured(step: &mut ChargerStep<'_>, fact: &SecurityFact) {
+    let now = step.context.now;
+    let kind = clip(&fact.kind, TEXT_MAX);
+    let info = fact.info.as_ref().map(|info| clip(info, 255));
+    let device_at = clip(&fact.at.raw, TEXT_MAX);
+    let device = step.state.device.clone().unwrap_or_default();
+    let number = device.security_events.wrapping_add(1);
+    let (level, print) = (severity(&kind), print(&[&kind]));
+    let again = device.alerted.is_some_and(|(last, at)| last == print && at > now - ALERT_AGAIN);
+    let alerted = level.filter(|_| !again).map(|_| print);
+    step.emit(Event::SecurityEvent { number, kind: kind.clone(), info: info.clone(), device_at, at: now, alerted });
+    if let (Some(level), Some(_)) = (level, alerted) {
+        let text = format!("security event {kind}: {}", info.as_deref().unwrap_or("no further information"));
+        step.raise(Case::alert(level, "security_event", subject(step), text));
+    }
+}
+
+/// The charger wants a certificate.
+pub(super) fn certificate_requested(step: &mut ChargerStep<'_>, csr: &str) -> Reply {
+    let now = step.context.now;
+    if !step.context.ambient.certificates {
+        let text = "the charger asks for a certificate, and no certificate authority is configured".to_owned();
+        step.raise(Case::alert(Level::Warning, "certificate_refused", subject(step), text));
+        return Reply::Certificate { accepted: false };
+    }
+    let print = print(&[csr]);
+    let last = step.state.device.as_ref().and_then(|device| device.csr);
+    if last.is_some_and(|(last, at)| last == print && at > now - CSR_AGAIN) {
+        return Reply::Certificate { accepted: true };
+    }
+    step.emit(Event::CertificateRequested { csr: csr.into(), print, at: now });
+    step.effect(Effect::SignCertificate { csr: csr.into() });
+    Reply::Certificate { accepted: true }
+}
+
+/// The authority has signed, or has said why not.
+pub(super) fn certificate_answered(step: &mut ChargerStep<'_>, outcome: Result<Box<str>, Box<str>>) {
+    match outcome {
+        Ok(chain) => queue::push(step, Call::CertificateSigned { chain }, Purpose::System, step.context.now),
+        Err(why) => {
+            let text = format!("the charger asked for a certificate and gets none: {}", clip(&why, 255));
+            step.raise(Case::alert(Level::Warning, "certificate_refused", subject(step), text));
+        }
+    }
+}
