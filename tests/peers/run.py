@@ -12,6 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
+from lib import everything
 from lib.frames import Frames, self_test
 from lib.http import Operator, Partner, sign
 from lib.node_charger import NodeCharger
@@ -71,7 +72,7 @@ async def scenarios(args, server, sink, frames, checks):
             checks.begin(name)
             stage = Stage(name, server, operator, sink, checks, make, Partner)
             try:
-                await run(stage)
+                await run(stage, everything.run)
                 good, said = await asyncio.to_thread(documented_example, server, stage.key)
                 checks.that(good, f"the Python example of docs/partner-api.md runs: {said}")
             except Exception:

@@ -1,7 +1,7 @@
 //! What follows from a charger's answers beyond yes and no: its local list, its profiles, its configuration.
 
 use super::smart_charging::{Installed, with, without};
-use super::{Call, ChargerStep, Event, Outcome, Pending, Told, configuration, local_list};
+use super::{Call, ChargerStep, DeviceEvent, Event, Outcome, Pending, Told, configuration, local_list};
 
 /// A command that was sent is over.
 pub(super) fn over(step: &mut ChargerStep<'_>, pending: &Pending, outcome: &Outcome, told: Told) {
@@ -20,11 +20,11 @@ pub(super) fn over(step: &mut ChargerStep<'_>, pending: &Pending, outcome: &Outc
             let (id, stack_level, purpose) = (profile.id, profile.stack_level, profile.purpose);
             let newer = Installed { id, connector: *connector, purpose, stack_level };
             let installed = with(&step.state.installed(), newer);
-            step.emit(Event::Profiles { installed });
+            step.emit(Event::Device(DeviceEvent::Profiles { installed }));
         }
         (Call::ClearChargingProfile { id, connector, purpose, stack_level }, _) if accepted => {
             let installed = without(&step.state.installed(), *id, *connector, *purpose, *stack_level);
-            step.emit(Event::Profiles { installed });
+            step.emit(Event::Device(DeviceEvent::Profiles { installed }));
         }
         (_, Told::Nothing | Told::Status(_) | Told::ListVersion(_) | Told::Configuration(_)) => {}
     }

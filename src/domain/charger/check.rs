@@ -54,26 +54,10 @@ pub fn check(call: &Call, charger: &Charger, policy: &Policy, now: Timestamp) ->
         Call::Trigger { connector, message } | Call::ExtendedTrigger { connector, message } => {
             trigger(message, *connector, charger, &mut found);
         }
-        Call::GetDiagnostics { location, from, to, .. } => {
-            place("location", location, &limits, policy, &mut found);
-            span("stopTime", *from, *to, &mut found);
-        }
-        Call::UpdateFirmware { location, .. } => {
-            place("location", location, &limits, policy, &mut found);
-            if !policy.unsigned_firmware {
-                let allowed = "SignedUpdateFirmware, or `charger.unsigned_firmware = true` in the configuration";
-                found.push(Flaw::state("kind", "is UpdateFirmware, whose firmware nobody has signed", allowed));
-            }
-        }
-        Call::GetLog { location, from, to, .. } => {
-            place("log.remoteLocation", location, &limits, policy, &mut found);
-            span("log.latestTimestamp", *from, *to, &mut found);
-        }
-        Call::SignedUpdateFirmware { firmware, .. } => {
-            place("firmware.location", &firmware.location, &limits, policy, &mut found);
-            pem("firmware.signingCertificate", &firmware.certificate, &mut found);
-            span("firmware.installDateTime", Some(firmware.retrieve_at), firmware.install_at, &mut found);
-        }
+        Call::GetDiagnostics { .. }
+        | Call::UpdateFirmware { .. }
+        | Call::GetLog { .. }
+        | Call::SignedUpdateFirmware { .. } => file(call, &limits, policy, &mut found),
         Call::SendLocalList { version, full, count, .. } => {
             super::local_list::check(*version, *full, *count, charger, &mut found);
         }
@@ -117,6 +101,33 @@ pub fn check(call: &Call, charger: &Charger, policy: &Policy, now: Timestamp) ->
         | Call::GetInstalledCertificateIds { .. } => {}
     }
     found
+}
+
+/// A call about a file.
+fn file(call: &Call, limits: &Limits, policy: &Policy, found: &mut Vec<Flaw>) {
+    match call {
+        Call::GetDiagnostics { location, from, to, .. } => {
+            place("location", location, limits, policy, found);
+            span("stopTime", *from, *to, found);
+        }
+        Call::UpdateFirmware { location, .. } => {
+            place("location", location, limits, policy, found);
+            if !policy.unsigned_firmware {
+                let allowed = "SignedUpdateFirmware, or `charger.unsigned_firmware = true` in the configuration";
+                found.push(Flaw::state("kind", "is UpdateFirmware, whose firmware nobody has signed", allowed));
+            }
+        }
+        Call::GetLog { location, from, to, .. } => {
+            place("log.remoteLocation", location, limits, policy, found);
+            span("log.latestTimestamp", *from, *to, found);
+        }
+        Call::SignedUpdateFirmware { firmware, .. } => {
+            place("firmware.location", &firmware.location, limits, policy, found);
+            pem("firmware.signingCertificate", &firmware.certificate, found);
+            span("firmware.installDateTime", Some(firmware.retrieve_at), firmware.install_at, found);
+        }
+        _ => {}
+    }
 }
 
 /// A charger that has said which feature profiles it has is not asked for others. The security extension is none of them.

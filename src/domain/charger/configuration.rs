@@ -6,7 +6,7 @@
 
 use super::device::Limits;
 use super::facts::print;
-use super::{Call, ChargerStep, Event, Outcome, Pending, Purpose, queue};
+use super::{Call, ChargerStep, DeviceEvent, Event, Outcome, Pending, Purpose, queue};
 use crate::domain::charging::Policy;
 use crate::domain::charging::case::clip;
 use serde::{Deserialize, Serialize};
@@ -142,11 +142,11 @@ fn read(step: &mut ChargerStep<'_>, told: Told) {
     let print = print(&parts.collect::<Vec<_>>()).max(1);
     let at = step.context.now;
     if step.state.device.as_ref().is_some_and(|device| device.configuration == print) {
-        step.emit(Event::ConfigurationSame { at });
+        step.emit(Event::Device(DeviceEvent::ConfigurationSame { at }));
     } else {
         let mut limits = Limits::default();
         told.keys.iter().for_each(|key| limits.take(&key.key, key.value.as_deref().unwrap_or_default()));
-        step.emit(Event::ConfigurationRead { at, print, limits, told: told.clone() });
+        step.emit(Event::Device(DeviceEvent::ConfigurationRead { at, print, limits, told: told.clone() }));
     }
     if step.context.ambient.policy.charger.configure {
         correct(step, &told);
@@ -174,5 +174,5 @@ pub(super) fn changed(step: &mut ChargerStep<'_>, pending: &Pending, status: &st
     let value = if **key == *SECRET { "[secret]".into() } else { value.clone() };
     let by = if pending.purpose.is_operator() { "operator" } else { "system" };
     let (at, status) = (step.context.now, clip(status, super::state::TEXT_MAX));
-    step.emit(Event::ConfigurationChanged { key: key.clone(), value, status, by: by.into(), at });
+    step.emit(Event::Device(DeviceEvent::ConfigurationChanged { key: key.clone(), value, status, by: by.into(), at }));
 }

@@ -1,11 +1,9 @@
 //! What happens to a charger, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
-use super::configuration::Told as Configuration;
-use super::device::{INSTALLED_MAX, Limits, LocalList};
+use super::device_event::DeviceEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
-use super::reports::ReportKind;
-use super::smart_charging::Installed;
+use super::smart_charging::ProfilePurpose;
 use super::state::{
     Boot, BootPolicy, Charger, Connector, Done, FAILED_MAX, FINISHED_MAX, FailedStart, Finished, Link, Live,
     Maintenance, ORPHANS_MAX, OrphanStop, Pending, RECENT_MAX, Recent, Registration, Sent, TROUBLES_MAX,
@@ -187,84 +185,12 @@ pub enum Event {
         /// As received.
         raw: Box<str>,
     },
-    /// FirmwareStatusNotification, as it was written before [`Event::Reported`].
+    /// FirmwareStatusNotification, as it was written before [`DeviceEvent::Reported`].
     FirmwareStatus(Box<str>),
-    /// DiagnosticsStatusNotification, as it was written before [`Event::Reported`].
+    /// DiagnosticsStatusNotification, as it was written before [`DeviceEvent::Reported`].
     DiagnosticsStatus(Box<str>),
-    /// How a transfer of firmware, diagnostics or a log goes.
-    Reported {
-        /// Of which.
-        kind: ReportKind,
-        /// The charger's word.
-        status: Box<str>,
-        /// Of which request.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        request: Option<i32>,
-        /// When.
-        at: Timestamp,
-    },
-    /// SecurityEventNotification.
-    SecurityEvent {
-        /// Counts them.
-        number: u32,
-        /// Of what kind.
-        kind: Box<str>,
-        /// More of it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        info: Option<Box<str>>,
-        /// When, as the charger wrote it.
-        device_at: Box<str>,
-        /// When it came.
-        at: Timestamp,
-        /// Print of the kind, if operators were told.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        alerted: Option<u64>,
-    },
-    /// SignCertificate: the request was handed over.
-    CertificateRequested {
-        /// PEM.
-        csr: Box<str>,
-        /// Its print.
-        print: u64,
-        /// When.
-        at: Timestamp,
-    },
-    /// The configuration was read and is another than before.
-    ConfigurationRead {
-        /// When.
-        at: Timestamp,
-        /// Its print.
-        print: u64,
-        /// What of it limits commands.
-        limits: Limits,
-        /// All of it.
-        told: Configuration,
-    },
-    /// The configuration was read and is as before.
-    ConfigurationSame {
-        /// When.
-        at: Timestamp,
-    },
-    /// A setting was changed, or not.
-    ConfigurationChanged {
-        /// Which.
-        key: Box<str>,
-        /// To what.
-        value: Box<str>,
-        /// The charger's word.
-        status: Box<str>,
-        /// `operator` or `system`.
-        by: Box<str>,
-        /// When.
-        at: Timestamp,
-    },
-    /// The versions of the local list.
-    LocalList(LocalList),
-    /// The profiles that the charger holds.
-    Profiles {
-        /// All of them.
-        installed: Vec<Installed>,
-    },
+    /// The device has told something of itself.
+    Device(DeviceEvent),
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -349,25 +275,9 @@ impl Fold for Charger {
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
             Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
             Event::ClockDoubted { .. } => self.clock_doubted = true,
-            Event::SecurityEvent { number, at, alerted, .. } => {
-                let device = self.device_mut();
-                device.security_events = *number;
-                device.alerted = alerted.map(|kind| (kind, *at)).or(device.alerted);
-            }
-            Event::CertificateRequested { print, at, .. } => self.device_mut().csr = Some((*print, *at)),
-            Event::ConfigurationRead { at, print, limits, .. } => {
-                let device = self.device_mut();
-                (device.read_at, device.configuration, device.limits) = (*at, *print, *limits);
-            }
-            Event::ConfigurationSame { at } => self.device_mut().read_at = *at,
-            Event::ConfigurationChanged { key, value, status, .. } => self.changed(key, value, status),
-            Event::LocalList(list) => self.device_mut().list = *list,
-            Event::Profiles { installed } => {
-                let surplus = installed.len().saturating_sub(INSTALLED_MAX);
-                self.device_mut().installed = installed[surplus..].into();
-            }
-            // Their rows say it all.
-            Event::Reported { .. } | Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}
+            Event::Device(event) => self.device.get_or_insert_default().fold(event),
+            // What was written before device events: newer words have taken its place.
+            Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}
             Event::Minted { count } => self.minted = *count,
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }
@@ -375,13 +285,6 @@ impl Fold for Charger {
 }
 
 impl Charger {
-    /// A changed setting may be one of the limits.
-    fn changed(&mut self, key: &str, value: &str, status: &str) {
-        if status == "Accepted" {
-            self.device_mut().limits.take(key, value);
-        }
-    }
-
     fn register(&mut self, registration: &Registration, first_transaction: i32) {
         self.connectors.resize(usize::from(registration.connectors), Connector::default());
         self.registration = Some(Box::new(registration.clone()));
@@ -400,6 +303,10 @@ impl Charger {
     }
 
     fn end(&mut self, transaction: TransactionId, stop: (u64, u64)) {
+        // The charger drops the profile of a transaction with it (OCPP 1.6 §3.13.1).
+        if let (Some(live), Some(device)) = (self.live_transaction(transaction).cloned(), &mut self.device) {
+            device.installed.retain(|one| one.purpose != ProfilePurpose::TxProfile || one.connector != live.connector);
+        }
         self.live.retain(|live| live.transaction != Some(transaction));
         let known = self.recent.iter_mut().filter(|recent| recent.transaction == transaction);
         known.for_each(|recent| recent.stop = Some(stop));

@@ -3,7 +3,7 @@
 
 use super::check::Flaw;
 use super::device::LocalList;
-use super::{Call, Charger, ChargerStep, Event, Purpose, queue};
+use super::{Call, Charger, ChargerStep, DeviceEvent, Event, Purpose, queue};
 
 /// A list may be sent: its version is newer where that matters, and it fits the charger.
 pub(super) fn check(version: i32, full: bool, count: u32, charger: &Charger, found: &mut Vec<Flaw>) {
@@ -60,7 +60,7 @@ pub fn check_entries(entries: &[Entry], full: bool) -> Vec<Flaw> {
 pub(super) fn sent(step: &mut ChargerStep<'_>, call: &Call) {
     if let Call::SendLocalList { version, .. } = call {
         let list = LocalList { sent: *version, ..step.state.list() };
-        step.emit(Event::LocalList(list));
+        step.emit(Event::Device(DeviceEvent::LocalList(list)));
     }
 }
 
@@ -69,11 +69,15 @@ pub(super) fn answered(step: &mut ChargerStep<'_>, version: i32, status: &str) {
     let list = step.state.list();
     match status {
         "Accepted" => {
-            step.emit(Event::LocalList(LocalList { accepted: Some(version), told: Some(version), ..list }));
+            step.emit(Event::Device(DeviceEvent::LocalList(LocalList {
+                accepted: Some(version),
+                told: Some(version),
+                ..list
+            })));
         }
         "VersionMismatch" => {
             // It has another list than we believe: its own word counts.
-            step.emit(Event::LocalList(LocalList { accepted: None, told: None, ..list }));
+            step.emit(Event::Device(DeviceEvent::LocalList(LocalList { accepted: None, told: None, ..list })));
             queue::push(step, Call::GetLocalListVersion, Purpose::System, step.context.now);
         }
         // Failed, NotSupported: it keeps what it has.
@@ -85,6 +89,6 @@ pub(super) fn answered(step: &mut ChargerStep<'_>, version: i32, status: &str) {
 pub(super) fn told(step: &mut ChargerStep<'_>, version: i32) {
     let list = LocalList { told: Some(version), ..step.state.list() };
     if list != step.state.list() {
-        step.emit(Event::LocalList(list));
+        step.emit(Event::Device(DeviceEvent::LocalList(list)));
     }
 }

@@ -10,6 +10,7 @@ mod calls;
 pub mod check;
 pub mod configuration;
 pub mod device;
+mod device_event;
 mod event;
 mod facts;
 mod link;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use calls::{Call, CertificateHash, Outcome, Purpose, Retry, SealedText, SignedFirmware, Told};
 pub use check::{Flaw, check};
+pub use device_event::DeviceEvent;
 pub use event::Event;
 pub use facts::{
     BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,

@@ -3,7 +3,7 @@
 
 use super::facts::{WireTime, print};
 use super::state::TEXT_MAX;
-use super::{Call, ChargerStep, Event, Purpose, queue, subject};
+use super::{Call, ChargerStep, DeviceEvent, Event, Purpose, queue, subject};
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Case, Effect, Level, Reply};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub struct SecurityFact {
 pub(super) fn reported(step: &mut ChargerStep<'_>, kind: ReportKind, status: &str, request: Option<i32>) {
     let (status, at) = (clip(status, TEXT_MAX), step.context.now);
     let failed = failed(&status);
-    step.emit(Event::Reported { kind, status: status.clone(), request, at });
+    step.emit(Event::Device(DeviceEvent::Reported { kind, status: status.clone(), request, at }));
     if failed {
         let text = format!("{} ended with {status}", kind.name().replace('_', " "));
         step.raise(Case::alert(Level::Warning, "transfer_failed", subject(step), text));
@@ -108,7 +108,14 @@ pub(super) fn secured(step: &mut ChargerStep<'_>, fact: &SecurityFact) {
     let (level, print) = (severity(&kind), print(&[&kind]));
     let again = device.alerted.is_some_and(|(last, at)| last == print && at > now - ALERT_AGAIN);
     let alerted = level.filter(|_| !again).map(|_| print);
-    step.emit(Event::SecurityEvent { number, kind: kind.clone(), info: info.clone(), device_at, at: now, alerted });
+    step.emit(Event::Device(DeviceEvent::SecurityEvent {
+        number,
+        kind: kind.clone(),
+        info: info.clone(),
+        device_at,
+        at: now,
+        alerted,
+    }));
     if let (Some(level), Some(_)) = (level, alerted) {
         let text = format!("security event {kind}: {}", info.as_deref().unwrap_or("no further information"));
         step.raise(Case::alert(level, "security_event", subject(step), text));
@@ -128,7 +135,7 @@ pub(super) fn certificate_requested(step: &mut ChargerStep<'_>, csr: &str) -> Re
     if last.is_some_and(|(last, at)| last == print && at > now - CSR_AGAIN) {
         return Reply::Certificate { accepted: true };
     }
-    step.emit(Event::CertificateRequested { csr: csr.into(), print, at: now });
+    step.emit(Event::Device(DeviceEvent::CertificateRequested { csr: csr.into(), print, at: now }));
     step.effect(Effect::SignCertificate { csr: csr.into() });
     Reply::Certificate { accepted: true }
 }

@@ -2,11 +2,8 @@
 //! `ticket`; `report`, `security-event`, `configuration`, `configuration-change`, `certificate-request`. Owns their shape.
 
 use super::calls::{Outcome, Purpose};
-use super::configuration::Told as Configuration;
-use super::reports::{ReportKind, SECURITY_EVENTS_KEPT, severity};
 use super::state::{Charger, Done, Pending};
-use super::{Event, Link};
-use crate::clock::Timestamp;
+use super::{Event, Link, device_event};
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
 
@@ -28,20 +25,7 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
                 rows.extend(done.operator.then(|| over(partition, done)));
             }
             Event::Raised(raised) => rows.extend(case::rows(raised)),
-            Event::Reported { kind, status, request, at } => rows.push(report(partition, *kind, status, *request, *at)),
-            Event::SecurityEvent { number, kind, info, device_at, at, .. } => {
-                rows.push(security_event(partition, *number, kind, (info, device_at, *at)));
-            }
-            Event::CertificateRequested { csr, at, .. } => {
-                let value = serde_json::json!({"csr": csr, "at": at.to_rfc3339()});
-                rows.push(row("certificate-request", partition.to_owned(), &value));
-            }
-            Event::ConfigurationRead { at, told, .. } => rows.push(configuration(partition, *at, told)),
-            Event::ConfigurationChanged { key, value, status, by, at } => {
-                let value = serde_json::json!({"key": key, "value": value, "status": status, "by": by,
-                    "at": at.to_rfc3339()});
-                rows.push(row("configuration-change", format!("{partition}/{key}"), &value));
-            }
+            Event::Device(event) => rows.extend(device_event::project(partition, event)),
             Event::TransactionsJumped { .. }
             | Event::OfflineMoved { .. }
             | Event::Troubled { .. }
@@ -60,9 +44,6 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::ClockDoubted { .. }
             | Event::FirmwareStatus(_)
             | Event::DiagnosticsStatus(_)
-            | Event::ConfigurationSame { .. }
-            | Event::LocalList(_)
-            | Event::Profiles { .. }
             | Event::Minted { .. } => {}
         }
     }
@@ -73,25 +54,6 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
         rows.push(status_row(partition, charger));
     }
     rows
-}
-
-/// How far a transfer is.
-fn report(partition: &str, kind: ReportKind, status: &str, request: Option<i32>, at: Timestamp) -> Row {
-    let value = serde_json::json!({"status": status, "request_id": request, "at": at.to_rfc3339()});
-    row("report", format!("{partition}/{}", kind.name()), &value)
-}
-
-/// A security event, in the ring of those that are kept.
-fn security_event(partition: &str, number: u32, kind: &str, of: (&Option<Box<str>>, &str, Timestamp)) -> Row {
-    let (info, device_at, at) = of;
-    let value = serde_json::json!({"number": number, "type": kind, "info": info, "device_at": device_at,
-        "at": at.to_rfc3339(), "critical": severity(kind).is_some()});
-    row("security-event", format!("{partition}/{:02}", number % SECURITY_EVENTS_KEPT), &value)
-}
-
-fn configuration(partition: &str, at: Timestamp, told: &Configuration) -> Row {
-    let value = serde_json::json!({"at": at.to_rfc3339(), "keys": told.keys, "unknown": told.unknown});
-    row("configuration", partition.to_owned(), &value)
 }
 
 fn registration_row(partition: &str, charger: &Charger) -> Row {

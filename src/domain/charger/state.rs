@@ -320,10 +320,6 @@ impl Charger {
         self.device.as_ref().map_or(Vec::new(), |device| device.installed.clone())
     }
 
-    pub(super) fn device_mut(&mut self) -> &mut Device {
-        self.device.get_or_insert_default()
-    }
-
     /// What runs, or is about to, on a connector.
     pub fn live_on(&self, connector: ConnectorId) -> Option<&Live> {
         self.live.iter().find(|live| live.connector == connector)

@@ -88,27 +88,31 @@ fn each_token_is_there_once_and_a_full_list_says_what_holds() {
     assert_eq!(wrong(&[(1, true), (1, true)], false), ["localAuthorizationList[1].idTag"]);
 }
 
+fn profile(id: i32, stack_level: i32, purpose: ProfilePurpose) -> Call {
+    let periods = vec![Period { start_s: 0, limit_tenths: 160, phases: None }];
+    let schedule = Schedule { duration_s: None, start: None, unit: RateUnit::A, periods, min_rate_tenths: None };
+    let profile = ChargingProfile {
+        id,
+        transaction: None,
+        stack_level,
+        purpose,
+        kind: ProfileKind::Relative,
+        recurrency: None,
+        valid_from: None,
+        valid_to: None,
+        schedule,
+    };
+    Call::SetChargingProfile { connector: ConnectorId(1), profile: Box::new(profile) }
+}
+
+fn held(world: &World) -> Vec<i32> {
+    world.charger().installed().iter().map(|one| one.id).collect()
+}
+
 #[test]
 fn profiles_are_remembered_as_accepted_and_forgotten_as_cleared() {
     let mut world = World::ready();
-    let profile = |id, stack_level| {
-        let periods = vec![Period { start_s: 0, limit_tenths: 160, phases: None }];
-        let schedule = Schedule { duration_s: None, start: None, unit: RateUnit::A, periods, min_rate_tenths: None };
-        let (purpose, kind) = (ProfilePurpose::TxDefaultProfile, ProfileKind::Relative);
-        let profile = ChargingProfile {
-            id,
-            transaction: None,
-            stack_level,
-            purpose,
-            kind,
-            recurrency: None,
-            valid_from: None,
-            valid_to: None,
-            schedule,
-        };
-        Call::SetChargingProfile { connector: ConnectorId(1), profile: Box::new(profile) }
-    };
-    let held = |world: &World| world.charger().installed().iter().map(|one| one.id).collect::<Vec<_>>();
+    let profile = |id, level| profile(id, level, ProfilePurpose::TxDefaultProfile);
     for (n, call) in [(1, profile(1, 0)), (2, profile(2, 1)), (3, profile(3, 1))] {
         send(&mut world, n, call);
         world.answer(accepted());
@@ -120,4 +124,16 @@ fn profiles_are_remembered_as_accepted_and_forgotten_as_cleared() {
     send(&mut world, 5, Call::ClearChargingProfile { id: Some(1), connector: None, purpose: None, stack_level: None });
     world.answer(accepted());
     assert_eq!(held(&world), [3]);
+}
+
+#[test]
+fn the_profile_of_a_transaction_goes_with_it() {
+    let (mut world, _, transaction) = World::charging();
+    for (n, purpose) in [(1, ProfilePurpose::TxProfile), (2, ProfilePurpose::TxDefaultProfile)] {
+        send(&mut world, n, profile(i32::try_from(n).unwrap(), 0, purpose));
+        world.answer(accepted());
+    }
+    assert_eq!(held(&world), [1, 2]);
+    world.stop(transaction, 1300, None, "m2");
+    assert_eq!(held(&world), [2]);
 }

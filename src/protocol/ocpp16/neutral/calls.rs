@@ -17,6 +17,38 @@ fn owned(text: &str) -> Box<str> {
 
 /// A call of the rules as a request of this version. `open` reads what was sealed; `None`: it cannot.
 pub fn command(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Option<Command> {
+    match call {
+        Call::RemoteStart { .. }
+        | Call::RemoteStop { .. }
+        | Call::Trigger { .. }
+        | Call::Reset { .. }
+        | Call::GetConfiguration { .. }
+        | Call::ChangeConfiguration { .. }
+        | Call::ChangeAvailability { .. }
+        | Call::UnlockConnector { .. }
+        | Call::ClearCache
+        | Call::DataTransfer { .. } => core(call),
+        Call::SendLocalList { .. }
+        | Call::ReserveNow { .. }
+        | Call::GetLocalListVersion
+        | Call::CancelReservation { .. } => tokens(call, open),
+        Call::SetChargingProfile { .. } | Call::ClearChargingProfile { .. } | Call::GetCompositeSchedule { .. } => {
+            profiles(call)
+        }
+        Call::GetDiagnostics { .. }
+        | Call::UpdateFirmware { .. }
+        | Call::GetLog { .. }
+        | Call::SignedUpdateFirmware { .. } => file(call),
+        Call::ExtendedTrigger { .. }
+        | Call::InstallCertificate { .. }
+        | Call::DeleteCertificate { .. }
+        | Call::GetInstalledCertificateIds { .. }
+        | Call::CertificateSigned { .. } => secured(call),
+    }
+}
+
+/// A call of Core or Remote Trigger.
+fn core(call: &Call) -> Option<Command> {
     Some(match call {
         Call::RemoteStart { connector, id_tag, profile } => {
             Command::RemoteStartTransaction(remote_start_transaction::Request {
@@ -57,6 +89,13 @@ pub fn command(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Opt
             message_id: message.as_deref().map(Text::cut),
             data: data.as_deref().map(str::to_owned),
         }),
+        _ => return None,
+    })
+}
+
+/// A call about tokens, whose texts are sealed.
+fn tokens(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Option<Command> {
+    Some(match call {
         Call::SendLocalList { version, full, entries, .. } => return local_list(*version, *full, &open(entries)?),
         Call::ReserveNow { connector, expires, reservation, holder } => {
             let (id_tag, parent): (String, Option<String>) = serde_json::from_str(&open(holder)?).ok()?;
@@ -72,6 +111,13 @@ pub fn command(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Opt
         Call::CancelReservation { reservation } => {
             Command::CancelReservation(cancel_reservation::Request { reservation_id: *reservation })
         }
+        _ => return None,
+    })
+}
+
+/// A call of Smart Charging.
+fn profiles(call: &Call) -> Option<Command> {
+    Some(match call {
         Call::SetChargingProfile { connector, profile } => Command::SetChargingProfile(set_charging_profile::Request {
             connector_id: *connector,
             cs_charging_profiles: profile_to_wire(profile),
@@ -91,15 +137,7 @@ pub fn command(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Opt
                 charging_rate_unit: unit.map(unit_to_wire),
             })
         }
-        Call::GetDiagnostics { .. }
-        | Call::UpdateFirmware { .. }
-        | Call::GetLog { .. }
-        | Call::SignedUpdateFirmware { .. } => return file(call),
-        Call::ExtendedTrigger { .. }
-        | Call::InstallCertificate { .. }
-        | Call::DeleteCertificate { .. }
-        | Call::GetInstalledCertificateIds { .. }
-        | Call::CertificateSigned { .. } => return secured(call),
+        _ => return None,
     })
 }
 
@@ -207,6 +245,38 @@ pub fn list_entries(request: &send_local_list::Request) -> Vec<(u64, bool)> {
 /// A request that an operator gives, as a call of the rules. `seal` hides what is personal. `None`: a word in it that the
 /// specification does not have, which a strict reading refuses.
 pub fn call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Call> {
+    match &command {
+        Command::RemoteStartTransaction(_)
+        | Command::RemoteStopTransaction(_)
+        | Command::TriggerMessage(_)
+        | Command::Reset(_)
+        | Command::GetConfiguration(_)
+        | Command::ChangeConfiguration(_)
+        | Command::ChangeAvailability(_)
+        | Command::UnlockConnector(_)
+        | Command::ClearCache(_)
+        | Command::DataTransfer(_) => core_call(command),
+        Command::SendLocalList(_)
+        | Command::ReserveNow(_)
+        | Command::GetLocalListVersion(_)
+        | Command::CancelReservation(_) => token_call(command, seal),
+        Command::SetChargingProfile(_) | Command::ClearChargingProfile(_) | Command::GetCompositeSchedule(_) => {
+            profile_call(command)
+        }
+        Command::GetDiagnostics(_)
+        | Command::UpdateFirmware(_)
+        | Command::GetLog(_)
+        | Command::SignedUpdateFirmware(_) => file_call(command),
+        Command::ExtendedTriggerMessage(_)
+        | Command::InstallCertificate(_)
+        | Command::DeleteCertificate(_)
+        | Command::GetInstalledCertificateIds(_)
+        | Command::CertificateSigned(_) => secured_call(command),
+    }
+}
+
+/// A request of Core or Remote Trigger.
+fn core_call(command: Command) -> Option<Call> {
     Some(match command {
         Command::RemoteStartTransaction(request) => Call::RemoteStart {
             connector: request.connector_id,
@@ -238,7 +308,13 @@ pub fn call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Call>
             message: request.message_id.map(|id| owned(id.as_str())),
             data: request.data.map(String::into_boxed_str),
         },
-        Command::GetLocalListVersion(get_local_list_version::Request {}) => Call::GetLocalListVersion,
+        _ => return None,
+    })
+}
+
+/// A request about tokens.
+fn token_call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Call> {
+    Some(match command {
         Command::SendLocalList(request) => {
             let entries = request.local_authorization_list.unwrap_or_default();
             Call::SendLocalList {
@@ -254,7 +330,15 @@ pub fn call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Call>
             reservation: request.reservation_id,
             holder: seal(&serde_json::to_string(&(&request.id_tag, &request.parent_id_tag)).ok()?),
         },
+        Command::GetLocalListVersion(get_local_list_version::Request {}) => Call::GetLocalListVersion,
         Command::CancelReservation(request) => Call::CancelReservation { reservation: request.reservation_id },
+        _ => return None,
+    })
+}
+
+/// A request of Smart Charging.
+fn profile_call(command: Command) -> Option<Call> {
+    Some(match command {
         Command::SetChargingProfile(request) => Call::SetChargingProfile {
             connector: request.connector_id,
             profile: Box::new(profile(request.cs_charging_profiles)?),
@@ -276,10 +360,13 @@ pub fn call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Call>
                 None => None,
             },
         },
-        Command::GetDiagnostics(_)
-        | Command::UpdateFirmware(_)
-        | Command::GetLog(_)
-        | Command::SignedUpdateFirmware(_) => return file_call(command),
+        _ => return None,
+    })
+}
+
+/// A request of the security extension that is about no file.
+fn secured_call(command: Command) -> Option<Call> {
+    Some(match command {
         Command::ExtendedTriggerMessage(request) => Call::ExtendedTrigger {
             message: owned(request.requested_message.as_str()),
             connector: request.connector_id,
@@ -304,6 +391,7 @@ pub fn call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Call>
         Command::CertificateSigned(request) => {
             Call::CertificateSigned { chain: owned(request.certificate_chain.as_str()) }
         }
+        _ => return None,
     })
 }
 
