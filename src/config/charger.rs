@@ -52,7 +52,7 @@ pub struct Charger {
     pub command_queue: u8,
     /// Whether chargers are configured at their first boot (SE-16).
     pub configure: bool,
-    /// Further settings that chargers should have, each `KEY=VALUE` (OP-1).
+    /// Further settings that chargers should have, each `KEY=VALUE` (CH-6).
     pub configuration: Vec<String>,
     /// Hosts from and to which chargers may be told to transfer files (control 19).
     pub file_hosts: Vec<String>,

@@ -280,6 +280,16 @@ impl Call {
         }
     }
 
+    /// As people may see it: without the secrets that it carries (control 39).
+    pub fn shown(&self) -> Call {
+        match self {
+            Call::ChangeConfiguration { key, .. } if super::configuration::is_secret(key) => {
+                Call::ChangeConfiguration { key: key.clone(), value: super::configuration::HIDDEN.into() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Whether sending it twice does no harm, so that it may be sent again when its delivery is uncertain. A start
     /// may not (SE-4), nor what acts on the world each time: a repeated update or upload gives up the one under way, a
     /// repeated deletion is answered as if there had been nothing.

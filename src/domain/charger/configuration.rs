@@ -1,4 +1,4 @@
-//! The charger's own settings (OP-1): read after a boot, kept, compared with what they should be, corrected where that is
+//! The charger's own settings (CH-6): read after a boot, kept, compared with what they should be, corrected where that is
 //! possible. Owns the wanted set and the comparison; what was read is in rows, only what limits commands stays in memory.
 //!
 //! A charger is read at its first boot, when its firmware or the wanted set has changed, and at a boot a day after the last
@@ -18,8 +18,13 @@ const STALE: Duration = Duration::from_secs(86_400);
 /// Keys kept of one charger. Real ones have 40 to 200.
 const KEYS_MAX: usize = 512;
 
-/// Keys whose values are secrets: neither shown nor kept (control 39).
-const SECRET: &str = "AuthorizationKey";
+/// What stands for a secret.
+pub(super) const HIDDEN: &str = "[secret]";
+
+/// Whether a key's value is a secret: neither shown nor kept in rows (control 39).
+pub(super) fn is_secret(key: &str) -> bool {
+    key.eq_ignore_ascii_case("AuthorizationKey")
+}
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +135,7 @@ fn bounded(mut told: Told) -> Told {
     for key in &mut told.keys {
         key.key = clip(&key.key, 50);
         key.value = match &key.value {
-            Some(_) if *key.key == *SECRET => Some("[secret]".into()),
+            Some(_) if is_secret(&key.key) => Some(HIDDEN.into()),
             value => value.as_ref().map(|value| clip(value, 500)),
         };
     }
@@ -171,7 +176,7 @@ fn correct(step: &mut ChargerStep<'_>, told: &Told) {
 /// ChangeConfiguration has been answered.
 pub(super) fn changed(step: &mut ChargerStep<'_>, pending: &Pending, status: &str) {
     let Call::ChangeConfiguration { key, value } = &pending.call else { return };
-    let value = if **key == *SECRET { "[secret]".into() } else { value.clone() };
+    let value = if is_secret(key) { HIDDEN.into() } else { value.clone() };
     let by = if pending.purpose.is_operator() { "operator" } else { "system" };
     let (at, status) = (step.context.now, clip(status, super::state::TEXT_MAX));
     step.emit(Event::Device(DeviceEvent::ConfigurationChanged { key: key.clone(), value, status, by: by.into(), at }));

@@ -184,7 +184,7 @@ pub struct Device {
     pub read_at: Timestamp,
     /// Security events told so far: the next one's place in the ring of rows.
     pub security_events: u32,
-    /// Print of the last alerted kind of security event, and when.
+    /// Print of the last alert about the device, and when.
     pub alerted: Option<(u64, Timestamp)>,
     /// Print of the last certificate request that was handed over, and when.
     pub csr: Option<(u64, Timestamp)>,

@@ -38,9 +38,13 @@ pub enum DeviceEvent {
         device_at: Box<str>,
         /// When it came.
         at: Timestamp,
-        /// Print of the kind, if operators were told.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        alerted: Option<u64>,
+    },
+    /// Operators were told of something that may come again at once.
+    Alerted {
+        /// Print of what.
+        print: u64,
+        /// When.
+        at: Timestamp,
     },
     /// SignCertificate: the request was handed over.
     CertificateRequested {
@@ -93,10 +97,8 @@ impl Device {
     /// Folds an event in. Total.
     pub(super) fn fold(&mut self, event: &DeviceEvent) {
         match event {
-            DeviceEvent::SecurityEvent { number, at, alerted, .. } => {
-                self.security_events = *number;
-                self.alerted = alerted.map(|kind| (kind, *at)).or(self.alerted);
-            }
+            DeviceEvent::SecurityEvent { number, .. } => self.security_events = *number,
+            DeviceEvent::Alerted { print, at } => self.alerted = Some((*print, *at)),
             DeviceEvent::CertificateRequested { print, at, .. } => self.csr = Some((*print, *at)),
             DeviceEvent::ConfigurationRead { at, print, limits, .. } => {
                 (self.read_at, self.configuration, self.limits) = (*at, *print, *limits);
@@ -146,6 +148,9 @@ pub(super) fn project(partition: &str, event: &DeviceEvent) -> Option<Row> {
                 "at": at.to_rfc3339()});
             Some(row("configuration-change", format!("{partition}/{key}"), &value))
         }
-        DeviceEvent::ConfigurationSame { .. } | DeviceEvent::LocalList(_) | DeviceEvent::Profiles { .. } => None,
+        DeviceEvent::Alerted { .. }
+        | DeviceEvent::ConfigurationSame { .. }
+        | DeviceEvent::LocalList(_)
+        | DeviceEvent::Profiles { .. } => None,
     }
 }

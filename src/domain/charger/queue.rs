@@ -16,6 +16,9 @@ const KEPT_FREE: usize = 4;
 /// day needs some 20,000, which the store keeps in pieces.
 const PAYLOAD_MAX: usize = 65_536;
 
+/// The same of an answer to the rules' own commands, which nobody asks for: what matters of it is in events of its own.
+const OWN_PAYLOAD_MAX: usize = 512;
+
 /// An operator's command.
 pub(super) fn enqueue(step: &mut ChargerStep<'_>, id: CommandId, call: Call, by: &str) -> Result<Reply, Rejection> {
     let charger = &step.state;
@@ -96,13 +99,13 @@ pub(super) fn answered(step: &mut ChargerStep<'_>, id: CommandId, generation: u6
     let outstanding = step.state.queue.iter().find(|pending| pending.id == id).cloned();
     match outstanding {
         Some(pending) if pending.sent.as_ref().is_some_and(|sent| sent.generation == generation) => {
-            let outcome = bounded(outcome);
+            let outcome = bounded(outcome, &pending.purpose);
             finish(step, &pending, outcome.clone());
             answers::over(step, &pending, &outcome, told);
         }
         // Of a connection that is gone: that command waits again or is over.
         Some(_) => {}
-        None => late(step, id, bounded(outcome)),
+        None => late(step, id, outcome),
     }
 }
 
@@ -112,7 +115,7 @@ fn late(step: &mut ChargerStep<'_>, id: CommandId, outcome: Outcome) {
         Outcome::Answered { .. } | Outcome::CallError { .. } => {}
         Outcome::TimedOut | Outcome::LinkLost | Outcome::Offline | Outcome::Moot => return,
     }
-    let at = step.context.now;
+    let (at, outcome) = (step.context.now, bounded(outcome, &finished.purpose));
     step.emit(Event::CommandAnsweredLate(Done {
         id,
         at,
@@ -122,9 +125,10 @@ fn late(step: &mut ChargerStep<'_>, id: CommandId, outcome: Outcome) {
     sessions::command_over(step, &finished.purpose, &outcome);
 }
 
-fn bounded(outcome: Outcome) -> Outcome {
+fn bounded(outcome: Outcome, purpose: &Purpose) -> Outcome {
+    let max = if purpose.is_operator() { PAYLOAD_MAX } else { OWN_PAYLOAD_MAX };
     match outcome {
-        Outcome::Answered { accepted, payload } => Outcome::Answered { accepted, payload: clip(&payload, PAYLOAD_MAX) },
+        Outcome::Answered { accepted, payload } => Outcome::Answered { accepted, payload: clip(&payload, max) },
         Outcome::CallError { code, description } => {
             Outcome::CallError { code: clip(&code, super::state::TEXT_MAX), description: clip(&description, 255) }
         }

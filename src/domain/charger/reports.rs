@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Security events of one charger that are kept; newer ones take the oldest's place.
 pub(super) const SECURITY_EVENTS_KEPT: u32 = 64;
 
-/// The same kind of security event again within this time is kept, and raises no second alert.
+/// The same again within this time is kept, and raises no second alert.
 const ALERT_AGAIN: Duration = Duration::from_secs(600);
 
 /// The same certificate request again within this time is not handed over again.
@@ -62,12 +62,22 @@ pub struct SecurityFact {
 /// How far a transfer is.
 pub(super) fn reported(step: &mut ChargerStep<'_>, kind: ReportKind, status: &str, request: Option<i32>) {
     let (status, at) = (clip(status, TEXT_MAX), step.context.now);
-    let failed = failed(&status);
     step.emit(Event::Device(DeviceEvent::Reported { kind, status: status.clone(), request, at }));
-    if failed {
+    if failed(&status) {
         let text = format!("{} ended with {status}", kind.name().replace('_', " "));
-        step.raise(Case::alert(Level::Warning, "transfer_failed", subject(step), text));
+        alert(step, Level::Warning, "transfer_failed", text);
     }
+}
+
+/// Tells operators, unless they were told the same just now.
+fn alert(step: &mut ChargerStep<'_>, level: Level, code: &str, text: String) {
+    let (at, print) = (step.context.now, print(&[code, &text]));
+    let last = step.state.device.as_ref().and_then(|device| device.alerted);
+    if last.is_some_and(|(last, told)| last == print && told > at - ALERT_AGAIN) {
+        return;
+    }
+    step.emit(Event::Device(DeviceEvent::Alerted { print, at }));
+    step.raise(Case::alert(level, code, subject(step), text));
 }
 
 /// The words of all four messages that say that it came to nothing.
@@ -103,22 +113,12 @@ pub(super) fn secured(step: &mut ChargerStep<'_>, fact: &SecurityFact) {
     let kind = clip(&fact.kind, TEXT_MAX);
     let info = fact.info.as_ref().map(|info| clip(info, 255));
     let device_at = clip(&fact.at.raw, TEXT_MAX);
-    let device = step.state.device.clone().unwrap_or_default();
-    let number = device.security_events.wrapping_add(1);
-    let (level, print) = (severity(&kind), print(&[&kind]));
-    let again = device.alerted.is_some_and(|(last, at)| last == print && at > now - ALERT_AGAIN);
-    let alerted = level.filter(|_| !again).map(|_| print);
-    step.emit(Event::Device(DeviceEvent::SecurityEvent {
-        number,
-        kind: kind.clone(),
-        info: info.clone(),
-        device_at,
-        at: now,
-        alerted,
-    }));
-    if let (Some(level), Some(_)) = (level, alerted) {
-        let text = format!("security event {kind}: {}", info.as_deref().unwrap_or("no further information"));
-        step.raise(Case::alert(level, "security_event", subject(step), text));
+    let number = step.state.device.as_ref().map_or(0, |device| device.security_events).wrapping_add(1);
+    let (of, more) = (kind.clone(), info.clone());
+    step.emit(Event::Device(DeviceEvent::SecurityEvent { number, kind, info, device_at, at: now }));
+    if let Some(level) = severity(&of) {
+        let text = format!("security event {of}: {}", more.as_deref().unwrap_or("no further information"));
+        alert(step, level, "security_event", text);
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) fn certificate_requested(step: &mut ChargerStep<'_>, csr: &str) -> Re
     let now = step.context.now;
     if !step.context.ambient.certificates {
         let text = "the charger asks for a certificate, and no certificate authority is configured".to_owned();
-        step.raise(Case::alert(Level::Warning, "certificate_refused", subject(step), text));
+        alert(step, Level::Warning, "certificate_refused", text);
         return Reply::Certificate { accepted: false };
     }
     let print = print(&[csr]);
@@ -146,7 +146,7 @@ pub(super) fn certificate_answered(step: &mut ChargerStep<'_>, outcome: Result<B
         Ok(chain) => queue::push(step, Call::CertificateSigned { chain }, Purpose::System, step.context.now),
         Err(why) => {
             let text = format!("the charger asked for a certificate and gets none: {}", clip(&why, 255));
-            step.raise(Case::alert(Level::Warning, "certificate_refused", subject(step), text));
+            alert(step, Level::Warning, "certificate_refused", text);
         }
     }
 }

@@ -80,7 +80,8 @@ fn status_row(partition: &str, charger: &Charger) -> Row {
 
 fn queued(partition: &str, pending: &Pending) -> Option<Row> {
     let Purpose::Operator(by) = &pending.purpose else { return None };
-    let value = serde_json::json!({"command_id": pending.id, "kind": pending.call.action(), "call": pending.call,
+    let call = pending.call.shown();
+    let value = serde_json::json!({"command_id": pending.id, "kind": call.action(), "call": call,
         "by": by, "queued_at": pending.queued_at.to_rfc3339()});
     Some(row("command", format!("{partition}/{}", pending.id), &value))
 }

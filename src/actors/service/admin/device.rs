@@ -1,4 +1,4 @@
-//! What a charger told of itself, put together from its rows and its state (OP-1). Owns the view, no fact.
+//! What a charger told of itself, put together from its rows and its state (CH-6). Owns the view, no fact.
 
 use crate::actors::service::{Service, corrupt};
 use crate::api::port::{

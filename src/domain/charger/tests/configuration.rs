@@ -1,4 +1,4 @@
-//! Settings: read when due, compared, corrected, with results that are kept (OP-1, SE-16).
+//! Settings: read when due, compared, corrected, with results that are kept (CH-6, SE-16).
 
 use crate::domain::charger::configuration::{Difference, Key as Setting, Told as Settings, differences, wanted};
 use crate::domain::charger::{BootFact, BootPolicy, Call, Charger, Command, Outcome, Told};
