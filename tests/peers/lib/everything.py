@@ -159,6 +159,8 @@ async def all_notifications(stage):
     ]
     for action, payload in told:
         checks.same(await charger.call(action, **payload), {}, f"{action} is confirmed")
+    unknown = await charger.call("DataTransfer", vendorId="peers", messageId="m", data="d")
+    checks.same(unknown["status"], "UnknownVendorId", "a vendor that nobody knows is told so")
     for kind in ("InvalidMessages", "TamperDetectionActivated"):
         event = {"type": kind, "timestamp": now(), "techInfo": "the door"}
         checks.same(await charger.call("SecurityEventNotification", **event), {}, f"{kind} is confirmed")
