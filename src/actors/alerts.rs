@@ -1,7 +1,7 @@
 //! Tells operators (OP-5): every alert is logged, counted, and kept in the platform's journal, with a ticket where a person
 //! must act. Owns the way there; never the decision to raise one.
 
-use super::engine::HostAddr;
+use super::engine::{HostAddr, Refusal};
 use crate::domain::platform::{Alert, Command, PARTITION, Platform, PlatformFamily};
 use crate::persistence::StreamName;
 use crate::telemetry::metrics::engine as metrics;
@@ -11,6 +11,9 @@ use tokio::sync::mpsc;
 
 /// Alerts that wait to be kept. More at once than this are a storm: they are still logged and counted.
 const WAITING: usize = 1024;
+
+/// How often it is tried again while the journal has no room.
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// How often an alert is tried to be kept before it is left to the log alone.
 const TRIES: u32 = 5;
@@ -74,12 +77,20 @@ pub fn quarantined(stream: &StreamName, key: &impl Display, cause: &str) -> Aler
 pub async fn keep(mut waiting: Waiting, platform: HostAddr<PlatformFamily>) {
     while let Some(alert) = waiting.0.recv().await {
         let mut kept = false;
-        for attempt in 0..TRIES {
-            if platform.ask(PARTITION, Platform, Command::Raise(alert.clone())).await.is_ok() {
-                kept = true;
-                break;
+        let mut attempt = 0;
+        while attempt < TRIES {
+            match platform.ask(PARTITION, Platform, Command::Raise(alert.clone())).await {
+                Ok(_) => {
+                    kept = true;
+                    break;
+                }
+                // Most of all the alert that there is no room must be found later (RT-7).
+                Err(Refusal::Full) => tokio::time::sleep(NO_ROOM).await,
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
+                    attempt += 1;
+                }
             }
-            tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
         }
         if !kept {
             metrics::ALERTS_NOT_KEPT.add(1, []);

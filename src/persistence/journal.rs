@@ -308,6 +308,10 @@ pub trait Journal: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError>;
 
+    /// Which journal this is: another number after each creation and each restore from backup, the same over restarts
+    /// and compaction. What is numbered outside must not count on where an older journal stood (CH-7).
+    fn epoch(&self) -> u64;
+
     /// Streams whose tails keep history from being folded away, the farthest behind first: the engine snapshots them
     /// even if they are idle (RT-5).
     fn lagging(&self, limit: usize) -> Vec<StreamName> {

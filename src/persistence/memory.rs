@@ -240,6 +240,10 @@ impl Journal for MemoryJournal {
         Ok(self.state()?.outbox(partner, position, limit))
     }
 
+    fn epoch(&self) -> u64 {
+        locked(&self.backing).epoch()
+    }
+
     fn lagging(&self, limit: usize) -> Vec<StreamName> {
         let advice = *locked(&self.snapshot_records);
         locked(&self.backing).lagging(advice, limit)

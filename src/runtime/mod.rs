@@ -48,6 +48,20 @@ pub struct Runtime {
     shutdown: CancellationToken,
 }
 
+#[cfg(feature = "testing")]
+impl Runtime {
+    /// The test-only poison: the next decision of `key` in this charger's partition panics (RT-2). What its sender is told.
+    pub async fn poison(&self, charger: &crate::ids::ChargerId, key: crate::domain::charging::Key) -> Option<String> {
+        let index = crate::actors::engine::host::place(charger.as_str(), self.chargers.arbiters());
+        let id = charger.to_string();
+        let work = move |core: std::rc::Rc<crate::actors::engine::HostCore<ChargingFamily>>| async move {
+            let partition = core.partition(&id).await?;
+            partition.poison(key).await.err().map(|refusal| refusal.to_string())
+        };
+        self.chargers.run_on(index, work).await.flatten()
+    }
+}
+
 /// The threads of the process besides the main one and the journal's.
 struct Threads {
     arbiters: Arbiters,

@@ -6,11 +6,12 @@ use crate::domain::charger::Registration;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::PartnerFamily;
 use crate::domain::entity::Family;
-use crate::domain::platform::PlatformFamily;
+use crate::domain::platform::{Alert, PlatformFamily};
 use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError};
 use crate::telemetry::metrics::engine as metrics;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const CHUNK: usize = 1000;
 /// How often partitions whose old records keep history from being folded away are looked for. Not a search for what is
 /// due: only disk space depends on it.
 const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
+/// How often the journal's room is looked at. Work is refused by the journal itself; only the alert depends on it.
+const ROOM_EVERY: Duration = Duration::from_secs(1);
 /// How often the gauges of the queues are set: below any scrape interval.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How many of them are snapshotted at a time.
@@ -83,8 +86,15 @@ impl Runtime {
         Ok(streams.iter().filter(|summary| summary.live).map(|s| s.stream.partition().to_owned()).collect())
     }
 
+    /// Starts what looks after the process until it stops.
+    pub(super) fn spawn_watchers(self: &Arc<Self>, workers: &super::Workers) {
+        workers.spawn(Arc::clone(self).fold_history());
+        workers.spawn(Arc::clone(self).show_queues());
+        workers.spawn(Arc::clone(self).watch_room());
+    }
+
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
-    pub(super) async fn fold_history(self: std::sync::Arc<Self>) {
+    async fn fold_history(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -102,8 +112,24 @@ impl Runtime {
         }
     }
 
+    /// Tells operators when the journal becomes full, and when there is room again, until the process stops (RT-7).
+    async fn watch_room(self: Arc<Self>) {
+        let mut told = false;
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(ROOM_EVERY) => {}
+            }
+            let full = self.store.is_full();
+            if full != told {
+                told = full;
+                self.service.alerts.raise(room(full));
+            }
+        }
+    }
+
     /// Keeps the gauges of the webhook queues fresh, until the process stops.
-    pub(super) async fn show_queues(self: std::sync::Arc<Self>) {
+    async fn show_queues(self: Arc<Self>) {
         loop {
             self.service.board.publish(self.clock.now());
             tokio::select! {
@@ -111,5 +137,22 @@ impl Runtime {
                 () = tokio::time::sleep(GAUGES_EVERY) => {}
             }
         }
+    }
+}
+
+fn room(full: bool) -> Alert {
+    let (code, level, text) = if full {
+        let text = "the disk of the journal is nearly full: starts are refused, stops and readings are kept as long as the \
+                    reserve lasts; make room, and work goes on by itself";
+        ("journal_full", "critical", text)
+    } else {
+        ("journal_has_room", "info", "the journal has room again and takes starts")
+    };
+    Alert {
+        code: code.to_owned(),
+        level: level.to_owned(),
+        subject: "journal".to_owned(),
+        text: text.to_owned(),
+        ticket: full,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
 use super::{Addresses, Runtime, Threads, Workers, http};
+use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
@@ -170,8 +171,7 @@ async fn serve_on(
     let stop = shutdown.clone();
     threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });
     threads.spawn(gateway.run());
-    threads.spawn(Arc::clone(&runtime).fold_history());
-    threads.spawn(Arc::clone(&runtime).show_queues());
+    runtime.spawn_watchers(&threads);
     let threads = Threads { arbiters: parts.arbiters, http: threads, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;
@@ -232,6 +232,7 @@ fn gateway(
     };
     let ports = listener::Ports {
         register: Arc::new(GatewayRegister(Arc::clone(&parts.register))),
+        frames: Arc::new(GatewayFrames(parts.messages.clone())),
         placement: Arc::new(placement),
         clock: clock.clone(),
         pepper: Arc::clone(&parts.pepper),
@@ -268,6 +269,7 @@ fn service(
         alerts: parts.alerts.clone(),
         clock: clock.clone(),
         phase: Arc::clone(phase),
+        messages: parts.messages.clone(),
         backups: config.journal.path.with_extension("backups"),
     }
 }

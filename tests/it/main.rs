@@ -9,8 +9,11 @@
 
 mod charger;
 mod crash;
+mod messages;
 mod rig;
+mod room;
 mod served;
 mod settings;
 mod stopping;
 mod tools;
+mod trail;

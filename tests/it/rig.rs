@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) const CHARGER: &str = "CP-it";
 /// Its password.
 pub(crate) const PASSWORD: &str = "it-password-0123456789";
+/// The partner.
+pub(crate) const PARTNER: &str = "partner-it";
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_chargeline");
 /// How long the server may take to be ready, on a machine that is busy compiling.
@@ -40,6 +42,9 @@ path = "{directory}/journal"
 key_file = "{directory}/journal.key"
 reserve_bytes = 1048576
 full_floor_bytes = 1048576
+
+[message_log]
+path = "{directory}/messages"
 
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
@@ -67,25 +72,34 @@ pub(crate) struct Rig {
 impl Rig {
     /// A configuration in a directory of its own; nothing runs.
     pub(crate) fn stopped() -> Rig {
+        Rig::stopped_with(str::to_owned)
+    }
+
+    fn stopped_with(change: impl FnOnce(&str) -> String) -> Rig {
         let directory = tempfile::tempdir().unwrap();
         let server = Server::new(Path::new(BINARY), directory.path()).unwrap();
         let place = directory.path().canonicalize().unwrap();
         let rig = Rig { server, directory, partner: None };
         let text = settings(rig.server.ports(), &place);
-        std::fs::write(rig.server.config(), text).unwrap();
+        std::fs::write(rig.server.config(), change(&text)).unwrap();
         rig
     }
 
     /// A ready server with charger and partner.
     pub(crate) async fn start() -> Rig {
-        let mut rig = Rig::stopped();
+        // Nobody listens there: the events wait.
+        Rig::start_with("http://127.0.0.1:9/", str::to_owned).await
+    }
+
+    /// The same, with the partner's endpoint and with changes to the configuration.
+    pub(crate) async fn start_with(webhook: &str, change: impl FnOnce(&str) -> String) -> Rig {
+        let mut rig = Rig::stopped_with(change);
         rig.again().await;
         let operator = rig.operator();
         operator.put_site("site-it", "Site").await.unwrap();
         operator.put_charger(CHARGER, "site-it", 2, PASSWORD).await.unwrap();
-        // Nobody listens there: the events wait.
-        operator.put_partner("partner-it", "http://127.0.0.1:9/").await.unwrap();
-        rig.partner = Some(rig.client(operator.make_key("partner-it").await.unwrap()));
+        operator.put_partner(PARTNER, webhook).await.unwrap();
+        rig.partner = Some(rig.client(operator.make_key(PARTNER).await.unwrap()));
         rig
     }
 
@@ -110,6 +124,11 @@ impl Rig {
     /// The partner's client.
     pub(crate) fn partner(&self) -> &PartnerClient {
         self.partner.as_ref().unwrap()
+    }
+
+    /// From now on the partner asks once.
+    pub(crate) fn ask_once(&mut self) {
+        self.partner.as_mut().unwrap().set_patience(Duration::ZERO);
     }
 
     /// The operator's client.
@@ -201,6 +220,11 @@ impl Rig {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--config").arg(self.server.config()).current_dir(self.directory.path());
         command.output().unwrap()
+    }
+
+    /// Runs `chargeline admin`.
+    pub(crate) fn admin(&self, arguments: &[&str]) -> Output {
+        Command::new(BINARY).arg("admin").args(arguments).current_dir(self.directory.path()).output().unwrap()
     }
 
     /// What the server has logged.

@@ -65,7 +65,12 @@ async fn a_compacted_and_a_restored_journal_serve_as_before() {
     let (said, _) = done(&rig, &["journal", "restore", &backup, "--replace"]);
     assert!(last_line(&said).starts_with("restore: ") && last_line(&said).ends_with(": 0 faults"), "{said}");
     rig.again().await;
-    rig.session(&session_id, "it is there after restoring", |session| session.energy_wh == 700).await;
+    let old = rig.session(&session_id, "it is there after restoring", |session| session.energy_wh == 700).await;
+    let mut charger = rig.charger().await;
+    rig.started("it-after", 2).await;
+    let (transaction, _) = charger.begin(2, 0).await;
+    let past = old.transaction_id.unwrap() + 1_000_000;
+    assert!(transaction > past, "{transaction}: ids given after the backup are not given again, so beyond {past}");
     let first = rig.ask_start("it-start-1", 1).await;
     let again = loadtest::partner::Outcome::Accepted { session_id };
     assert_eq!(first, again, "and its request id is bound");

@@ -206,9 +206,16 @@ impl PartnerClient {
             Err(error) => return Try::Again { reason: format!("answer broken off: {error}"), wait: None },
         };
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Try::Again { reason: status.to_string(), wait: wait.map(Duration::from_secs) };
+            let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+            let code = answer["error"]["code"].as_str().unwrap_or("no code");
+            return Try::Again { reason: format!("{status}: {code}"), wait: wait.map(Duration::from_secs) };
         }
         Try::Answer(status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// How long one write is tried.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// A read, tried until `patience` is over; `None` for 404.

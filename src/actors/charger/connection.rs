@@ -4,6 +4,7 @@
 //! Invariants: a transaction message that cannot be made durable is not answered at all and the connection ends, so that the
 //! charger keeps it (RT-8); a connection that is not the newest changes nothing (CH-3).
 
+use super::journey;
 use super::register::Register;
 use super::tokens::Tokens;
 use crate::actors::alerts::Alerts;
@@ -326,11 +327,15 @@ impl ChargerPort for Connection {
         let this = self.clone();
         actix_rt::spawn(async move {
             let generation = answer.generation.0;
-            let action = this.core.loaded(this.charger.as_str()).and_then(|partition| {
+            let partition = this.core.loaded(this.charger.as_str());
+            let action = partition.as_ref().and_then(|partition| {
                 let state = partition.state(&Key::Charger)?;
                 state.charger()?.action_of(command_id).map(str::to_owned)
             });
             let (outcome, told) = outcome(answer, action.as_deref());
+            if let Some(partition) = &partition {
+                journey::answered(partition, command_id, &outcome);
+            }
             this.tell(Command::CommandAnswered { command_id, generation, outcome, told }).await;
         });
     }

@@ -1,12 +1,13 @@
 //! Performs what the rules of a charger's partition decided: calls to the socket, alerts, and the register's follow-up.
 
 use super::certificates::CertificateDesk;
+use super::journey;
 use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
 use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
-use crate::domain::charging::{ChargingFamily, Effect, Key, Level, Policy, State};
+use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
@@ -28,6 +29,8 @@ pub struct ChargerParts {
     pub partners: Arc<Partners>,
     /// Operators.
     pub alerts: Alerts,
+    /// Of the journal.
+    pub epoch: u64,
     /// The present limits.
     pub policy: Arc<ArcSwap<Policy>>,
     /// Opens personal text of commands (OP-9).
@@ -77,6 +80,7 @@ impl ChargerShell {
     }
 
     fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
+        journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
         let outcome = match (neutral::command(call, &|sealed| self.open(sealed)), link) {
@@ -161,6 +165,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             if !Arc::ptr_eq(&ambient.policy, &policy) {
                 ambient.policy = Arc::clone(&policy);
             }
+            ambient.epoch = self.parts.epoch;
             ambient.audience = audience;
             ambient.quarantined = quarantined;
             ambient.certificates = self.parts.certificates.is_some();
@@ -175,6 +180,10 @@ impl Shell<ChargingFamily> for ChargerShell {
         if let Some(link) = self.parts.register.link(&id) {
             link.set_accepted(charger.is_accepted());
         }
+    }
+
+    fn recorded(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, events: &[Event]) {
+        journey::recorded(partition, key, events);
     }
 
     fn noticed(&self, partners: &BTreeSet<PartnerId>) {

@@ -51,6 +51,11 @@ pub trait Shell<F: Family>: 'static {
     /// `key` has a new committed state: in-memory read models follow it here.
     fn applied(&self, partition: &Rc<Partition<F>>, key: &F::Key, state: &F::State);
 
+    /// These events of `key` are durable and committed; called within the span of the step. For the log (OP-7).
+    fn recorded(&self, partition: &Rc<Partition<F>>, key: &F::Key, events: &[F::Event]) {
+        let _ = (partition, key, events);
+    }
+
     /// Notices to these partners are durable.
     fn noticed(&self, partners: &BTreeSet<PartnerId>);
 
@@ -336,6 +341,7 @@ pub(super) struct Turn<F: Family> {
     pub(super) records: Vec<NewRecord>,
     pub(super) rows: Vec<crate::domain::entity::Row>,
     pub(super) partners: BTreeSet<PartnerId>,
+    pub(super) recorded: Vec<(F::Key, Vec<F::Event>, tracing::Span)>,
     pub(super) effects: Vec<(F::Key, F::Effect, tracing::Span)>,
     pub(super) answers: Vec<Answer<F>>,
     pub(super) repair: Option<Repair<F>>,
@@ -349,6 +355,7 @@ impl<F: Family> Turn<F> {
             records: Vec::new(),
             rows: Vec::new(),
             partners: BTreeSet::new(),
+            recorded: Vec::new(),
             effects: Vec::new(),
             answers: Vec::new(),
             repair: None,
@@ -363,6 +370,7 @@ impl<F: Family> Turn<F> {
             self.records.push(NewRecord { at: at.now, id: at.entropy, body, notices: decided.notices });
             self.rows.extend(decided.rows);
         }
+        self.recorded.extend(decided.events.into_iter().map(|(key, events)| (key, events, span.clone())));
         self.effects.extend(decided.effects.into_iter().map(|(key, effect)| (key, effect, span.clone())));
         self.answers.push(Answer { reply, outcome: Ok(decided.reply) });
     }

@@ -93,6 +93,10 @@ impl<F: Family> Partition<F> {
         if !turn.partners.is_empty() {
             shell.noticed(&turn.partners);
         }
+        for (key, events, span) in turn.recorded {
+            let _entered = span.entered();
+            shell.recorded(self, &key, &events);
+        }
         for (key, effect, span) in turn.effects {
             let _entered = span.entered();
             shell.perform(self, &key, effect);

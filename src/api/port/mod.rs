@@ -10,10 +10,12 @@
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
 mod device;
+mod messages;
 mod operator;
 mod views;
 
 pub use device::*;
+pub use messages::*;
 pub use operator::*;
 pub use views::*;
 

@@ -23,6 +23,9 @@ pub enum Event {
         registration: Registration,
         /// The first transaction id; 0: keep counting.
         first_transaction: i32,
+        /// The journal in which it counts from there.
+        #[serde(default)]
+        epoch: u64,
         /// When.
         at: Timestamp,
     },
@@ -32,6 +35,9 @@ pub enum Event {
     TransactionsJumped {
         /// The next id.
         next: i32,
+        /// The journal in which they count from there.
+        #[serde(default)]
+        epoch: u64,
     },
     /// A socket is attached.
     LinkUp {
@@ -221,8 +227,8 @@ impl Fold for Charger {
 
     fn fold(&mut self, event: &Event) {
         match event {
-            Event::Registered { registration, first_transaction, .. } => {
-                self.register(registration, *first_transaction)
+            Event::Registered { registration, first_transaction, epoch, .. } => {
+                self.register(registration, *first_transaction, *epoch);
             }
             Event::MaintenanceSet(maintenance) => {
                 self.maintenance = maintenance.clone().map(Box::new);
@@ -230,7 +236,7 @@ impl Fold for Charger {
                     self.troubles.clear();
                 }
             }
-            Event::TransactionsJumped { next } => self.next_transaction = *next,
+            Event::TransactionsJumped { next, epoch } => (self.next_transaction, self.epoch) = (*next, *epoch),
             &Event::LinkUp { generation, at, ready_at, fallback_due, takeover, .. } => {
                 self.link = Link::Up { generation, since: at, ready_at, fallback_due };
                 if takeover {
@@ -285,11 +291,11 @@ impl Fold for Charger {
 }
 
 impl Charger {
-    fn register(&mut self, registration: &Registration, first_transaction: i32) {
+    fn register(&mut self, registration: &Registration, first_transaction: i32, epoch: u64) {
         self.connectors.resize(usize::from(registration.connectors), Connector::default());
         self.registration = Some(Box::new(registration.clone()));
         if first_transaction > 0 {
-            self.next_transaction = first_transaction;
+            (self.next_transaction, self.epoch) = (first_transaction, epoch);
         }
     }
 

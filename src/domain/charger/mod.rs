@@ -72,11 +72,6 @@ pub enum Command {
         /// Why.
         note: Option<Box<str>>,
     },
-    /// Lets transaction ids jump ahead, after a restore from backup (CH-7).
-    JumpTransactions {
-        /// By how many.
-        by: u32,
-    },
     /// An authenticated socket is attached.
     LinkUp {
         /// Which; a later one is higher.
@@ -208,7 +203,6 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
     match command {
         Command::Register(registration) => registration::register(step, registration),
         Command::SetMaintenance { on, by, note } => registration::set_maintenance(step, on, &by, note.as_deref()),
-        Command::JumpTransactions { by } => registration::jump(step, by),
         Command::LinkUp { generation, remote, subprotocol } => link::up(step, generation, &remote, &subprotocol),
         Command::LinkDown { generation, reason, silent } => link::down(step, generation, &reason, silent),
         Command::Restarted { downtime } => link::restarted(step, downtime),

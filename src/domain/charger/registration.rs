@@ -9,9 +9,6 @@ use crate::domain::charging::case::clip;
 /// journal does not meet its old ids (CH-7).
 const FIRST_TRANSACTION_MAX: u128 = 1_000_000_000;
 
-/// How much a jump may skip at most: two of them still leave half of the numbers.
-const JUMP_MAX: u32 = 500_000_000;
-
 /// Registers or changes.
 pub(super) fn register(step: &mut ChargerStep<'_>, mut registration: Registration) {
     registration.connectors = registration.connectors.clamp(1, CONNECTORS_MAX);
@@ -27,7 +24,8 @@ pub(super) fn register(step: &mut ChargerStep<'_>, mut registration: Registratio
     let boot = registration.boot;
     let auth_changed = old.as_ref().is_some_and(|old| old.auth != registration.auth);
     let at = step.context.now;
-    step.emit(Event::Registered { registration, first_transaction, at });
+    let epoch = step.context.ambient.epoch;
+    step.emit(Event::Registered { registration, first_transaction, epoch, at });
     if let (true, Some(generation)) = (auth_changed, step.state.generation()) {
         // Whoever is connected proved the old secret (CH-3).
         step.effect(Effect::CloseLink { generation, why: "its authentication was changed" });
@@ -48,11 +46,4 @@ pub(super) fn set_maintenance(step: &mut ChargerStep<'_>, on: bool, by: &str, no
     let since = step.context.now;
     let note = note.map(|note| clip(note, TEXT_MAX * 4));
     step.emit(Event::MaintenanceSet(on.then(|| Maintenance { since, by: clip(by, TEXT_MAX), note })));
-}
-
-/// Lets transaction ids jump ahead.
-pub(super) fn jump(step: &mut ChargerStep<'_>, by: u32) {
-    let by = i32::try_from(by.min(JUMP_MAX)).unwrap_or(i32::MAX);
-    let next = step.state.next_transaction.saturating_add(by);
-    step.emit(Event::TransactionsJumped { next });
 }

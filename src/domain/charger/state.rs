@@ -265,6 +265,8 @@ pub struct Charger {
     pub orphans: Vec<OrphanStop>,
     /// The next transaction id.
     pub next_transaction: i32,
+    /// The journal in which it counts: after a restore from backup it is another (CH-7).
+    pub epoch: u64,
     /// Commands that wait; the first sent one is outstanding.
     pub queue: Vec<Pending>,
     /// Commands over, for late answers.
@@ -352,6 +354,12 @@ impl Charger {
     pub fn action_of(&self, id: CommandId) -> Option<&str> {
         let pending = self.queue.iter().find(|pending| pending.id == id).map(|pending| pending.call.action());
         pending.or_else(|| self.finished.iter().find(|finished| finished.id == id).map(|f| &*f.action))
+    }
+
+    /// For whom a command is, as long as it waits, is under way, or may still get a late answer.
+    pub fn purpose_of(&self, id: CommandId) -> Option<&Purpose> {
+        let pending = self.queue.iter().find(|pending| pending.id == id).map(|pending| &pending.purpose);
+        pending.or_else(|| self.finished.iter().find(|finished| finished.id == id).map(|finished| &finished.purpose))
     }
 
     /// Whether it was last accepted at boot and still would be (CH-3).

@@ -59,6 +59,20 @@ fn content(fact: &StartFact) -> u64 {
     print(&["start", &fact.connector.to_string(), &tag, &time_key(&fact.at), &fact.meter_start_wh.to_string()])
 }
 
+/// Transaction ids that a restore from backup jumps ahead: more than any charger begins between two backups.
+const JUMP: i32 = 1_000_000;
+
+/// The id of the transaction that begins. In another journal than that in which the ids counted so far, a backup was
+/// restored: the charger may know ids that this journal does not, and none of them may be given again (CH-7).
+fn next_transaction(step: &mut ChargerStep<'_>) -> TransactionId {
+    let epoch = step.context.ambient.epoch;
+    if step.state.epoch != epoch {
+        let next = step.state.next_transaction.checked_add(JUMP).unwrap_or(JUMP);
+        step.emit(Event::TransactionsJumped { next, epoch });
+    }
+    TransactionId(step.state.next_transaction.max(1))
+}
+
 /// StartTransaction.
 pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
     let start = content(&fact);
@@ -79,7 +93,7 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
         whose.verdict = in_maintenance(step, whose.verdict);
     }
     clear_connector(step, connector, whose.session);
-    let transaction = TransactionId(step.state.next_transaction.max(1));
+    let transaction = next_transaction(step);
     let verdict = whose.verdict;
     let tag = fact.tag.print();
     let (meter_start_wh, session) = (fact.meter_start_wh, whose.session);

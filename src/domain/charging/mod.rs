@@ -236,6 +236,8 @@ pub struct Ambient {
     pub online: bool,
     /// That socket's generation. Rises for ever within a process.
     pub generation: u64,
+    /// The journal's epoch: another one after a restore from backup.
+    pub epoch: u64,
     /// The limits.
     pub policy: Arc<Policy>,
     /// The partners who are told this charger's connector statuses.

@@ -50,6 +50,10 @@ impl State {
         }
     }
 
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Tokens end with their process. Gives when the last one lived.
     pub(super) fn next_process(&mut self) -> Option<Timestamp> {
         self.streams.values_mut().for_each(|held| held.claim = 0);

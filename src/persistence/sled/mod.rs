@@ -308,6 +308,10 @@ impl Journal for SledJournal {
         self.read(move || read::outbox(&shared, &partner, position, limit)).await
     }
 
+    fn epoch(&self) -> u64 {
+        self.shared.epoch
+    }
+
     fn lagging(&self, limit: usize) -> Vec<StreamName> {
         let next = self.shared.next_block.load(Relaxed);
         self.shared.index().behind(next.saturating_sub(self.shared.config.snapshot_blocks), limit)

@@ -12,6 +12,7 @@ use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
     Answer, Arrival, Attempt, Class, Next, Pick, QueueCommand, QueueReply, Replay, Report, Scheduler,
 };
+use crate::ids::PartnerId;
 use crate::persistence::{JournalError, OutboxEntry};
 use crate::protocol::webhook::{body, signature_header};
 use crate::telemetry::metrics::webhook as metrics;
@@ -239,6 +240,7 @@ impl Run {
             }
         };
         let started = self.with.clock.now();
+        let trail = payload.as_ref().map(|row| Trail::of(row, &self.with.partner, pick.attempt));
         let (deliver, dress) = (self.with.deliver.clone(), self.with.dress.clone());
         let (target, begun) = (target.clone(), Instant::now());
         self.sends.push(Box::pin(async move {
@@ -249,6 +251,9 @@ impl Run {
                 },
                 None => Answer::Missing,
             };
+            if let Some(trail) = trail {
+                trail.log(&answer);
+            }
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);
             Finished { attempt: Attempt { entry: pick.entry, started, took_ms, answer }, replayed: pick.replayed }
         }));
@@ -318,6 +323,40 @@ impl Run {
 
     fn reads_on(&self) -> bool {
         !self.stopping && !self.view.no_endpoint && self.scheduler.is_running() && self.scheduler.room() > 0
+    }
+}
+
+/// What the log says of a try, so that a request can be followed to its partner (OP-7).
+struct Trail {
+    partner: PartnerId,
+    event: String,
+    kind: String,
+    session: Option<String>,
+    request: Option<String>,
+    attempt: u16,
+}
+
+impl Trail {
+    fn of(row: &OutboxEntry, partner: &PartnerId, attempt: u16) -> Self {
+        let member = |name: &str| row.notice.data.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        Trail {
+            partner: partner.clone(),
+            event: row.id.clone(),
+            kind: row.notice.kind.clone(),
+            session: member("session_id"),
+            request: member("request_id"),
+            attempt,
+        }
+    }
+
+    fn log(self, answer: &Answer) {
+        let Trail { partner, event, kind, session, request: request_id, attempt } = self;
+        let outcome = super::outcome_label(answer);
+        if session.is_some() {
+            tracing::info!(%partner, event, kind, session, request_id, attempt, outcome, "webhook sent");
+        } else {
+            tracing::debug!(%partner, event, kind, attempt, outcome, "webhook sent");
+        }
     }
 }
 
