@@ -21,9 +21,13 @@ const KEYS_MAX: usize = 512;
 /// What stands for a secret.
 pub(super) const HIDDEN: &str = "[secret]";
 
+/// Parts of a key's name, in lower case, whose value is a secret; the message log strikes out the same.
+const SECRETS: [&str; 6] = ["authorizationkey", "password", "passwd", "secret", "psk", "token"];
+
 /// Whether a key's value is a secret: neither shown nor kept in rows (control 39).
-pub(super) fn is_secret(key: &str) -> bool {
-    key.eq_ignore_ascii_case("AuthorizationKey")
+pub fn is_secret(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    SECRETS.iter().any(|word| lower.contains(word))
 }
 
 /// One setting.

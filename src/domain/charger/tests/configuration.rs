@@ -141,6 +141,25 @@ fn a_boot_reads_again_after_a_day_another_firmware_or_another_wanted_set() {
 }
 
 #[test]
+fn secrets_are_in_no_row() {
+    let mut world = booted();
+    world.answer_with(
+        accepted(),
+        settings(&[("WifiPassword", "hunter2", false), ("AuthorizationKey", "hunter2", false)]),
+    );
+    world.pass(1);
+    world.answer_all();
+    let call = Call::ChangeConfiguration { key: "AuthorizationKey".into(), value: "hunter2".into() };
+    let command_id = CommandId(uuid::Uuid::from_u128(1));
+    world.ask(Key::Charger, Command::Enqueue { command_id, call: call.clone(), by: "op".into() }).unwrap();
+    assert_eq!(world.calls().last(), Some(&&call), "the charger gets it");
+    world.answer_with(accepted(), Told::Status("Accepted".into()));
+    for (place, value) in &world.rows {
+        assert!(!String::from_utf8_lossy(value).contains("hunter2"), "{place:?}");
+    }
+}
+
+#[test]
 fn its_own_limits_are_kept_and_follow_changes() {
     let mut world = booted();
     let told = [
