@@ -43,6 +43,9 @@ unsigned_firmware = true
 path = "{directory}/data"
 key_file = "{directory}/chargeline.key"
 
+[message_log]
+path = "{directory}/messages"
+
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
 log_filter = "info,chargeline=debug"
