@@ -199,7 +199,7 @@ impl Run {
         let word = ["Accepted", "Rejected", "VersionMismatch", "RebootRequired"][self.rng.range(0..4)];
         match call {
             Call::SendLocalList { .. } | Call::ChangeConfiguration { .. } => charger::Told::Status(word.into()),
-            Call::GetLocalListVersion => charger::Told::ListVersion(self.rng.range(0..6).try_into().unwrap()),
+            Call::GetLocalListVersion => charger::Told::ListVersion(self.rng.range(0..6)),
             Call::GetConfiguration { .. } if self.rng.chance(0.8) => {
                 let key = charger::configuration::Key {
                     key: "ConnectionTimeOut".into(),
@@ -340,7 +340,7 @@ impl Run {
 
     fn operate(&mut self) {
         let command_id = CommandId(uuid::Uuid::from_u128(u128::from(self.rng.next())));
-        let version = i32::try_from(self.rng.range(0..5)).unwrap();
+        let version = self.rng.range(0..5);
         let call = match self.rng.range(0..5) {
             0 => Call::SendLocalList {
                 version,
