@@ -15,6 +15,7 @@ pub(super) fn over(step: &mut ChargerStep<'_>, pending: &Pending, outcome: &Outc
         }
         (Call::ChangeConfiguration { .. }, Told::Status(status)) => configuration::changed(step, pending, &status),
         (Call::SendLocalList { version, .. }, Told::Status(status)) => local_list::answered(step, *version, &status),
+        (Call::SendLocalList { .. }, _) if *outcome == Outcome::TimedOut => local_list::unknown(step),
         (Call::GetLocalListVersion, Told::ListVersion(version)) => local_list::told(step, version),
         (Call::SetChargingProfile { connector, profile }, _) if accepted => {
             let (id, stack_level, purpose) = (profile.id, profile.stack_level, profile.purpose);

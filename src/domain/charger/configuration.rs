@@ -2,7 +2,7 @@
 //! possible. Owns the wanted set and the comparison; what was read is in rows, only what limits commands stays in memory.
 //!
 //! A charger is read at its first boot, when its firmware or the wanted set has changed, and at a boot a day after the last
-//! time: a fleet that comes back at once is not read at once (CH-5).
+//! time; the latter at a random moment of some minutes, so that a fleet that comes back at once is not read at once (CH-5).
 
 use super::device::Limits;
 use super::facts::print;
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// A configuration that was read longer ago than this is read again at the next boot.
 const STALE: Duration = Duration::from_secs(86_400);
+
+/// One that is only read again waits up to so long.
+const SPREAD: Duration = Duration::from_secs(300);
 
 /// Keys kept of one charger. Real ones have 40 to 200.
 const KEYS_MAX: usize = 512;
@@ -114,7 +117,8 @@ pub(super) fn booted(step: &mut ChargerStep<'_>) {
         return;
     }
     let call = Call::GetConfiguration { keys: Vec::new() };
-    queue::push(step, call, Purpose::System, step.context.now);
+    let wait = if print == step.state.configured { SPREAD.mul_f64(step.context.fraction()) } else { Duration::ZERO };
+    queue::push(step, call, Purpose::System, step.context.now + wait);
     step.emit(Event::Configured { print });
 }
 

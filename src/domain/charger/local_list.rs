@@ -75,14 +75,18 @@ pub(super) fn answered(step: &mut ChargerStep<'_>, version: i32, status: &str) {
                 ..list
             })));
         }
-        "VersionMismatch" => {
-            // It has another list than we believe: its own word counts.
-            step.emit(Event::Device(DeviceEvent::LocalList(LocalList { accepted: None, told: None, ..list })));
-            queue::push(step, Call::GetLocalListVersion, Purpose::System, step.context.now);
-        }
+        // It has another list than we believe: its own word counts.
+        "VersionMismatch" => unknown(step),
         // Failed, NotSupported: it keeps what it has.
         _ => {}
     }
+}
+
+/// Nobody knows which list the charger has: it is asked.
+pub(super) fn unknown(step: &mut ChargerStep<'_>) {
+    let list = LocalList { accepted: None, told: None, ..step.state.list() };
+    step.emit(Event::Device(DeviceEvent::LocalList(list)));
+    queue::push(step, Call::GetLocalListVersion, Purpose::System, step.context.now);
 }
 
 /// The charger has said which version it has.

@@ -108,7 +108,11 @@ fn a_boot_reads_again_after_a_day_another_firmware_or_another_wanted_set() {
     world.answer_all();
     world.tell(Command::Boot(boot()));
     assert_eq!(waiting(world.charger()), ["GetConfiguration"], "it has never told");
-    world.pass(1);
+    for _ in 0..300 {
+        if world.outstanding().is_none() {
+            world.pass(1);
+        }
+    }
     let good = [
         ("ConnectionTimeOut", "50", false),
         ("StopTransactionOnInvalidId", "true", false),
@@ -138,6 +142,8 @@ fn a_boot_reads_again_after_a_day_another_firmware_or_another_wanted_set() {
     world.now = crate::clock::Timestamp(world.now.0 + 86_401_000);
     world.tell(Command::Boot(BootFact { firmware: Some("2.0".into()), ..boot() }));
     assert_eq!(waiting(world.charger()), ["GetConfiguration"]);
+    let due = world.charger().queue.iter().find(|p| p.call.action() == "GetConfiguration").map(|p| p.not_before);
+    assert!(due > Some(world.now) && due < Some(world.now + std::time::Duration::from_secs(300)), "spread: {due:?}");
 }
 
 #[test]

@@ -45,6 +45,19 @@ fn after_a_mismatch_the_charger_is_asked_what_it_has() {
 }
 
 #[test]
+fn a_list_without_an_answer_leaves_the_version_unknown_until_the_charger_says_it() {
+    let mut world = World::ready();
+    send(&mut world, 1, list(3, true, 1));
+    world.answer_with(accepted(), Told::Status("Accepted".into()));
+    send(&mut world, 2, list(4, false, 1));
+    world.pass(31);
+    assert_eq!(world.charger().list(), LocalList { sent: 4, accepted: None, told: None });
+    assert_eq!(world.calls().last(), Some(&&Call::GetLocalListVersion));
+    world.answer_with(accepted(), Told::ListVersion(4));
+    assert_eq!(world.charger().list(), LocalList { sent: 4, accepted: None, told: Some(4) });
+}
+
+#[test]
 fn a_list_that_the_charger_cannot_take_is_not_sent() {
     let mut charger = World::ready().charger().clone();
     let mut try_with = |limits: Limits, known: LocalList, call: Call| {

@@ -1,6 +1,7 @@
 //! Reports of transfers, security events, certificate requests.
 
-use crate::domain::charger::{Call, Command, ReportKind, SecurityFact};
+use crate::domain::charger::device::Device;
+use crate::domain::charger::{Call, Charger, Command, Event, ReportKind, SecurityFact};
 use crate::domain::charging::testkit::*;
 use crate::domain::charging::{Effect, Reply};
 
@@ -112,4 +113,24 @@ fn a_certificate_request_is_journaled_handed_over_once_and_its_chain_sent() {
     world.clear();
     world.tell(Command::CertificateAnswered { outcome: Err("its name is another's".into()) });
     assert_eq!(alerts(&world), [("certificate_refused".to_owned(), "Warning".to_owned())]);
+}
+
+#[test]
+fn records_from_before_device_events_are_read() {
+    for text in [
+        r#"{"FirmwareStatus":"Installed"}"#,
+        r#"{"DiagnosticsStatus":"Uploaded"}"#,
+        r#"{"CommandQueued":{"id":"00000000-0000-0000-0000-000000000001","call":{"RemoteStart":{"connector":1,"id_tag":"x"}},"purpose":"System","queued_at":0,"not_before":0}}"#,
+    ] {
+        serde_json::from_str::<Event>(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let snapshot = r#"{"firmware_status":"Installed","diagnostics_status":null,"next_transaction":7}"#;
+    let charger: Charger = serde_json::from_str(snapshot).unwrap();
+    assert_eq!((charger.next_transaction, charger.device), (7, None));
+}
+
+#[test]
+fn what_is_kept_in_memory_of_a_device_is_small() {
+    let size = std::mem::size_of::<Device>();
+    assert!(size <= 256, "{size} bytes");
 }
