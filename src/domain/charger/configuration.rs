@@ -117,9 +117,14 @@ pub(super) fn booted(step: &mut ChargerStep<'_>) {
         return;
     }
     let call = Call::GetConfiguration { keys: Vec::new() };
+    let waits = step.state.queue.iter().any(|pending| pending.call == call && pending.purpose == Purpose::System);
     let wait = if print == step.state.configured { SPREAD.mul_f64(step.context.fraction()) } else { Duration::ZERO };
-    queue::push(step, call, Purpose::System, step.context.now + wait);
-    step.emit(Event::Configured { print });
+    if !waits {
+        queue::push(step, call, Purpose::System, step.context.now + wait);
+    }
+    if print != step.state.configured {
+        step.emit(Event::Configured { print });
+    }
 }
 
 /// GetConfiguration of everything is over.
