@@ -54,8 +54,16 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 7] =
-            [&self.api, &self.gateway, &self.journal, &self.message_log, &self.session, &self.telemetry, &self.webhook];
+        let sections: [&dyn Checked; 8] = [
+            &self.api,
+            &self.charger,
+            &self.gateway,
+            &self.journal,
+            &self.message_log,
+            &self.session,
+            &self.telemetry,
+            &self.webhook,
+        ];
         for section in sections {
             section.check(problems);
         }

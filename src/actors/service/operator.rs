@@ -46,11 +46,11 @@ impl OperatorPort for Service {
     }
 
     async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal> {
-        admin::chargers::command(self, id, command).await
+        admin::commands::command(self, id, command).await
     }
 
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal> {
-        admin::chargers::command_state(self, id, command).await
+        admin::commands::state(self, id, command).await
     }
 
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {

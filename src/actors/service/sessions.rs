@@ -114,7 +114,8 @@ impl Service {
             | Reply::TransactionStopped(_)
             | Reply::UnknownVendor
             | Reply::SessionStarting(_)
-            | Reply::Queued(_) => Err(Code::Internal.into()),
+            | Reply::Queued(_)
+            | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
 

@@ -1,7 +1,9 @@
 //! What happens to a charger, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
+use super::device_event::DeviceEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
+use super::smart_charging::ProfilePurpose;
 use super::state::{
     Boot, BootPolicy, Charger, Connector, Done, FAILED_MAX, FINISHED_MAX, FailedStart, Finished, Link, Live,
     Maintenance, ORPHANS_MAX, OrphanStop, Pending, RECENT_MAX, Recent, Registration, Sent, TROUBLES_MAX,
@@ -190,10 +192,12 @@ pub enum Event {
         /// As received.
         raw: Box<str>,
     },
-    /// FirmwareStatusNotification.
+    /// FirmwareStatusNotification, as it was written before [`DeviceEvent::Reported`].
     FirmwareStatus(Box<str>),
-    /// DiagnosticsStatusNotification.
+    /// DiagnosticsStatusNotification, as it was written before [`DeviceEvent::Reported`].
     DiagnosticsStatus(Box<str>),
+    /// The device has told something of itself.
+    Device(DeviceEvent),
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -278,8 +282,9 @@ impl Fold for Charger {
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
             Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
             Event::ClockDoubted { .. } => self.clock_doubted = true,
-            Event::FirmwareStatus(status) => self.firmware_status = Some(status.clone()),
-            Event::DiagnosticsStatus(status) => self.diagnostics_status = Some(status.clone()),
+            Event::Device(event) => self.device.get_or_insert_default().fold(event),
+            // What was written before device events: newer words have taken its place.
+            Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}
             Event::Minted { count } => self.minted = *count,
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }
@@ -305,6 +310,10 @@ impl Charger {
     }
 
     fn end(&mut self, transaction: TransactionId, stop: (u64, u64)) {
+        // The charger drops the profile of a transaction with it (OCPP 1.6 §3.13.1).
+        if let (Some(live), Some(device)) = (self.live_transaction(transaction).cloned(), &mut self.device) {
+            device.installed.retain(|one| one.purpose != ProfilePurpose::TxProfile || one.connector != live.connector);
+        }
         self.live.retain(|live| live.transaction != Some(transaction));
         let known = self.recent.iter_mut().filter(|recent| recent.transaction == transaction);
         known.for_each(|recent| recent.stop = Some(stop));

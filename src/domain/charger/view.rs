@@ -1,5 +1,6 @@
 //! How a charger is shown: to partners, to operators, in rows. Owns no fact.
 
+use super::device::Device;
 use super::facts::{ErrorCode, Fault};
 use super::state::{BootPolicy, Charger, Link, Maintenance};
 use super::{Connector, Purpose, Status};
@@ -61,17 +62,17 @@ pub struct View {
     /// Its last boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<serde_json::Value>,
+    /// When that was.
+    #[serde(skip)]
+    pub booted_at: Option<crate::clock::Timestamp>,
     /// Out of offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     /// What waits.
     pub commands: Vec<CommandView>,
-    /// Last FirmwareStatusNotification.
+    /// What the device told of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware_status: Option<Box<str>>,
-    /// Last DiagnosticsStatusNotification.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub diagnostics_status: Option<Box<str>>,
+    pub device: Option<Device>,
 }
 
 impl ErrorCode {
@@ -138,10 +139,10 @@ impl Charger {
             status: self.whole.status,
             boot_policy: self.registration.as_ref().map(|registration| registration.boot),
             boot: boot.map(|b| serde_json::json!({"at": b.at.to_rfc3339(), "status": b.status, "charger": b.fact})),
+            booted_at: boot.map(|boot| boot.at),
             maintenance: self.maintenance.as_deref().cloned(),
             commands: self.queue.iter().map(CommandView::from).collect(),
-            firmware_status: self.firmware_status.clone(),
-            diagnostics_status: self.diagnostics_status.clone(),
+            device: self.device.as_deref().cloned(),
         }
     }
 }

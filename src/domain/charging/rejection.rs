@@ -31,6 +31,8 @@ pub enum Rejection {
     ConnectorStatusUnknown,
     /// Too many commands wait for this charger (RT-8).
     CommandQueueFull,
+    /// The charger cannot do what the command wants, or not now; [`crate::domain::charger::check`] says why.
+    CommandRefused,
     /// A command of that id is there already.
     CommandExists,
     /// A session of that id is there already.
@@ -45,7 +47,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 18] = [
+    pub const ALL: [Rejection; 19] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -59,6 +61,7 @@ impl Rejection {
         Rejection::ConnectorReserved,
         Rejection::ConnectorStatusUnknown,
         Rejection::CommandQueueFull,
+        Rejection::CommandRefused,
         Rejection::CommandExists,
         Rejection::SessionExists,
         Rejection::SessionUnknown,
@@ -82,6 +85,7 @@ impl Rejection {
             Rejection::ConnectorReserved => "connector_reserved",
             Rejection::ConnectorStatusUnknown => "connector_status_unknown",
             Rejection::CommandQueueFull => "command_queue_full",
+            Rejection::CommandRefused => "command_refused",
             Rejection::CommandExists => "command_exists",
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",
