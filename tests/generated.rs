@@ -30,3 +30,8 @@ fn the_metrics_reference_agrees_with_the_tables() {
 fn the_error_reference_agrees_with_the_catalogue() {
     agrees("docs/errors.md", &chargeline::api::catalogue::reference::markdown());
 }
+
+#[test]
+fn the_fault_reference_agrees_with_the_table() {
+    agrees("docs/fault-codes.md", &chargeline::domain::fault::reference::markdown());
+}

@@ -130,7 +130,7 @@ impl Connection {
             Request::FirmwareStatusNotification(request) => {
                 self.note(Command::FirmwareStatus(request.status.as_str().into())).await
             }
-            Request::DataTransfer(request) => self.data_transfer(request.vendor_id.as_str()).await,
+            Request::DataTransfer(request) => self.data_transfer(request).await,
             Request::Heartbeat => {
                 let current_time = self.parts.clock.now();
                 CallOutcome::Result(to_payload(&ocpp16::heartbeat::Confirmation { current_time }))
@@ -215,13 +215,12 @@ impl Connection {
         }
     }
 
-    async fn data_transfer(&self, vendor: &str) -> CallOutcome {
-        use ocpp16::data_transfer::{Confirmation, DataTransferStatus};
-        match self.ask(Command::DataTransfer { vendor: vendor.into() }).await {
-            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&Confirmation {
-                status: DataTransferStatus::UnknownVendorId,
-                data: None,
-            })),
+    async fn data_transfer(&self, request: ocpp16::data_transfer::Request) -> CallOutcome {
+        match self.ask(neutral::data_transfer(request)).await {
+            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&neutral::unknown_vendor())),
+            Ok(Reply::Transferred { status, data }) => {
+                CallOutcome::Result(to_payload(&neutral::transferred(status, data)))
+            }
             other => unexpected(&other),
         }
     }

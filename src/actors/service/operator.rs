@@ -4,12 +4,12 @@ use super::Service;
 use super::admin;
 use super::sessions::Eyes;
 use crate::api::port::{
-    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, OperatorChargerView, OperatorPort,
-    Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness, Refusal, ReplayRequest, SessionFilter,
-    SessionStatus, SessionView, SitePut, SiteView, TokenPut, WebhookView,
+    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, LockAction, OperatorChargerView,
+    OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness, Refusal, ReplayRequest,
+    SessionFilter, SessionStatus, SessionView, SitePut, SiteView, TokenPut, WebhookView,
 };
 use crate::domain::session::StopBy;
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -50,6 +50,16 @@ impl OperatorPort for Service {
 
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal> {
         admin::chargers::command_state(self, id, command).await
+    }
+
+    async fn move_lock(
+        &self,
+        id: &ChargerId,
+        connector: ConnectorId,
+        action: LockAction,
+        actor: &Actor,
+    ) -> Result<CommandId, Refusal> {
+        admin::chargers::move_lock(self, id, connector, action, &actor.name).await
     }
 
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {

@@ -113,6 +113,7 @@ impl Service {
             | Reply::TransactionStarted { .. }
             | Reply::TransactionStopped(_)
             | Reply::UnknownVendor
+            | Reply::Transferred { .. }
             | Reply::SessionStarting(_)
             | Reply::Queued(_) => Err(Code::Internal.into()),
         }

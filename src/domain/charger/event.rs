@@ -1,7 +1,9 @@
 //! What happens to a charger, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
+use super::care::CareEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
+use super::lock::LockEvent;
 use super::state::{
     Boot, BootPolicy, Charger, Connector, Done, FAILED_MAX, FINISHED_MAX, FailedStart, Finished, Link, Live,
     Maintenance, ORPHANS_MAX, OrphanStop, Pending, RECENT_MAX, Recent, Registration, Sent, TROUBLES_MAX,
@@ -193,6 +195,10 @@ pub enum Event {
     FirmwareStatus(Box<str>),
     /// DiagnosticsStatusNotification.
     DiagnosticsStatus(Box<str>),
+    /// A remedy was wanted, tried, over (CH-9).
+    Care(CareEvent),
+    /// A parking lock or barrier has told its state, or was ordered to move (CH-10).
+    Lock(LockEvent),
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -245,7 +251,10 @@ impl Fold for Charger {
                     *offline_due = Some(*due);
                 }
             }
-            Event::WentOffline { at } => self.go_offline(*at),
+            Event::WentOffline { at } => {
+                self.go_offline(*at);
+                self.lose_locks(*at);
+            }
             Event::Troubled { at } => push_bounded(&mut self.troubles, *at, TROUBLES_MAX),
             Event::Booted { at, status, fact, ready_at } => {
                 self.boot_with(Boot { at: *at, status: *status, fact: fact.clone() }, *ready_at);
@@ -279,6 +288,8 @@ impl Fold for Charger {
             Event::ClockDoubted { .. } => self.clock_doubted = true,
             Event::FirmwareStatus(status) => self.firmware_status = Some(status.clone()),
             Event::DiagnosticsStatus(status) => self.diagnostics_status = Some(status.clone()),
+            Event::Care(event) => self.fold_care(event),
+            Event::Lock(event) => self.fold_lock(event),
             Event::Minted { count } => self.minted = *count,
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }

@@ -3,6 +3,7 @@
 //! Invariant: everything here is bounded, because it is held for every connected charger (about 1 KiB when idle).
 
 use super::calls::{Call, Outcome, Purpose};
+use super::care::Care;
 use super::facts::{BootFact, Fault, Status, Verdict};
 use crate::clock::Timestamp;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
@@ -62,6 +63,9 @@ pub struct Maintenance {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
+    /// When it ends by itself, if nothing happens until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_due: Option<Timestamp>,
 }
 
 /// What the journal believes of the connection. The shell's own view ([`crate::domain::charging::Ambient`]) is newer.
@@ -285,6 +289,9 @@ pub struct Charger {
     pub firmware_status: Option<Box<str>>,
     /// See above.
     pub diagnostics_status: Option<Box<str>>,
+    /// Remedies and parking locks; most chargers have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub care: Option<Box<Care>>,
     /// Cases raised.
     pub raised: u32,
     /// Ids minted within steps: commands, local sessions. Wraps.

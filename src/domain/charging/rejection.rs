@@ -29,6 +29,8 @@ pub enum Rejection {
     ConnectorReserved,
     /// Its status is not known right now (CH-4).
     ConnectorStatusUnknown,
+    /// It has told of no parking lock or barrier there (CH-10).
+    LockUnknown,
     /// Too many commands wait for this charger (RT-8).
     CommandQueueFull,
     /// A command of that id is there already.
@@ -45,7 +47,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 18] = [
+    pub const ALL: [Rejection; 19] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -58,6 +60,7 @@ impl Rejection {
         Rejection::ConnectorUnavailable,
         Rejection::ConnectorReserved,
         Rejection::ConnectorStatusUnknown,
+        Rejection::LockUnknown,
         Rejection::CommandQueueFull,
         Rejection::CommandExists,
         Rejection::SessionExists,
@@ -81,6 +84,7 @@ impl Rejection {
             Rejection::ConnectorUnavailable => "connector_unavailable",
             Rejection::ConnectorReserved => "connector_reserved",
             Rejection::ConnectorStatusUnknown => "connector_status_unknown",
+            Rejection::LockUnknown => "lock_unknown",
             Rejection::CommandQueueFull => "command_queue_full",
             Rejection::CommandExists => "command_exists",
             Rejection::SessionExists => "session_exists",

@@ -201,7 +201,12 @@ pub fn fired(id: SessionId, session: &Session, timer: Timer, context: &StepConte
         Timer::Settle => ending::settle(&mut step),
         Timer::Forget => forget(&mut step),
         // A charger's: a defect of the engine, without harm.
-        Timer::Offline | Timer::CallTimeout(_) | Timer::Pump | Timer::StatusFallback => {}
+        Timer::Offline
+        | Timer::CallTimeout(_)
+        | Timer::Pump
+        | Timer::StatusFallback
+        | Timer::Release
+        | Timer::LockMove => {}
     }
     step.step.done(Reply::Done)
 }

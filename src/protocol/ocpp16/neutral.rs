@@ -10,8 +10,8 @@ use super::{
     start_transaction, status_notification, stop_transaction, trigger_message, unlock_connector,
 };
 use crate::domain::charger::{
-    BootFact, Call, ErrorCode, Fault, MeterFact, Outcome, Sample, StartFact, Status, StatusFact, StopFact, StopReason,
-    Tag, Verdict, WireTime,
+    self, BootFact, Call, ErrorCode, Fault, MeterFact, Outcome, Sample, StartFact, Status, StatusFact, StopFact,
+    StopReason, Tag, TransferStatus, Verdict, WireTime,
 };
 use crate::protocol::metering::{MeterReading, Value};
 use crate::protocol::wire_time;
@@ -61,13 +61,13 @@ pub fn status(request: status_notification::Request) -> StatusFact {
         ChargePointStatus::Unlisted(_) => Status::Unknown,
     };
     let (code, unlisted) = error_code(request.error_code);
-    let vendor = request.vendor_error_code.filter(|code| !code.is_empty()).or(unlisted);
-    let fault = code.map(|code| Fault {
-        code,
-        vendor: vendor.map(boxed),
-        info: request.info.filter(|info| !info.is_empty()).map(boxed),
-    });
-    StatusFact { connector: request.connector_id, status, fault, at: request.timestamp.map(time) }
+    let vendor = request.vendor_error_code.filter(|code| !code.is_empty()).or(unlisted).map(boxed);
+    let info = request.info.filter(|info| !info.is_empty()).map(boxed);
+    let (fault, remark) = match code {
+        Some(code) => (Some(Fault::told(code, vendor, info)), None),
+        None => (None, vendor),
+    };
+    StatusFact { connector: request.connector_id, status, fault, remark, at: request.timestamp.map(time) }
 }
 
 /// The code, and its text where the specification does not have it.
@@ -93,6 +93,31 @@ fn error_code(code: ChargePointErrorCode) -> (Option<ErrorCode>, Option<String>)
         Wire::WeakSignal => ErrorCode::WeakSignal,
     };
     (Some(known), None)
+}
+
+/// DataTransfer.req.
+pub fn data_transfer(request: data_transfer::Request) -> charger::Command {
+    charger::Command::DataTransfer {
+        vendor: request.vendor_id.as_str().into(),
+        message: request.message_id.map(|message| message.as_str().into()),
+        data: request.data.map(boxed),
+    }
+}
+
+/// DataTransfer.conf where nobody here knows the vendor.
+pub fn unknown_vendor() -> data_transfer::Confirmation {
+    data_transfer::Confirmation { status: data_transfer::DataTransferStatus::UnknownVendorId, data: None }
+}
+
+/// DataTransfer.conf of a profile that is known.
+pub fn transferred(status: TransferStatus, data: Option<Box<str>>) -> data_transfer::Confirmation {
+    use data_transfer::DataTransferStatus;
+    let status = match status {
+        TransferStatus::Accepted => DataTransferStatus::Accepted,
+        TransferStatus::Rejected => DataTransferStatus::Rejected,
+        TransferStatus::UnknownMessage => DataTransferStatus::UnknownMessageId,
+    };
+    data_transfer::Confirmation { status, data: data.map(String::from) }
 }
 
 /// StartTransaction.req.
