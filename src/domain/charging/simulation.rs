@@ -277,9 +277,9 @@ impl Run {
         let free = self.rng.chance(0.6);
         let status = if free { Status::Available } else { self.pick(&STATUSES).unwrap() };
         let code = ErrorCode::GroundFailure;
-        let fault = (status == Status::Faulted).then_some(Fault { code, vendor: None, info: None });
+        let fault = (status == Status::Faulted).then_some(Fault::told(code, None, None));
         let (connector, at) = (ConnectorId(self.rng.range(0..4)), Some(self.time()));
-        self.world.tell(charger::Command::Status(StatusFact { connector, status, fault, at }));
+        self.world.tell(charger::Command::Status(StatusFact { connector, status, fault, remark: None, at }));
     }
 
     fn link(&mut self) {

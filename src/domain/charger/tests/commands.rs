@@ -103,7 +103,10 @@ fn a_command_id_is_used_once() {
 #[test]
 fn a_vendor_message_is_unknown_and_reports_are_kept() {
     let mut world = World::ready();
-    assert_eq!(world.tell(Command::DataTransfer { vendor: "x".into() }), Reply::UnknownVendor);
+    assert_eq!(
+        world.tell(Command::DataTransfer { vendor: "x".into(), message: None, data: None }),
+        Reply::UnknownVendor
+    );
     world.tell(Command::FirmwareStatus("Downloading".into()));
     world.tell(Command::DiagnosticsStatus("Uploaded".into()));
     let view = world.charger().view("CP1");

@@ -1,8 +1,11 @@
 //! Tables of what a charger may say and be asked, one line a case.
 
+mod care;
 mod commands;
+mod faults;
 mod gate;
 mod link;
+mod lock;
 mod starts;
 mod status;
 mod stops;
