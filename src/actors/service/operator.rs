@@ -118,6 +118,10 @@ impl OperatorPort for Service {
         self.session_view(Eyes::Operator, id).await
     }
 
+    async fn signed_readings(&self, id: SessionId) -> Result<Vec<serde_json::Value>, Refusal> {
+        self.signed_readings_of(id).await
+    }
+
     async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal> {
         self.sessions_of(Eyes::Operator, filter, page).await
     }

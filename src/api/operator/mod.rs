@@ -97,6 +97,7 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("PUT", "/tokens/{id_tag}", put(fleet::put_token)),
         ("GET", "/sessions", get(sessions::list)),
         ("GET", "/sessions/{id}", get(sessions::show)),
+        ("GET", "/sessions/{id}/signed", get(sessions::signed)),
         ("POST", "/sessions/{id}/stop", post(sessions::stop)),
         ("GET", "/tickets", get(platform::tickets)),
         ("GET", "/alerts", get(platform::alerts)),

@@ -342,6 +342,8 @@ pub trait OperatorPort: Send + Sync + 'static {
 
     /// One session with its readings, or `session_unknown`.
     async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal>;
+    /// Signed meter records of a session: `{"number", "at", "data"}`, the first and the newest; empty without any.
+    async fn signed_readings(&self, id: SessionId) -> Result<Vec<serde_json::Value>, Refusal>;
     /// All sessions, newest first.
     async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal>;
     /// Stops a session whoever owns it.

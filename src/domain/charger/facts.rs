@@ -269,6 +269,9 @@ pub struct Sample {
     /// A value was there but is no number that can be used: NaN, a text, an unknown unit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,
+    /// Signed records, as received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed: Vec<Box<str>>,
 }
 
 /// MeterValues.

@@ -241,7 +241,7 @@ impl Run {
             let (at, energy) = (self.time(), self.register());
             let soc_percent = Some(u8::try_from(self.rng.range(0..256)).unwrap());
             let unreadable = self.rng.chance(0.1);
-            Sample { at, energy_wh: Some(energy), power_w: Some(7000), soc_percent, unreadable }
+            Sample { at, energy_wh: Some(energy), power_w: Some(7000), soc_percent, unreadable, signed: Vec::new() }
         });
         let samples: Vec<Sample> = samples.collect();
         let transaction = self.rng.chance(0.9).then_some(transaction);

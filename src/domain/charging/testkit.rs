@@ -479,5 +479,5 @@ pub(crate) fn stop_fact(
 
 pub(crate) fn sample(at: Timestamp, energy_wh: i64) -> Sample {
     let (power_w, soc_percent) = (Some(7000), Some(50));
-    Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false }
+    Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false, signed: Vec::new() }
 }

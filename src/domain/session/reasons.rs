@@ -67,7 +67,7 @@ pub const TABLE: [(EndReason, &str, &str); 20] = [
     (
         EndReason::Vehicle,
         "the vehicle ended it",
-        "inferred: `Other`, vehicle suspended or error `EVCommunicationError`",
+        "inferred: `Other`, vehicle suspended; or as `fault`, with a cause of the vehicle",
     ),
     (EndReason::PlugPulled, "the plug was pulled", "`EVDisconnected`"),
     (
@@ -75,7 +75,11 @@ pub const TABLE: [(EndReason, &str, &str); 20] = [
         "the charger failed",
         "inferred: `Other`, `Local` or no reason while `Faulted`; `error` names the cause",
     ),
-    (EndReason::EmergencyStop, "somebody pressed the emergency stop", "`EmergencyStop`"),
+    (
+        EndReason::EmergencyStop,
+        "somebody pressed the emergency stop",
+        "`EmergencyStop`, or inferred: as `fault`, with a vendor's code of that cause",
+    ),
     (EndReason::PowerLoss, "the charger lost power", "`PowerLoss`"),
     (
         EndReason::DeAuthorized,

@@ -171,12 +171,22 @@ fn reason(reason: Reason) -> StopReason {
     }
 }
 
+/// Bytes of a signed record that are kept: those of known makes have 1 to 4 KiB.
+const SIGNED_MAX: usize = 8192;
+
+/// Signed records of one reading that are kept: one a register, at most two of them.
+const SIGNED_RECORDS_MAX: usize = 4;
+
 fn sample(reading: MeterReading) -> Sample {
+    let fits = |record: &&str| record.len() <= SIGNED_MAX;
+    let signed: Vec<Box<str>> = reading.signed().filter(fits).take(SIGNED_RECORDS_MAX).map(Into::into).collect();
+    let lost = reading.signed().count() > signed.len();
     Sample {
+        signed,
         energy_wh: reading.energy_import_wh(),
         power_w: reading.power_import_w(),
         soc_percent: reading.soc_percent().and_then(|soc| u8::try_from(soc).ok()).filter(|soc| *soc <= 100),
-        unreadable: reading.samples.iter().any(|sample| matches!(sample.value, Value::Unreadable(_))),
+        unreadable: lost || reading.samples.iter().any(|sample| matches!(sample.value, Value::Unreadable(_))),
         at: time(reading.at),
     }
 }

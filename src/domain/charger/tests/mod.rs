@@ -6,6 +6,7 @@ mod faults;
 mod gate;
 mod link;
 mod lock;
+mod odd;
 mod starts;
 mod status;
 mod stops;
