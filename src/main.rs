@@ -37,7 +37,7 @@ enum Command {
     #[command(subcommand)]
     Journal(journal::JournalCommand),
     /// Speaks to a running server as an operator.
-    Admin(admin::Args),
+    Admin(Box<admin::Args>),
 }
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
-        Command::Admin(arguments) => system(admin::run(arguments)),
+        Command::Admin(arguments) => system(admin::run(*arguments)),
     }
 }
 

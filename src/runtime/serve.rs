@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
 use super::{Addresses, Runtime, Threads, Workers, http};
+use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
@@ -231,6 +232,7 @@ fn gateway(
     };
     let ports = listener::Ports {
         register: Arc::new(GatewayRegister(Arc::clone(&parts.register))),
+        frames: Arc::new(GatewayFrames(parts.messages.clone())),
         placement: Arc::new(placement),
         clock: clock.clone(),
         pepper: Arc::clone(&parts.pepper),
@@ -267,6 +269,7 @@ fn service(
         alerts: parts.alerts.clone(),
         clock: clock.clone(),
         phase: Arc::clone(phase),
+        messages: parts.messages.clone(),
         backups: config.journal.path.with_extension("backups"),
     }
 }

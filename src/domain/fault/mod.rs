@@ -144,102 +144,124 @@ const fn meaning(
     Meaning { cause: kind.0, severity: kind.1, remedy: kind.2, out_of_offer, zh, en }
 }
 
+mod table {
+    //! The rows, one an error code.
+
+    use super::Cause as C;
+    use super::Remedy as R;
+    use super::{Meaning, meaning};
+    use crate::domain::charging::Level::{Critical, Info, Warning};
+
+    pub(super) const CONNECTOR_LOCK_FAILURE: Meaning = meaning(
+        (C::ConnectorLock, Warning, R::Alert),
+        true,
+        "充电枪未锁好，请拔出后重新插枪。",
+        "The plug is not locked. Please unplug it and plug it in again.",
+    );
+    pub(super) const EV_COMMUNICATION_ERROR: Meaning = meaning(
+        (C::Vehicle, Warning, R::Alert),
+        false,
+        "充电桩与车辆通信异常，请重新插枪或检查车辆。",
+        "The charger cannot talk to the vehicle. Please plug in again or check the vehicle.",
+    );
+    pub(super) const GROUND_FAILURE: Meaning = meaning(
+        (C::Insulation, Critical, R::Ticket),
+        true,
+        "检测到绝缘或接地故障，为了安全请勿触碰，请更换其他充电枪。",
+        "An insulation fault was found. For your safety do not touch the plug, and use another connector.",
+    );
+    pub(super) const HIGH_TEMPERATURE: Meaning = meaning(
+        (C::OverTemperature, Critical, R::Ticket),
+        true,
+        "充电桩温度过高，请更换其他充电枪。",
+        "The charger is too hot. Please use another connector.",
+    );
+    pub(super) const INTERNAL_ERROR: Meaning = meaning(
+        (C::Internal, Warning, R::Reset),
+        true,
+        "充电桩内部故障，请更换其他充电枪。",
+        "The charger has an internal fault. Please use another one.",
+    );
+    pub(super) const LOCAL_LIST_CONFLICT: Meaning = meaning(
+        (C::Internal, Info, R::Nothing),
+        false,
+        "充电桩的本地名单需要同步，不影响充电。",
+        "The charger's list of cards has to be renewed. Charging is not affected.",
+    );
+    pub(super) const OTHER_ERROR: Meaning = meaning(
+        (C::Other, Warning, R::Alert),
+        false,
+        "充电桩报告故障，如无法充电请更换其他充电枪。",
+        "The charger reports a fault. If it does not charge, please use another connector.",
+    );
+    pub(super) const OVER_CURRENT_FAILURE: Meaning = meaning(
+        (C::Overload, Critical, R::Ticket),
+        true,
+        "充电电流过大，已停止充电，请更换其他充电枪。",
+        "The current is too high. Charging is stopped; please use another connector.",
+    );
+    pub(super) const OVER_VOLTAGE: Meaning = meaning(
+        (C::OverVoltage, Warning, R::Alert),
+        true,
+        "电压过高，请稍后再试或更换其他充电枪。",
+        "The voltage is too high. Please try later or use another connector.",
+    );
+    pub(super) const POWER_METER_FAILURE: Meaning = meaning(
+        (C::Meter, Critical, R::Ticket),
+        true,
+        "电表故障，无法计量，请更换其他充电枪。",
+        "The energy meter fails, so nothing can be measured. Please use another connector.",
+    );
+    pub(super) const POWER_SWITCH_FAILURE: Meaning = meaning(
+        (C::PowerSwitch, Critical, R::Ticket),
+        true,
+        "充电桩接触器故障，为了安全请更换其他充电枪。",
+        "The charger's power switch fails. For your safety please use another connector.",
+    );
+    pub(super) const READER_FAILURE: Meaning = meaning(
+        (C::CardReader, Warning, R::Ticket),
+        false,
+        "读卡器故障，请使用手机启动充电。",
+        "The card reader fails. Please start with your phone.",
+    );
+    pub(super) const RESET_FAILURE: Meaning = meaning(
+        (C::Internal, Warning, R::Ticket),
+        true,
+        "充电桩重启失败，请更换其他充电枪。",
+        "The charger could not restart. Please use another one.",
+    );
+    pub(super) const UNDER_VOLTAGE: Meaning = meaning(
+        (C::UnderVoltage, Warning, R::Alert),
+        true,
+        "电压过低，请稍后再试或更换其他充电枪。",
+        "The voltage is too low. Please try later or use another connector.",
+    );
+    pub(super) const WEAK_SIGNAL: Meaning = meaning(
+        (C::Signal, Info, R::Nothing),
+        false,
+        "充电桩网络信号弱，启动或停止可能较慢。",
+        "The charger's radio signal is weak. Starting and stopping may take longer.",
+    );
+}
+
 /// The table: what each error code of OCPP 1.6 means.
 pub const fn meaning_of(code: ErrorCode) -> Meaning<&'static str> {
-    use Cause as C;
-    use Level::{Critical, Info, Warning};
-    use Remedy as R;
     match code {
-        ErrorCode::ConnectorLockFailure => meaning(
-            (C::ConnectorLock, Warning, R::Alert),
-            true,
-            "充电枪未锁好，请拔出后重新插枪。",
-            "The plug is not locked. Please unplug it and plug it in again.",
-        ),
-        ErrorCode::EVCommunicationError => meaning(
-            (C::Vehicle, Warning, R::Alert),
-            false,
-            "充电桩与车辆通信异常，请重新插枪或检查车辆。",
-            "The charger cannot talk to the vehicle. Please plug in again or check the vehicle.",
-        ),
-        ErrorCode::GroundFailure => meaning(
-            (C::Insulation, Critical, R::Ticket),
-            true,
-            "检测到绝缘或接地故障，为了安全请勿触碰，请更换其他充电枪。",
-            "An insulation fault was found. For your safety do not touch the plug, and use another connector.",
-        ),
-        ErrorCode::HighTemperature => meaning(
-            (C::OverTemperature, Critical, R::Ticket),
-            true,
-            "充电桩温度过高，请更换其他充电枪。",
-            "The charger is too hot. Please use another connector.",
-        ),
-        ErrorCode::InternalError => meaning(
-            (C::Internal, Warning, R::Reset),
-            true,
-            "充电桩内部故障，请更换其他充电枪。",
-            "The charger has an internal fault. Please use another one.",
-        ),
-        ErrorCode::LocalListConflict => meaning(
-            (C::Internal, Info, R::Nothing),
-            false,
-            "充电桩的本地名单需要同步，不影响充电。",
-            "The charger's list of cards has to be renewed. Charging is not affected.",
-        ),
-        ErrorCode::OtherError => meaning(
-            (C::Other, Warning, R::Alert),
-            false,
-            "充电桩报告故障，如无法充电请更换其他充电枪。",
-            "The charger reports a fault. If it does not charge, please use another connector.",
-        ),
-        ErrorCode::OverCurrentFailure => meaning(
-            (C::Overload, Critical, R::Ticket),
-            true,
-            "充电电流过大，已停止充电，请更换其他充电枪。",
-            "The current is too high. Charging is stopped; please use another connector.",
-        ),
-        ErrorCode::OverVoltage => meaning(
-            (C::OverVoltage, Warning, R::Alert),
-            true,
-            "电压过高，请稍后再试或更换其他充电枪。",
-            "The voltage is too high. Please try later or use another connector.",
-        ),
-        ErrorCode::PowerMeterFailure => meaning(
-            (C::Meter, Critical, R::Ticket),
-            true,
-            "电表故障，无法计量，请更换其他充电枪。",
-            "The energy meter fails, so nothing can be measured. Please use another connector.",
-        ),
-        ErrorCode::PowerSwitchFailure => meaning(
-            (C::PowerSwitch, Critical, R::Ticket),
-            true,
-            "充电桩接触器故障，为了安全请更换其他充电枪。",
-            "The charger's power switch fails. For your safety please use another connector.",
-        ),
-        ErrorCode::ReaderFailure => meaning(
-            (C::CardReader, Warning, R::Ticket),
-            false,
-            "读卡器故障，请使用手机启动充电。",
-            "The card reader fails. Please start with your phone.",
-        ),
-        ErrorCode::ResetFailure => meaning(
-            (C::Internal, Warning, R::Ticket),
-            true,
-            "充电桩重启失败，请更换其他充电枪。",
-            "The charger could not restart. Please use another one.",
-        ),
-        ErrorCode::UnderVoltage => meaning(
-            (C::UnderVoltage, Warning, R::Alert),
-            true,
-            "电压过低，请稍后再试或更换其他充电枪。",
-            "The voltage is too low. Please try later or use another connector.",
-        ),
-        ErrorCode::WeakSignal => meaning(
-            (C::Signal, Info, R::Nothing),
-            false,
-            "充电桩网络信号弱，启动或停止可能较慢。",
-            "The charger's radio signal is weak. Starting and stopping may take longer.",
-        ),
+        ErrorCode::ConnectorLockFailure => table::CONNECTOR_LOCK_FAILURE,
+        ErrorCode::EVCommunicationError => table::EV_COMMUNICATION_ERROR,
+        ErrorCode::GroundFailure => table::GROUND_FAILURE,
+        ErrorCode::HighTemperature => table::HIGH_TEMPERATURE,
+        ErrorCode::InternalError => table::INTERNAL_ERROR,
+        ErrorCode::LocalListConflict => table::LOCAL_LIST_CONFLICT,
+        ErrorCode::OtherError => table::OTHER_ERROR,
+        ErrorCode::OverCurrentFailure => table::OVER_CURRENT_FAILURE,
+        ErrorCode::OverVoltage => table::OVER_VOLTAGE,
+        ErrorCode::PowerMeterFailure => table::POWER_METER_FAILURE,
+        ErrorCode::PowerSwitchFailure => table::POWER_SWITCH_FAILURE,
+        ErrorCode::ReaderFailure => table::READER_FAILURE,
+        ErrorCode::ResetFailure => table::RESET_FAILURE,
+        ErrorCode::UnderVoltage => table::UNDER_VOLTAGE,
+        ErrorCode::WeakSignal => table::WEAK_SIGNAL,
     }
 }
 
