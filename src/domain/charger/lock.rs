@@ -306,13 +306,16 @@ fn told(step: &mut ChargerStep<'_>, report: Report) {
     let lock = Lock { connector_id, kind, state, vehicle, fault, at, order };
     let same =
         |known: &Lock| (known.kind, known.state, known.vehicle) == (kind, state, vehicle) && known.fault == lock.fault;
+    let order = order_of(step, connector_id).filter(|order| order.action.state() == state);
+    let done = order.is_some();
+    if let Some(order) = order {
+        over(step, connector_id, order, MoveResult::Done);
+    }
     if !known.as_ref().is_some_and(same) {
         let broke = lock.fault.is_some() && known.as_ref().is_none_or(|known| known.fault.is_none());
         set(step, lock, broke.then_some("it reports a fault"));
-    }
-    let order = order_of(step, connector_id).filter(|order| order.action.state() == state);
-    if let Some(order) = order {
-        over(step, connector_id, order, MoveResult::Done);
+    } else if done {
+        tell(step, connector_id);
     }
 }
 
@@ -353,6 +356,7 @@ fn order_of(step: &ChargerStep<'_>, connector: ConnectorId) -> Option<Movement> 
     lock.order.clone().filter(|order| order.result == MoveResult::Moving)
 }
 
+/// An order has its result; whoever calls tells of it.
 fn over(step: &mut ChargerStep<'_>, connector: ConnectorId, order: Movement, result: MoveResult) {
     let order = Movement { result, due: None, ..order };
     step.emit(Event::Lock(LockEvent::Ordered { connector, order }));
@@ -411,6 +415,7 @@ pub(super) fn command_over(step: &mut ChargerStep<'_>, id: CommandId, outcome: &
         Outcome::Answered { accepted: false, .. } => {
             let text = format!("the lock of connector {connector} was told to {}: refused", order.action.as_str());
             over(step, connector, order, MoveResult::Refused);
+            tell(step, connector);
             step.raise(Case::alert(Level::Warning, "parking_lock_refused", subject(step), text));
         }
         Outcome::CallError { .. } | Outcome::TimedOut => again(step, connector, order),
@@ -418,6 +423,7 @@ pub(super) fn command_over(step: &mut ChargerStep<'_>, id: CommandId, outcome: &
             let text =
                 format!("the lock of connector {connector} was told to {}: the charger went", order.action.as_str());
             over(step, connector, order, MoveResult::Offline);
+            tell(step, connector);
             step.raise(Case::alert(Level::Warning, "parking_lock_offline", subject(step), text));
         }
     }

@@ -116,6 +116,7 @@ fn an_order_is_a_command_and_done_when_the_lock_says_so() {
     assert_eq!(shown(&world, 0)["order"]["result"], "Moving");
     report(&mut world, 1, "lowered");
     assert_eq!(shown(&world, 0)["order"]["result"], "Done");
+    assert_eq!(world.last("connector.status")["lock"], shown(&world, 0));
     world.pass(3600);
     assert_eq!(sent(&world), 1);
     assert_eq!(world.cases(), [""; 0]);
@@ -160,6 +161,7 @@ fn how_the_command_ends_decides_the_order() {
         }
         assert!(world.outstanding().is_none());
         assert_eq!((sent(&world), &shown(&world, 0)["order"]["result"]), (sends, &result.into()), "{outcome:?}");
+        assert_eq!(world.last("connector.status")["lock"]["order"]["result"], result, "{outcome:?}");
     }
 }
 
