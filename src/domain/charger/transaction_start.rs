@@ -152,15 +152,15 @@ fn repeat(step: &ChargerStep<'_>, start: u64, message: u64, timed: bool) -> Opti
     known.find(|recent| timed || recent.stop.is_none() || recent.start_message == message).cloned()
 }
 
-/// A running transaction that began at this connector, with this tag, at this very moment, but at another register: nobody
-/// plugs in twice in one moment, so the charger tells the same start again.
+/// A transaction that began at this connector, with this tag, at this very moment, but at another register: nobody plugs in
+/// twice in one moment, so the charger tells the same start again, maybe after its stop.
 fn contradicted(step: &ChargerStep<'_>, fact: &StartFact, timed: bool) -> Option<Recent> {
-    let running = |recent: &&Recent| timed && step.state.live_transaction(recent.transaction).is_some();
+    let timed = |recent: &&Recent| timed && recent.timed;
     let same = |recent: &&Recent| {
         let told = StartFact { meter_start_wh: recent.meter_start_wh, ..fact.clone() };
         recent.start == content(&told)
     };
-    step.state.recent.iter().rev().filter(running).find(same).cloned()
+    step.state.recent.iter().rev().filter(timed).find(same).cloned()
 }
 
 fn reused(step: &ChargerStep<'_>, message: u64) -> bool {

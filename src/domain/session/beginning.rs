@@ -90,7 +90,8 @@ pub(super) fn began_late(step: &mut SessionStep<'_>, beginning: Beginning) {
 /// The charger tells its start again, at another register. The first stands: it is what the partner was told; a person
 /// sees both.
 pub(super) fn contradicted(step: &mut SessionStep<'_>, meter_start_wh: i64) {
-    if step.state.flags.has(Flag::StartContradicted) {
+    // One that is put away has been settled; its start is recognised all the same.
+    if step.state.status.is_none() || step.state.flags.has(Flag::StartContradicted) {
         return;
     }
     step.flag(Flag::StartContradicted);

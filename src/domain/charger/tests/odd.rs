@@ -19,10 +19,12 @@ fn a_start_told_twice_at_two_registers_is_one_transaction_and_the_first_register
     assert_eq!(world.cases(), ["start_contradicted"]);
     let ticket = world.case("ticket", "start_contradicted")["text"].to_string();
     assert!(ticket.contains("1000 Wh") && ticket.contains("1200 Wh"), "{ticket}");
-    let steps = world.journal.len();
+    let (steps, start_again) = (world.journal.len(), fact.clone());
     assert_eq!((world.begin(doubled), world.begin(fact)), (first, first));
     assert_eq!(world.journal.len(), steps, "said once");
     world.stop(first.0, 1500, None, "m3");
+    let later = StartFact { meter_start_wh: 1200, message_id: "m9".into(), ..start_again };
+    assert_eq!(world.begin(later), first, "after its stop too");
     let ended = world.session(session);
     assert_eq!((ended.status, ended.energy_wh()), (Some(SessionStatus::Ended), 500));
     assert!(ended.flags.has(Flag::StartContradicted));
