@@ -57,8 +57,9 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 8] = [
+        let sections: [&dyn Checked; 9] = [
             &self.api,
+            &self.charger,
             &self.faults,
             &self.gateway,
             &self.journal,

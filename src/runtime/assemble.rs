@@ -146,6 +146,8 @@ impl Directories {
             alerts: self.alerts.clone(),
             epoch: base.journal.epoch(),
             policy: Arc::clone(&base.swaps.policy),
+            vault: Arc::clone(&base.vault),
+            certificates: None,
         }
     }
 

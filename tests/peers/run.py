@@ -12,6 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
+from lib import everything
 from lib.frames import Frames, self_test
 from lib.http import Operator, Partner, sign
 from lib.node_charger import NodeCharger
@@ -20,6 +21,7 @@ from lib.scenario import Checks, Stage, run
 from lib.server import Server
 from lib.sink import Sink
 
+COVERAGE = Path(__file__).parents[2] / "docs" / "protocol-coverage.md"
 PARTNER_API = Path(__file__).parents[2] / "docs" / "partner-api.md"
 
 
@@ -42,6 +44,13 @@ def documented_signature():
     )
     secret, method, target, body, timestamp, nonce, wanted = found.groups()
     return sign(secret, method, target, body.encode(), timestamp, nonce), wanted
+
+
+def documented_messages():
+    """The messages that docs/protocol-coverage.md calls working: (action, sent by the charger)."""
+    rows = re.findall(r"^\| (\w+) \| [\w ]+ \| (charger → us|us → charger|both) \| works \|", COVERAGE.read_text(), re.M)
+    ways = {"charger → us": [True], "us → charger": [False], "both": [True, False]}
+    return {(action, by_charger) for action, way in rows for by_charger in ways[way]}
 
 
 def documented_example(server, key):
@@ -71,7 +80,7 @@ async def scenarios(args, server, sink, frames, checks):
             checks.begin(name)
             stage = Stage(name, server, operator, sink, checks, make, Partner)
             try:
-                await run(stage)
+                await run(stage, everything.run)
                 good, said = await asyncio.to_thread(documented_example, server, stage.key)
                 checks.that(good, f"the Python example of docs/partner-api.md runs: {said}")
             except Exception:
@@ -99,6 +108,9 @@ def main():
         print("frame:", line)
     checks.that(not invalid, f"{len(invalid)} of {frames.count()} frames break their schema")
     checks.that(frames.count() > 0, "there were frames")
+    missing = documented_messages() - frames.answered()
+    checks.that(not missing, f"every message that the documents call working was sent and answered: {sorted(missing)}")
+    checks.that(len(documented_messages()) >= 40, "the table of messages was found")
     print(
         f"peers: {frames.count()} frames in both directions, {len(invalid)} invalid, "
         f"{len(sink.received)} webhooks verified, {len(checks.passed)} checks passed, {len(checks.failed)} failed"

@@ -10,7 +10,7 @@ use super::tokens::Tokens;
 use crate::actors::alerts::Alerts;
 use crate::actors::engine::{HostCore, Refusal};
 use crate::clock::SharedClock;
-use crate::domain::charger::{BootPolicy, Command, Outcome, Verdict};
+use crate::domain::charger::{BootPolicy, Command, Outcome, ReportKind, Told, Verdict};
 use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply};
 use crate::domain::platform::Alert;
 use crate::gateway::{self, CallAnswer, CallOutcome, ChargerPort, CloseReason, Generation, InboundCall, LinkHandle};
@@ -125,11 +125,21 @@ impl Connection {
             Request::BootNotification(request) => self.boot(request).await,
             Request::StatusNotification(request) => self.note(Command::Status(neutral::status(request))).await,
             Request::DiagnosticsStatusNotification(request) => {
-                self.note(Command::DiagnosticsStatus(request.status.as_str().into())).await
+                self.report(ReportKind::Diagnostics, request.status.as_str(), None).await
             }
             Request::FirmwareStatusNotification(request) => {
-                self.note(Command::FirmwareStatus(request.status.as_str().into())).await
+                self.report(ReportKind::Firmware, request.status.as_str(), None).await
             }
+            Request::LogStatusNotification(request) => {
+                self.report(ReportKind::Log, request.status.as_str(), request.request_id).await
+            }
+            Request::SignedFirmwareStatusNotification(request) => {
+                self.report(ReportKind::SignedFirmware, request.status.as_str(), request.request_id).await
+            }
+            Request::SecurityEventNotification(request) => {
+                self.note(Command::SecurityEvent(neutral::security_event(request))).await
+            }
+            Request::SignCertificate(request) => self.sign_certificate(request.csr).await,
             Request::DataTransfer(request) => self.data_transfer(request).await,
             Request::Heartbeat => {
                 let current_time = self.parts.clock.now();
@@ -225,6 +235,21 @@ impl Connection {
         }
     }
 
+    async fn report(&self, kind: ReportKind, status: &str, request: Option<i32>) -> CallOutcome {
+        self.note(Command::Report { kind, status: status.into(), request }).await
+    }
+
+    async fn sign_certificate(&self, csr: String) -> CallOutcome {
+        use ocpp16::sign_certificate::{Confirmation, GenericStatus};
+        match self.ask(Command::CertificateRequest { csr: csr.into() }).await {
+            Ok(Reply::Certificate { accepted }) => {
+                let status = if accepted { GenericStatus::Accepted } else { GenericStatus::Rejected };
+                CallOutcome::Result(to_payload(&Confirmation { status }))
+            }
+            other => unexpected(&other),
+        }
+    }
+
     /// Something told whose confirmation is empty.
     async fn note(&self, command: Command) -> CallOutcome {
         match self.ask(command).await {
@@ -261,10 +286,10 @@ fn internal(why: &impl std::fmt::Display) -> CallOutcome {
     CallOutcome::Error(CallError::new(ErrorCode::InternalError, "not served now; please send it again"))
 }
 
-fn outcome(answer: CallAnswer, action: Option<&str>) -> Outcome {
-    match answer.outcome {
+fn outcome(answer: CallAnswer, action: Option<&str>) -> (Outcome, Told) {
+    let outcome = match answer.outcome {
         gateway::Outcome::Result(payload) => match action {
-            Some(action) => neutral::outcome(action, &payload),
+            Some(action) => return neutral::outcome(action, &payload),
             // Over for so long that nobody remembers what was asked.
             None => Outcome::Answered { accepted: false, payload: payload.into() },
         },
@@ -274,7 +299,8 @@ fn outcome(answer: CallAnswer, action: Option<&str>) -> Outcome {
         gateway::Outcome::TimedOut => Outcome::TimedOut,
         gateway::Outcome::NotSent => Outcome::Offline,
         gateway::Outcome::Uncertain => Outcome::LinkLost,
-    }
+    };
+    (outcome, Told::Nothing)
 }
 
 impl ChargerPort for Connection {
@@ -305,11 +331,11 @@ impl ChargerPort for Connection {
                 let state = partition.state(&Key::Charger)?;
                 state.charger()?.action_of(command_id).map(str::to_owned)
             });
-            let outcome = outcome(answer, action.as_deref());
+            let (outcome, told) = outcome(answer, action.as_deref());
             if let Some(partition) = &partition {
                 journey::answered(partition, command_id, &outcome);
             }
-            this.tell(Command::CommandAnswered { command_id, generation, outcome }).await;
+            this.tell(Command::CommandAnswered { command_id, generation, outcome, told }).await;
         });
     }
 

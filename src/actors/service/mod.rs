@@ -162,6 +162,7 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::CommandQueueFull => Code::QueueFull,
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,
+        Rejection::CommandRefused => Code::CommandRefused,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

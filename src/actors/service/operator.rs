@@ -47,11 +47,11 @@ impl OperatorPort for Service {
     }
 
     async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal> {
-        admin::chargers::command(self, id, command).await
+        admin::commands::command(self, id, command).await
     }
 
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal> {
-        admin::chargers::command_state(self, id, command).await
+        admin::commands::state(self, id, command).await
     }
 
     async fn move_lock(

@@ -118,7 +118,8 @@ impl Service {
             | Reply::UnknownVendor
             | Reply::Transferred { .. }
             | Reply::SessionStarting(_)
-            | Reply::Queued(_) => Err(Code::Internal.into()),
+            | Reply::Queued(_)
+            | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
 

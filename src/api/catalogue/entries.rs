@@ -74,6 +74,9 @@ catalogue! {
         "The charger is offline. Please choose another one.", "充电桩已离线，请更换其他充电桩。";
     ChargerNotAccepted: "charger_not_accepted", 409, Platform, Later, "the charger has not been accepted for service yet",
         "The charger is not in service yet. Please choose another one.", "充电桩尚未投入使用，请更换其他充电桩。";
+    CommandRefused: "command_refused", 409, Device, No,
+        "the charger cannot do what the command wants, or not now; see details",
+        "The charger cannot do this.", "充电桩不支持此操作。";
     ConnectorUnknown: "connector_unknown", 404, Partner, No, "this charger has no such connector",
         "This connector is not known.", "未找到该充电枪。";
     ConnectorOccupied: "connector_occupied", 409, Partner, Later, "another session is on this connector",

@@ -52,6 +52,19 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
 }
 
 #[tokio::test]
+async fn a_commands_payload_may_be_in_a_file() {
+    let rig = World::new().serve().await;
+    let file = rig.folder.path().join("list.json");
+    std::fs::write(&file, r#"{"updateType": "Full", "localAuthorizationList": []}"#).unwrap();
+    let told = admin(&rig, &format!("charger command CP1 SendLocalList @{}", file.display())).await;
+    assert!(told.good, "{told:?}");
+    for (given, said) in [("@/nowhere/list.json", "cannot be read"), ("{", "is no JSON")] {
+        let error = payload_of(given).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn keys_are_made_shown_once_and_revoked() {
     let rig = World::new().serve().await;
     admin(&rig, "partner add p1 --name One").await;

@@ -5,7 +5,7 @@ use super::{
     ChargerView, DeliveryView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, ReplayRequest,
     SessionFilter, SessionStatus, SessionView, SiteView, WebhookView,
 };
-use crate::api::port::Moment;
+use crate::api::port::{DeviceView, Moment};
 use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -97,6 +97,9 @@ pub struct OperatorChargerView {
     /// What is to be known of it.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// What it told of itself; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceView>,
 }
 
 /// Commands that operators can send (CH-6).
@@ -114,6 +117,22 @@ pub enum CommandKind {
     DataTransfer,
     RemoteStartTransaction,
     RemoteStopTransaction,
+    GetDiagnostics,
+    UpdateFirmware,
+    GetLocalListVersion,
+    SendLocalList,
+    ReserveNow,
+    CancelReservation,
+    SetChargingProfile,
+    ClearChargingProfile,
+    GetCompositeSchedule,
+    ExtendedTriggerMessage,
+    GetLog,
+    SignedUpdateFirmware,
+    InstallCertificate,
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+    CertificateSigned,
 }
 
 /// A command to a charger.

@@ -2,8 +2,10 @@
 //! (RT-6).
 
 use super::care::CareEvent;
+use super::device_event::DeviceEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
 use super::lock::LockEvent;
+use super::smart_charging::ProfilePurpose;
 use super::state::{
     Boot, BootPolicy, Charger, Connector, Done, FAILED_MAX, FINISHED_MAX, FailedStart, Finished, Link, Live,
     Maintenance, ORPHANS_MAX, OrphanStop, Pending, RECENT_MAX, Recent, Registration, Sent, TROUBLES_MAX,
@@ -191,14 +193,16 @@ pub enum Event {
         /// As received.
         raw: Box<str>,
     },
-    /// FirmwareStatusNotification.
+    /// FirmwareStatusNotification, as it was written before [`DeviceEvent::Reported`].
     FirmwareStatus(Box<str>),
-    /// DiagnosticsStatusNotification.
+    /// DiagnosticsStatusNotification, as it was written before [`DeviceEvent::Reported`].
     DiagnosticsStatus(Box<str>),
     /// A remedy was wanted, tried, over (CH-9).
     Care(CareEvent),
     /// A parking lock or barrier has told its state, or was ordered to move (CH-10).
     Lock(LockEvent),
+    /// The device has told something of itself.
+    Device(DeviceEvent),
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -286,10 +290,11 @@ impl Fold for Charger {
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
             Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
             Event::ClockDoubted { .. } => self.clock_doubted = true,
-            Event::FirmwareStatus(status) => self.firmware_status = Some(status.clone()),
-            Event::DiagnosticsStatus(status) => self.diagnostics_status = Some(status.clone()),
             Event::Care(event) => self.fold_care(event),
             Event::Lock(event) => self.fold_lock(event),
+            Event::Device(event) => self.device.get_or_insert_default().fold(event),
+            // What was written before device events: newer words have taken its place.
+            Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}
             Event::Minted { count } => self.minted = *count,
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }
@@ -315,6 +320,10 @@ impl Charger {
     }
 
     fn end(&mut self, transaction: TransactionId, stop: (u64, u64)) {
+        // The charger drops the profile of a transaction with it (OCPP 1.6 §3.13.1).
+        if let (Some(live), Some(device)) = (self.live_transaction(transaction).cloned(), &mut self.device) {
+            device.installed.retain(|one| one.purpose != ProfilePurpose::TxProfile || one.connector != live.connector);
+        }
         self.live.retain(|live| live.transaction != Some(transaction));
         let known = self.recent.iter_mut().filter(|recent| recent.transaction == transaction);
         known.for_each(|recent| recent.stop = Some(stop));

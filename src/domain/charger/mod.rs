@@ -4,20 +4,28 @@
 //! Invariants: at most one live session a connector (I4); transaction ids positive and never used twice (I8); one
 //! CALL outstanding, journaled before it is sent (CH-2, law 1); a message of a transaction is always taken.
 
+mod answers;
 mod boot;
 mod calls;
 mod care;
+pub mod check;
+pub mod configuration;
+pub mod device;
+mod device_event;
 mod event;
 mod facts;
 mod faults;
 mod link;
+pub mod local_list;
 pub mod lock;
 mod meter;
 mod queue;
 mod registration;
 pub mod remote_tag;
+mod reports;
 mod rows;
 mod sessions;
+pub mod smart_charging;
 mod state;
 mod status;
 mod transaction_start;
@@ -27,14 +35,17 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{Call, Outcome, Purpose};
+pub use calls::{Call, CertificateHash, Outcome, Purpose, Retry, SealedText, SignedFirmware, Told};
 pub use care::{Care, CareEvent, ResetTried};
+pub use check::{Flaw, check};
+pub use device_event::DeviceEvent;
 pub use event::Event;
 pub use facts::{
     BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,
     TokenRef, UserRef, Verdict, WireTime, print,
 };
 pub use lock::{Lock, LockAction, LockEvent, TransferStatus};
+pub use reports::{ReportKind, SecurityFact, severity};
 pub use rows::project;
 pub use sessions::Opening;
 pub use state::{
@@ -43,7 +54,6 @@ pub use state::{
 };
 pub use view::{CommandView, ConnectorView, View};
 
-use crate::domain::charging::case::clip;
 use crate::domain::charging::step::Step;
 use crate::domain::charging::{
     Case, ChargingFamily, Command as FamilyCommand, Level, Rejection, Reply, StepContext, Timer,
@@ -131,10 +141,27 @@ pub enum Command {
         /// Who.
         by: Box<str>,
     },
-    /// FirmwareStatusNotification.
-    FirmwareStatus(Box<str>),
-    /// DiagnosticsStatusNotification.
-    DiagnosticsStatus(Box<str>),
+    /// How a transfer of firmware, diagnostics or a log goes.
+    Report {
+        /// Of which.
+        kind: ReportKind,
+        /// The charger's word.
+        status: Box<str>,
+        /// Of which request, if told.
+        request: Option<i32>,
+    },
+    /// SecurityEventNotification.
+    SecurityEvent(SecurityFact),
+    /// SignCertificate.
+    CertificateRequest {
+        /// PEM.
+        csr: Box<str>,
+    },
+    /// The certificate authority has answered what [`crate::domain::charging::Effect::SignCertificate`] handed over.
+    CertificateAnswered {
+        /// The chain in PEM, the charger's first, or why there is none.
+        outcome: Result<Box<str>, Box<str>>,
+    },
     /// A partner starts a session (SE-1).
     StartSession(Box<Opening>),
     /// An operator's command (CH-6).
@@ -154,6 +181,8 @@ pub enum Command {
         generation: u64,
         /// How.
         outcome: Outcome,
+        /// What the answer says beyond yes and no.
+        told: Told,
     },
     /// From a session: stop its transaction.
     StopTransaction(SessionId),
@@ -213,12 +242,14 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::MoveLock { command_id, connector, action, by } => {
             return lock::order(step, command_id, connector, action, &by);
         }
-        Command::FirmwareStatus(status) => step.emit(Event::FirmwareStatus(clip(&status, state::TEXT_MAX))),
-        Command::DiagnosticsStatus(status) => step.emit(Event::DiagnosticsStatus(clip(&status, state::TEXT_MAX))),
+        Command::Report { kind, status, request } => reports::reported(step, kind, &status, request),
+        Command::SecurityEvent(fact) => reports::secured(step, &fact),
+        Command::CertificateRequest { csr } => return Ok(reports::certificate_requested(step, &csr)),
+        Command::CertificateAnswered { outcome } => reports::certificate_answered(step, outcome),
         Command::StartSession(opening) => return sessions::start(step, *opening),
         Command::Enqueue { command_id, call, by } => return queue::enqueue(step, command_id, call, &by),
-        Command::CommandAnswered { command_id, generation, outcome } => {
-            queue::answered(step, command_id, generation, outcome);
+        Command::CommandAnswered { command_id, generation, outcome, told } => {
+            queue::answered(step, command_id, generation, outcome, told);
         }
         Command::StopTransaction(session) => sessions::stop(step, session),
         Command::CancelStart(session) => sessions::cancel(step, session),

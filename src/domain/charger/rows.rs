@@ -1,9 +1,9 @@
 //! The read models that follow from a charger's events: `charger/<id>`, `status/<id>`, `command/<charger>/<id>`, `alert`,
-//! `ticket`. Owns their shape.
+//! `ticket`; `report`, `security-event`, `configuration`, `configuration-change`, `certificate-request`. Owns their shape.
 
 use super::calls::{Outcome, Purpose};
 use super::state::{Charger, Done, Pending};
-use super::{Event, Link};
+use super::{Event, Link, device_event};
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
 
@@ -26,6 +26,7 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
                 rows.extend(done.operator.then(|| over(partition, done)));
             }
             Event::Raised(raised) => rows.extend(case::rows(raised)),
+            Event::Device(event) => rows.extend(device_event::project(partition, event)),
             Event::TransactionsJumped { .. }
             | Event::OfflineMoved { .. }
             | Event::Troubled { .. }
@@ -81,7 +82,8 @@ fn status_row(partition: &str, charger: &Charger) -> Row {
 
 fn queued(partition: &str, pending: &Pending) -> Option<Row> {
     let Purpose::Operator(by) = &pending.purpose else { return None };
-    let value = serde_json::json!({"command_id": pending.id, "kind": pending.call.action(), "call": pending.call,
+    let call = pending.call.shown();
+    let value = serde_json::json!({"command_id": pending.id, "kind": call.action(), "call": call,
         "by": by, "queued_at": pending.queued_at.to_rfc3339()});
     Some(row("command", format!("{partition}/{}", pending.id), &value))
 }

@@ -50,7 +50,12 @@ pub(super) fn start(step: &mut ChargerStep<'_>, opening: Opening) -> Result<Repl
         accepted: false,
         ghost: false,
     }));
-    queue::push(step, Call::RemoteStart { connector: Some(connector), id_tag }, Purpose::Start(session), now);
+    queue::push(
+        step,
+        Call::RemoteStart { connector: Some(connector), id_tag, profile: None },
+        Purpose::Start(session),
+        now,
+    );
     to_session(step, session, session::Command::Place(Box::new(opening)));
     Ok(Reply::SessionStarting(session))
 }

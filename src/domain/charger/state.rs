@@ -4,7 +4,9 @@
 
 use super::calls::{Call, Outcome, Purpose};
 use super::care::Care;
+use super::device::{Device, Limits, LocalList};
 use super::facts::{BootFact, Fault, Status, Verdict};
+use super::smart_charging::Installed;
 use crate::clock::Timestamp;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Serialize};
@@ -285,13 +287,11 @@ pub struct Charger {
     pub stray: Option<i32>,
     /// Its clock could not be believed since its last boot.
     pub clock_doubted: bool,
-    /// The last FirmwareStatusNotification and DiagnosticsStatusNotification.
-    pub firmware_status: Option<Box<str>>,
-    /// See above.
-    pub diagnostics_status: Option<Box<str>>,
     /// Remedies and parking locks; most chargers have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub care: Option<Box<Care>>,
+    /// The device's own limits, local list, profiles, security; `None`: it has told nothing.
+    pub device: Option<Box<Device>>,
     /// Cases raised.
     pub raised: u32,
     /// Ids minted within steps: commands, local sessions. Wraps.
@@ -312,6 +312,21 @@ impl Charger {
             0 => Some(&mut self.whole),
             n => self.connectors.get_mut(usize::from(n) - 1),
         }
+    }
+
+    /// The device's own limits, as far as it has told them.
+    pub fn limits(&self) -> Limits {
+        self.device.as_ref().map_or(Limits::default(), |device| device.limits)
+    }
+
+    /// The versions of its local list.
+    pub fn list(&self) -> LocalList {
+        self.device.as_ref().map_or(LocalList::default(), |device| device.list)
+    }
+
+    /// The profiles that it accepted.
+    pub fn installed(&self) -> Vec<Installed> {
+        self.device.as_ref().map_or(Vec::new(), |device| device.installed.clone())
     }
 
     /// What runs, or is about to, on a connector.

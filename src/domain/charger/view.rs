@@ -1,5 +1,6 @@
 //! How a charger is shown: to partners, to operators, in rows. Owns no fact.
 
+use super::device::Device;
 use super::facts::Fault;
 use super::lock::Lock;
 use super::state::{BootPolicy, Charger, Link, Maintenance};
@@ -65,6 +66,9 @@ pub struct View {
     /// Its last boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<serde_json::Value>,
+    /// When that was.
+    #[serde(skip)]
+    pub booted_at: Option<crate::clock::Timestamp>,
     /// Out of offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
@@ -73,12 +77,9 @@ pub struct View {
     /// The last reset that the rules tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reset: Option<ResetTried>,
-    /// Last FirmwareStatusNotification.
+    /// What the device told of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware_status: Option<Box<str>>,
-    /// Last DiagnosticsStatusNotification.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub diagnostics_status: Option<Box<str>>,
+    pub device: Option<Device>,
 }
 
 impl Fault {
@@ -143,11 +144,11 @@ impl Charger {
             status: self.whole.status,
             boot_policy: self.registration.as_ref().map(|registration| registration.boot),
             boot: boot.map(|b| serde_json::json!({"at": b.at.to_rfc3339(), "status": b.status, "charger": b.fact})),
+            booted_at: boot.map(|boot| boot.at),
             maintenance: self.maintenance.as_deref().cloned(),
             commands: self.queue.iter().map(CommandView::from).collect(),
             reset: self.care.as_ref().and_then(|care| care.last.clone()),
-            firmware_status: self.firmware_status.clone(),
-            diagnostics_status: self.diagnostics_status.clone(),
+            device: self.device.as_deref().cloned(),
         }
     }
 }

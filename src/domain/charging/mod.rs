@@ -147,6 +147,12 @@ pub enum Effect {
         /// For the log.
         why: &'static str,
     },
+    /// Hands a certificate request to the authority; its answer is
+    /// [`CertificateAnswered`](charger::Command::CertificateAnswered).
+    SignCertificate {
+        /// PEM.
+        csr: Box<str>,
+    },
     /// Tells operators; the row is written already.
     Alert(Case),
 }
@@ -196,6 +202,11 @@ pub enum Reply {
     },
     /// To Enqueue.
     Queued(CommandId),
+    /// To CertificateRequest.
+    Certificate {
+        /// A certificate will follow.
+        accepted: bool,
+    },
 }
 
 /// Names a deadline within one entity.
@@ -245,6 +256,8 @@ pub struct Ambient {
     /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that
     /// the charger's facts are taken all the same.
     pub quarantined: Vec<SessionId>,
+    /// A certificate authority is there to sign what chargers ask for.
+    pub certificates: bool,
 }
 
 /// The context of a step in this family.

@@ -33,6 +33,8 @@ pub enum Rejection {
     LockUnknown,
     /// Too many commands wait for this charger (RT-8).
     CommandQueueFull,
+    /// The charger cannot do what the command wants, or not now; [`crate::domain::charger::check`] says why.
+    CommandRefused,
     /// A command of that id is there already.
     CommandExists,
     /// A session of that id is there already.
@@ -47,7 +49,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 19] = [
+    pub const ALL: [Rejection; 20] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -62,6 +64,7 @@ impl Rejection {
         Rejection::ConnectorStatusUnknown,
         Rejection::LockUnknown,
         Rejection::CommandQueueFull,
+        Rejection::CommandRefused,
         Rejection::CommandExists,
         Rejection::SessionExists,
         Rejection::SessionUnknown,
@@ -86,6 +89,7 @@ impl Rejection {
             Rejection::ConnectorStatusUnknown => "connector_status_unknown",
             Rejection::LockUnknown => "lock_unknown",
             Rejection::CommandQueueFull => "command_queue_full",
+            Rejection::CommandRefused => "command_refused",
             Rejection::CommandExists => "command_exists",
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",

@@ -286,9 +286,14 @@ impl World {
     }
 
     pub(crate) fn answer(&mut self, outcome: Outcome) -> Call {
+        self.answer_with(outcome, charger::Told::Nothing)
+    }
+
+    /// With what the answer says beyond yes and no.
+    pub(crate) fn answer_with(&mut self, outcome: Outcome, told: charger::Told) -> Call {
         let (command_id, call) = self.outstanding().expect("a call is outstanding");
         let generation = self.ambient.generation;
-        self.tell(charger::Command::CommandAnswered { command_id, generation, outcome });
+        self.tell(charger::Command::CommandAnswered { command_id, generation, outcome, told });
         call
     }
 
@@ -426,7 +431,7 @@ impl World {
     pub(crate) fn cases(&self) -> Vec<&str> {
         let cases = self.effects.iter().filter_map(|effect| match effect {
             Effect::Alert(case) => Some(&*case.code),
-            Effect::SendCall { .. } | Effect::CloseLink { .. } => None,
+            Effect::SendCall { .. } | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
         });
         cases.collect()
     }
@@ -435,7 +440,7 @@ impl World {
     pub(crate) fn calls(&self) -> Vec<&Call> {
         let calls = self.effects.iter().filter_map(|effect| match effect {
             Effect::SendCall { call, .. } => Some(call),
-            Effect::Alert(_) | Effect::CloseLink { .. } => None,
+            Effect::Alert(_) | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
         });
         calls.collect()
     }

@@ -1,24 +1,24 @@
-//! Registering chargers and commanding them (CH-3, CH-6).
+//! Registering chargers and showing them (CH-3).
 
+use super::device;
 use crate::actors::engine::Refusal as Refused;
 use crate::actors::service::catalogue::CHARGER;
 use crate::actors::service::sessions::Eyes;
 use crate::actors::service::{Service, corrupt, refused, rejected};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandKind, CommandRequest, CommandView, LockAction, Moment,
-    OperatorChargerView, Page, PageRequest, Refusal,
+    BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandView, LockAction, Moment, OperatorChargerView, Page,
+    PageRequest, Refusal,
 };
 use crate::clock::Timestamp;
 use crate::domain::charger::{self, Command, Registration};
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::gateway::Access;
 use crate::ids::{ChargerId, CommandId, ConnectorId};
-use crate::protocol::ocpp16::{self, neutral};
 use secrecy::ExposeSecret as _;
 use smallvec::smallvec;
 
-async fn ask(service: &Service, id: &ChargerId, command: Command) -> Result<Reply, Refusal> {
+pub(super) async fn ask(service: &Service, id: &ChargerId, command: Command) -> Result<Reply, Refusal> {
     service.working()?;
     let asked: Result<Reply, Refused<Rejection>> =
         service.chargers.ask(id.as_str(), Key::Charger, command.into()).await;
@@ -72,7 +72,7 @@ async fn operator_view(service: &Service, charger: ChargerView) -> Result<Operat
         charger::BootPolicy::Rejected => BootPolicy::Rejected,
     };
     let auth = if is_basic(&registration) { ChargerAuth::Basic } else { ChargerAuth::None };
-    Ok(OperatorChargerView { charger, boot, auth, commands: Vec::new(), flags: Vec::new() })
+    Ok(OperatorChargerView { charger, boot, auth, commands: Vec::new(), flags: Vec::new(), device: None })
 }
 
 pub(in crate::actors::service) async fn show(
@@ -85,7 +85,14 @@ pub(in crate::actors::service) async fn show(
     let live = service
         .chargers
         .read(id.as_str(), Key::Charger, move |state: &State| state.charger().map(|charger| charger.view(&name)));
-    if let Some(live) = live.await.flatten() {
+    let live = live.await.flatten();
+    let known = live.as_ref().and_then(|live| live.device.clone()).unwrap_or_default();
+    let booted = live.as_ref().and_then(|live| live.booted_at);
+    let device = device::view(service, id, known, booted).await?;
+    let reboot = device.configuration.iter().flat_map(|configuration| &configuration.reboot_required);
+    view.flags.extend(reboot.map(|key| format!("{key} was changed and counts after a restart")));
+    view.device = Some(device);
+    if let Some(live) = live {
         view.commands = live.commands.iter().map(waiting).collect();
         for connector in &mut view.charger.connectors {
             let of = live.connectors.iter().find(|of| of.connector_id == connector.connector_id);
@@ -131,68 +138,6 @@ pub(in crate::actors::service) async fn list(
         items.push(operator_view(service, charger).await?);
     }
     Ok(Page { items, next: chargers.next })
-}
-
-pub(in crate::actors::service) async fn command(
-    service: &Service,
-    id: &ChargerId,
-    request: CommandRequest,
-) -> Result<CommandId, Refusal> {
-    if !service.register.knows(id) {
-        return Err(Code::ChargerUnknown.into());
-    }
-    let action = action(request.kind);
-    let wire = ocpp16::Command::read(action, &request.payload.to_string())
-        .map_err(|error| Refusal::field("payload", error.description, format!("the members of {action}.req")))?;
-    let call =
-        neutral::call(wire).ok_or_else(|| Refusal::field("kind", "not served yet", "one of the documented kinds"))?;
-    let command_id = CommandId(uuid::Uuid::now_v7());
-    ask(service, id, Command::Enqueue { command_id, call, by: "operator".into() }).await?;
-    Ok(command_id)
-}
-
-const fn action(kind: CommandKind) -> &'static str {
-    match kind {
-        CommandKind::Reset => "Reset",
-        CommandKind::TriggerMessage => "TriggerMessage",
-        CommandKind::GetConfiguration => "GetConfiguration",
-        CommandKind::ChangeConfiguration => "ChangeConfiguration",
-        CommandKind::ChangeAvailability => "ChangeAvailability",
-        CommandKind::UnlockConnector => "UnlockConnector",
-        CommandKind::ClearCache => "ClearCache",
-        CommandKind::DataTransfer => "DataTransfer",
-        CommandKind::RemoteStartTransaction => "RemoteStartTransaction",
-        CommandKind::RemoteStopTransaction => "RemoteStopTransaction",
-    }
-}
-
-pub(in crate::actors::service) async fn command_state(
-    service: &Service,
-    id: &ChargerId,
-    command: CommandId,
-) -> Result<CommandView, Refusal> {
-    let key = format!("{id}/{command}");
-    let read = |table: &'static str, row: Vec<u8>| {
-        serde_json::from_slice::<serde_json::Value>(&row).map_err(|error| corrupt(table, &key, &error))
-    };
-    let asked = service.journal.row("command", &key).await?.ok_or(Code::NotFound)?;
-    let asked = read("command", asked)?;
-    let done = service.journal.row("command-result", &key).await?.map(|row| read("command-result", row)).transpose()?;
-    let text = |value: &serde_json::Value, member: &str| value.get(member).and_then(|v| v.as_str()).map(str::to_owned);
-    let payload = done.as_ref().and_then(|done| text(done, "payload"));
-    let result = match (&done, payload) {
-        (Some(_), Some(payload)) => serde_json::from_str(&payload).ok(),
-        (Some(done), None) => text(done, "description").map(serde_json::Value::from),
-        (None, _) => None,
-    };
-    let at = text(&asked, "queued_at").and_then(|at| Timestamp::parse(&at).ok()).unwrap_or_default();
-    Ok(CommandView {
-        command_id: command,
-        kind: text(&asked, "kind").unwrap_or_default(),
-        state: done.as_ref().and_then(|done| text(done, "state")).unwrap_or_else(|| "Pending".to_owned()),
-        result,
-        at: Moment(at),
-    })
 }
 
 pub(in crate::actors::service) async fn move_lock(

@@ -188,7 +188,7 @@ pub enum Charger {
         id: ChargerId,
         /// Which command.
         kind: CommandKind,
-        /// Its OCPP payload, a JSON object.
+        /// Its OCPP payload, a JSON object, or @FILE with one: certificates and lists are long.
         #[arg(default_value = "{}")]
         payload: String,
     },

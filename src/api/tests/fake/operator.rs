@@ -26,7 +26,14 @@ impl OperatorPort for Runtime {
     }
     async fn put_charger(&self, id: &ChargerId, put: ChargerPut) -> Result<bool, Refusal> {
         let charger = charger_view(id.as_str(), put.site_id.as_str(), put.connectors);
-        let view = OperatorChargerView { charger, boot: put.boot, auth: put.auth, commands: vec![], flags: vec![] };
+        let view = OperatorChargerView {
+            charger,
+            boot: put.boot,
+            auth: put.auth,
+            commands: vec![],
+            flags: vec![],
+            device: None,
+        };
         Ok(self.world().chargers.insert(id.clone(), view).is_none())
     }
     async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal> {

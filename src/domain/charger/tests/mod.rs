@@ -2,11 +2,16 @@
 
 mod care;
 mod commands;
+mod configuration;
 mod faults;
 mod gate;
 mod link;
+mod lists;
 mod lock;
 mod odd;
+mod profiles;
+mod refusals;
+mod reports;
 mod starts;
 mod status;
 mod stops;
