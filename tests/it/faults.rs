@@ -170,3 +170,26 @@ async fn a_start_told_twice_at_two_registers_and_signed_data_at_the_real_binary(
     let signed = rig.ops(&format!("/ops/v1/sessions/{session_id}/signed")).await;
     assert_eq!((&signed["items"][0]["data"], &signed["items"][0]["number"]), (&record.into(), &0.into()), "{signed}");
 }
+
+#[tokio::test]
+async fn what_a_vendor_code_means_changes_while_running_and_a_bad_entry_is_refused() {
+    let (mut rig, _sink, mut charger) = started().await;
+    fault(&mut charger, "Faulted", "OtherError", "E055").await;
+    assert_eq!(connector(&rig).await["error"]["cause"], "other");
+    let entry = SETTINGS.split("[[").nth(1).unwrap().replace("E021", "E055").replace("emergency_stop", "enclosure");
+    rig.add(&format!("[[{entry}"));
+    rig.reload("the configuration was read again").await;
+    fault(&mut charger, "Faulted", "OtherError", "E055").await;
+    let error = connector(&rig).await["error"].clone();
+    assert_eq!((&error["cause"], &error["message_zh"]), (&"enclosure".into(), &ZH.into()));
+    rig.server.kill().await.unwrap();
+    rig.again().await;
+    assert_eq!(connector(&rig).await["error"], error, "kept over a crash, as it was told");
+    rig.add(&format!("[[{}", entry.replace("enclosure", "ghosts")));
+    rig.reload("the configuration stays as it was").await;
+    let checked = rig.run(&["check-config"]);
+    let (out, err) = crate::rig::texts(&checked);
+    let said = format!("{out}{err}");
+    assert!(!checked.status.success() && said.contains("entry 3 (code \"E055\")"), "{said}");
+    assert!(said.contains("ghosts") && said.contains("emergency_stop"), "what is wrong and what is allowed: {said}");
+}
