@@ -8,6 +8,7 @@ pub mod check;
 pub mod cli;
 pub mod document;
 pub mod engine;
+pub mod faults;
 pub mod gateway;
 pub mod journal;
 pub mod live;
@@ -37,6 +38,8 @@ pub struct Config {
     pub charger: charger::Charger,
     /// Actors: mailboxes, restarts, snapshots.
     pub engine: engine::Engine,
+    /// Faults of chargers: vendor codes, remedies, parking locks.
+    pub faults: faults::Faults,
     /// OCPP sockets.
     pub gateway: gateway::Gateway,
     /// The store.
@@ -54,9 +57,10 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 8] = [
+        let sections: [&dyn Checked; 9] = [
             &self.api,
             &self.charger,
+            &self.faults,
             &self.gateway,
             &self.journal,
             &self.message_log,

@@ -142,7 +142,7 @@ impl Connection {
                 self.note(Command::SecurityEvent(neutral::security_event(request))).await
             }
             Request::SignCertificate(request) => self.sign_certificate(request.csr).await,
-            Request::DataTransfer(request) => self.data_transfer(request.vendor_id.as_str()).await,
+            Request::DataTransfer(request) => self.data_transfer(request).await,
             Request::Heartbeat => {
                 let current_time = self.0.parts.clock.now();
                 CallOutcome::Result(to_payload(&ocpp16::heartbeat::Confirmation { current_time }))
@@ -227,13 +227,12 @@ impl Connection {
         }
     }
 
-    async fn data_transfer(&self, vendor: &str) -> CallOutcome {
-        use ocpp16::data_transfer::{Confirmation, DataTransferStatus};
-        match self.ask(Command::DataTransfer { vendor: vendor.into() }).await {
-            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&Confirmation {
-                status: DataTransferStatus::UnknownVendorId,
-                data: None,
-            })),
+    async fn data_transfer(&self, request: ocpp16::data_transfer::Request) -> CallOutcome {
+        match self.ask(neutral::data_transfer(request)).await {
+            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&neutral::unknown_vendor())),
+            Ok(Reply::Transferred { status, data }) => {
+                CallOutcome::Result(to_payload(&neutral::transferred(status, data)))
+            }
             other => unexpected(&other),
         }
     }

@@ -158,6 +158,7 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::ConnectorUnavailable | Rejection::ChargerUnavailable => Code::ConnectorUnavailable,
         Rejection::ConnectorReserved => Code::ConnectorReserved,
         Rejection::ConnectorStatusUnknown => Code::ConnectorStatusUnknown,
+        Rejection::LockUnknown => Code::LockUnknown,
         Rejection::CommandQueueFull => Code::QueueFull,
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,

@@ -89,6 +89,8 @@ catalogue! {
         "This connector is reserved. Please choose another one.", "充电枪已被预约，请更换其他充电枪。";
     ConnectorStatusUnknown: "connector_status_unknown", 409, Device, Later, "the charger has not told this connector's status",
         "The state of this connector is not known. Please try again in a moment.", "充电枪状态未知，请稍后再试。";
+    LockUnknown: "lock_unknown", 404, Partner, No, "the charger has told of no parking lock or barrier there",
+        "There is no parking lock here.", "此处没有地锁或道闸。";
     ChargerInMaintenance: "charger_in_maintenance", 409, Platform, Later, "the charger is being serviced",
         "The charger is being serviced. Please choose another one.", "充电桩维护中，请更换其他充电桩。";
     StartInProgress: "start_in_progress", 409, Partner, Later, "another start on this connector is under way",

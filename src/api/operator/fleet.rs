@@ -3,12 +3,12 @@
 use super::{Answered, Shared};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    BootPolicy, ChargerAuth, ChargerPut, CommandRequest, CommandView, OperatorChargerView, Page, SitePut, SiteView,
-    TokenPut,
+    Actor, BootPolicy, ChargerAuth, ChargerPut, CommandRequest, CommandView, LockAction, OperatorChargerView, Page,
+    SitePut, SiteView, TokenPut,
 };
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
-use crate::ids::{ChargerId, CommandId, SiteId};
+use crate::ids::{ChargerId, CommandId, ConnectorId, SiteId};
 use crate::telemetry::redact::Personal;
 use axum::Json;
 use axum::body::Bytes;
@@ -133,6 +133,26 @@ pub(super) async fn command_state(
     let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
     let command_id: CommandId = wire::path_id(&command_id, Code::NotFound)?;
     Ok(Json(state.port.command_state(&id, command_id).await?))
+}
+
+/// The body of `POST /chargers/{id}/lock`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoveLock {
+    connector_id: ConnectorId,
+    action: LockAction,
+}
+
+pub(super) async fn move_lock(
+    State(state): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<Value>)> {
+    let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
+    let MoveLock { connector_id, action } = wire::json(&body)?;
+    let command_id = state.port.move_lock(&id, connector_id, action, &actor).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"command_id": command_id}))))
 }
 
 /// The body of `POST /chargers/{id}/maintenance`.

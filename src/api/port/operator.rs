@@ -6,7 +6,7 @@ use super::{
     SessionFilter, SessionStatus, SessionView, SiteView, WebhookView,
 };
 use crate::api::port::{DeviceView, Moment};
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,16 @@ pub struct CommandRequest {
 
 fn empty_object() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// Where a parking lock or barrier goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockAction {
+    /// Up: nobody gets in.
+    Raise,
+    /// Down: the way is free.
+    Lower,
 }
 
 /// A command and what became of it (I12: answered exactly once).
@@ -311,6 +321,15 @@ pub trait OperatorPort: Send + Sync + 'static {
     async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal>;
     /// A command and what became of it, or `not_found`.
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal>;
+    /// Journals an order to a parking lock or barrier (CH-10) and sends it; the command's id. The connector's `lock` tells
+    /// what comes of it. `lock_unknown` where the charger has told of none.
+    async fn move_lock(
+        &self,
+        id: &ChargerId,
+        connector: ConnectorId,
+        action: LockAction,
+        actor: &Actor,
+    ) -> Result<CommandId, Refusal>;
     /// Takes a charger out of service, or back.
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal>;
 
@@ -348,6 +367,8 @@ pub trait OperatorPort: Send + Sync + 'static {
 
     /// One session with its readings, or `session_unknown`.
     async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal>;
+    /// Signed meter records of a session: `{"number", "at", "data"}`, the first and the newest; empty without any.
+    async fn signed_readings(&self, id: SessionId) -> Result<Vec<serde_json::Value>, Refusal>;
     /// All sessions, newest first.
     async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal>;
     /// Stops a session whoever owns it.

@@ -1,8 +1,10 @@
 //! What happens to a charger, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
+use super::care::CareEvent;
 use super::device_event::DeviceEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
+use super::lock::LockEvent;
 use super::smart_charging::ProfilePurpose;
 use super::state::{
     Boot, BootPolicy, Charger, Connector, Done, FAILED_MAX, FINISHED_MAX, FailedStart, Finished, Link, Live,
@@ -196,6 +198,10 @@ pub enum Event {
     FirmwareStatus(Box<str>),
     /// DiagnosticsStatusNotification, as it was written before [`DeviceEvent::Reported`].
     DiagnosticsStatus(Box<str>),
+    /// A remedy was wanted, tried, over (CH-9).
+    Care(CareEvent),
+    /// A parking lock or barrier has told its state, or was ordered to move (CH-10).
+    Lock(LockEvent),
     /// The device has told something of itself.
     Device(DeviceEvent),
     /// Ids were minted.
@@ -250,7 +256,10 @@ impl Fold for Charger {
                     *offline_due = Some(*due);
                 }
             }
-            Event::WentOffline { at } => self.go_offline(*at),
+            Event::WentOffline { at } => {
+                self.go_offline(*at);
+                self.lose_locks(*at);
+            }
             Event::Troubled { at } => push_bounded(&mut self.troubles, *at, TROUBLES_MAX),
             Event::Booted { at, status, fact, ready_at } => {
                 self.boot_with(Boot { at: *at, status: *status, fact: fact.clone() }, *ready_at);
@@ -282,6 +291,8 @@ impl Fold for Charger {
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
             Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
             Event::ClockDoubted { .. } => self.clock_doubted = true,
+            Event::Care(event) => self.fold_care(event),
+            Event::Lock(event) => self.fold_lock(event),
             Event::Device(event) => self.device.get_or_insert_default().fold(event),
             // What was written before device events: newer words have taken its place.
             Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}

@@ -7,14 +7,17 @@
 mod answers;
 mod boot;
 mod calls;
+mod care;
 pub mod check;
 pub mod configuration;
 pub mod device;
 mod device_event;
 mod event;
 mod facts;
+mod faults;
 mod link;
 pub mod local_list;
+pub mod lock;
 mod meter;
 mod queue;
 mod registration;
@@ -33,6 +36,7 @@ mod view;
 mod tests;
 
 pub use calls::{Call, CertificateHash, Outcome, Purpose, Retry, SealedText, SignedFirmware, Told};
+pub use care::{Care, CareEvent, ResetTried};
 pub use check::{Flaw, check};
 pub use device_event::DeviceEvent;
 pub use event::Event;
@@ -40,6 +44,7 @@ pub use facts::{
     BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,
     TokenRef, UserRef, Verdict, WireTime, print,
 };
+pub use lock::{Lock, LockAction, LockEvent, TransferStatus};
 pub use reports::{ReportKind, SecurityFact, severity};
 pub use rows::project;
 pub use sessions::Opening;
@@ -54,7 +59,7 @@ use crate::domain::charging::{
     Case, ChargingFamily, Command as FamilyCommand, Level, Rejection, Reply, StepContext, Timer,
 };
 use crate::domain::entity::{Deadline, Decision, Standing};
-use crate::ids::{CommandId, SessionId};
+use crate::ids::{CommandId, ConnectorId, SessionId};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -120,6 +125,21 @@ pub enum Command {
     DataTransfer {
         /// `vendorId`.
         vendor: Box<str>,
+        /// `messageId`.
+        message: Option<Box<str>>,
+        /// `data`.
+        data: Option<Box<str>>,
+    },
+    /// An operator moves a parking lock or barrier (CH-10).
+    MoveLock {
+        /// The id of its command, fresh.
+        command_id: CommandId,
+        /// Which: 0 is the charger's own.
+        connector: ConnectorId,
+        /// Where to.
+        action: LockAction,
+        /// Who.
+        by: Box<str>,
     },
     /// How a transfer of firmware, diagnostics or a log goes.
     Report {
@@ -195,6 +215,7 @@ pub fn decide(
 ) -> Result<Decision<ChargingFamily>, Rejection> {
     let mut step = ChargerStep::new(charger, context, "c".to_owned());
     let reply = run(&mut step, command)?;
+    care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(reply))
 }
@@ -215,7 +236,12 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::UnreadableTransactionMessage { action, bytes, why } => {
             transaction_stop::unreadable(step, &action, &bytes, &why);
         }
-        Command::DataTransfer { .. } => return Ok(Reply::UnknownVendor),
+        Command::DataTransfer { vendor, message, data } => {
+            return Ok(lock::transferred(step, &vendor, message.as_deref(), data.as_deref()));
+        }
+        Command::MoveLock { command_id, connector, action, by } => {
+            return lock::order(step, command_id, connector, action, &by);
+        }
         Command::Report { kind, status, request } => reports::reported(step, kind, &status, request),
         Command::SecurityEvent(fact) => reports::secured(step, &fact),
         Command::CertificateRequest { csr } => return Ok(reports::certificate_requested(step, &csr)),
@@ -250,6 +276,8 @@ pub fn fired(
         Timer::CallTimeout(id) => queue::timed_out(&mut step, id),
         Timer::Pump => {}
         Timer::StatusFallback => status::fall_back(&mut step),
+        Timer::Release => care::released(&mut step),
+        Timer::LockMove => lock::late(&mut step),
         Timer::StartDeadline
         | Timer::StopRetry
         | Timer::MaxDuration
@@ -258,6 +286,7 @@ pub fn fired(
         | Timer::Settle
         | Timer::Forget => return Err(Rejection::Misrouted),
     }
+    care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(Reply::Done))
 }
@@ -272,6 +301,9 @@ pub fn timers(charger: &Charger) -> SmallVec<[Deadline<Timer>; 4]> {
             timers.extend(fallback_due.map(|due| Deadline { timer: Timer::StatusFallback, due }));
         }
     }
+    let release = charger.maintenance.as_ref().and_then(|maintenance| maintenance.release_due);
+    timers.extend(release.map(|due| Deadline { timer: Timer::Release, due }));
+    timers.extend(charger.lock_due().map(|due| Deadline { timer: Timer::LockMove, due }));
     let in_flight = charger.in_flight().and_then(|pending| Some((pending.id, pending.sent.as_ref()?.due)));
     match in_flight {
         Some((id, due)) => timers.push(Deadline { timer: Timer::CallTimeout(id), due }),
@@ -282,7 +314,9 @@ pub fn timers(charger: &Charger) -> SmallVec<[Deadline<Timer>; 4]> {
 
 /// A charger is open as long as something may happen by itself (RT-5).
 pub fn standing(charger: &Charger) -> Standing {
-    let quiet = matches!(charger.link, Link::Down { offline_due: None, .. });
+    let settled = matches!(charger.link, Link::Down { offline_due: None, .. });
+    let release = charger.maintenance.as_ref().is_some_and(|maintenance| maintenance.release_due.is_some());
+    let quiet = settled && !release && charger.lock_due().is_none();
     match quiet && charger.live.is_empty() && charger.queue.is_empty() {
         true => Standing::Idle,
         false => Standing::Open,

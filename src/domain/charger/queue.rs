@@ -3,7 +3,7 @@
 
 use super::calls::Outcome;
 use super::state::{BootPolicy, Charger, Done, Link, Pending, Sent};
-use super::{Call, ChargerStep, Event, Purpose, Told, answers, check, local_list, sessions};
+use super::{Call, ChargerStep, Event, Purpose, Told, answers, care, check, local_list, lock, sessions};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Effect, Rejection, Reply};
@@ -149,6 +149,8 @@ pub(super) fn finish(step: &mut ChargerStep<'_>, pending: &Pending, outcome: Out
         operator: pending.purpose.is_operator(),
     }));
     sessions::command_over(step, &pending.purpose, &outcome);
+    care::command_over(step, pending.id, &outcome);
+    lock::command_over(step, pending.id, &outcome);
 }
 
 /// The outstanding CALL has no answer.

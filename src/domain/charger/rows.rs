@@ -19,6 +19,7 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::WentOffline { .. }
             | Event::StatusReturned { .. }
             | Event::LinkUp { .. }
+            | Event::Lock(_)
             | Event::LinkDown { .. } => status = true,
             Event::CommandQueued(pending) => rows.extend(queued(partition, pending)),
             Event::CommandDone(done) | Event::CommandAnsweredLate(done) => {
@@ -44,6 +45,7 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::ClockDoubted { .. }
             | Event::FirmwareStatus(_)
             | Event::DiagnosticsStatus(_)
+            | Event::Care(_)
             | Event::Minted { .. } => {}
         }
     }
@@ -70,7 +72,7 @@ fn status_row(partition: &str, charger: &Charger) -> Row {
         .into_iter()
         .map(|view| {
             serde_json::json!({"connector_id": view.connector_id, "status": view.status, "error": view.error,
-                "status_at": view.status_at})
+                "status_at": view.status_at, "lock": view.lock})
         })
         .collect();
     let value = serde_json::json!({"charger_id": partition, "online": matches!(charger.link, Link::Up { .. }),

@@ -3,6 +3,7 @@
 //! Invariant: everything here is bounded, because it is held for every connected charger (about 1 KiB when idle).
 
 use super::calls::{Call, Outcome, Purpose};
+use super::care::Care;
 use super::device::{Device, Limits, LocalList};
 use super::facts::{BootFact, Fault, Status, Verdict};
 use super::smart_charging::Installed;
@@ -65,6 +66,9 @@ pub struct Maintenance {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
+    /// When it ends by itself, if nothing happens until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_due: Option<Timestamp>,
 }
 
 /// What the journal believes of the connection. The shell's own view ([`crate::domain::charging::Ambient`]) is newer.
@@ -284,6 +288,9 @@ pub struct Charger {
     pub stray: Option<i32>,
     /// Its clock could not be believed since its last boot.
     pub clock_doubted: bool,
+    /// Remedies and parking locks; most chargers have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub care: Option<Box<Care>>,
     /// The device's own limits, local list, profiles, security; `None`: it has told nothing.
     pub device: Option<Box<Device>>,
     /// Cases raised.

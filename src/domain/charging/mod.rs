@@ -184,6 +184,13 @@ pub enum Reply {
     TransactionStopped(Option<charger::Verdict>),
     /// To DataTransfer: nobody here knows that vendor.
     UnknownVendor,
+    /// To DataTransfer of a profile that is known.
+    Transferred {
+        /// How it is answered.
+        status: charger::TransferStatus,
+        /// What is said with it.
+        data: Option<Box<str>>,
+    },
     /// To StartSession.
     SessionStarting(SessionId),
     /// To a stop.
@@ -213,6 +220,10 @@ pub enum Timer {
     Pump,
     /// Charger: the last known statuses return (CH-4).
     StatusFallback,
+    /// Charger: its maintenance ends by itself (CH-9).
+    Release,
+    /// Charger: a parking lock has not moved (CH-10).
+    LockMove,
     /// Session: no transaction began (SE-4).
     StartDeadline,
     /// Session: the stop has not ended the transaction (SE-7).

@@ -29,6 +29,8 @@ pub enum Rejection {
     ConnectorReserved,
     /// Its status is not known right now (CH-4).
     ConnectorStatusUnknown,
+    /// It has told of no parking lock or barrier there (CH-10).
+    LockUnknown,
     /// Too many commands wait for this charger (RT-8).
     CommandQueueFull,
     /// The charger cannot do what the command wants, or not now; [`crate::domain::charger::check`] says why.
@@ -47,7 +49,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 19] = [
+    pub const ALL: [Rejection; 20] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -60,6 +62,7 @@ impl Rejection {
         Rejection::ConnectorUnavailable,
         Rejection::ConnectorReserved,
         Rejection::ConnectorStatusUnknown,
+        Rejection::LockUnknown,
         Rejection::CommandQueueFull,
         Rejection::CommandRefused,
         Rejection::CommandExists,
@@ -84,6 +87,7 @@ impl Rejection {
             Rejection::ConnectorUnavailable => "connector_unavailable",
             Rejection::ConnectorReserved => "connector_reserved",
             Rejection::ConnectorStatusUnknown => "connector_status_unknown",
+            Rejection::LockUnknown => "lock_unknown",
             Rejection::CommandQueueFull => "command_queue_full",
             Rejection::CommandRefused => "command_refused",
             Rejection::CommandExists => "command_exists",

@@ -5,12 +5,12 @@ use super::id_tag_info::{AuthorizationStatus, IdTagInfo};
 use super::status_notification::{ChargePointErrorCode, ChargePointStatus};
 use super::stop_transaction::Reason;
 use super::{
-    Flag, boot_notification, meter_values, security_event_notification, start_transaction, status_notification,
-    stop_transaction,
+    Flag, boot_notification, data_transfer, meter_values, security_event_notification, start_transaction,
+    status_notification, stop_transaction,
 };
 use crate::domain::charger::{
-    BootFact, ErrorCode, Fault, MeterFact, Sample, SecurityFact, StartFact, Status, StatusFact, StopFact, StopReason,
-    Tag, Verdict, WireTime,
+    self, BootFact, ErrorCode, Fault, MeterFact, Sample, SecurityFact, StartFact, Status, StatusFact, StopFact,
+    StopReason, Tag, TransferStatus, Verdict, WireTime,
 };
 use crate::protocol::metering::{MeterReading, Value};
 use crate::protocol::wire_time;
@@ -67,13 +67,13 @@ pub fn status(request: status_notification::Request) -> StatusFact {
         ChargePointStatus::Unlisted(_) => Status::Unknown,
     };
     let (code, unlisted) = error_code(request.error_code);
-    let vendor = request.vendor_error_code.filter(|code| !code.is_empty()).or(unlisted);
-    let fault = code.map(|code| Fault {
-        code,
-        vendor: vendor.map(boxed),
-        info: request.info.filter(|info| !info.is_empty()).map(boxed),
-    });
-    StatusFact { connector: request.connector_id, status, fault, at: request.timestamp.map(time) }
+    let vendor = request.vendor_error_code.filter(|code| !code.is_empty()).or(unlisted).map(boxed);
+    let info = request.info.filter(|info| !info.is_empty()).map(boxed);
+    let (fault, remark) = match code {
+        Some(code) => (Some(Fault::told(code, vendor, info)), None),
+        None => (None, vendor),
+    };
+    StatusFact { connector: request.connector_id, status, fault, remark, at: request.timestamp.map(time) }
 }
 
 /// The code, and its text where the specification does not have it.
@@ -99,6 +99,31 @@ fn error_code(code: ChargePointErrorCode) -> (Option<ErrorCode>, Option<String>)
         Wire::WeakSignal => ErrorCode::WeakSignal,
     };
     (Some(known), None)
+}
+
+/// DataTransfer.req.
+pub fn data_transfer(request: data_transfer::Request) -> charger::Command {
+    charger::Command::DataTransfer {
+        vendor: request.vendor_id.as_str().into(),
+        message: request.message_id.map(|message| message.as_str().into()),
+        data: request.data.map(boxed),
+    }
+}
+
+/// DataTransfer.conf where nobody here knows the vendor.
+pub fn unknown_vendor() -> data_transfer::Confirmation {
+    data_transfer::Confirmation { status: data_transfer::DataTransferStatus::UnknownVendorId, data: None }
+}
+
+/// DataTransfer.conf of a profile that is known.
+pub fn transferred(status: TransferStatus, data: Option<Box<str>>) -> data_transfer::Confirmation {
+    use data_transfer::DataTransferStatus;
+    let status = match status {
+        TransferStatus::Accepted => DataTransferStatus::Accepted,
+        TransferStatus::Rejected => DataTransferStatus::Rejected,
+        TransferStatus::UnknownMessage => DataTransferStatus::UnknownMessageId,
+    };
+    data_transfer::Confirmation { status, data: data.map(String::from) }
 }
 
 /// StartTransaction.req.
@@ -152,12 +177,22 @@ fn reason(reason: Reason) -> StopReason {
     }
 }
 
+/// Bytes of a signed record that are kept: those of known makes have 1 to 4 KiB.
+const SIGNED_MAX: usize = 8192;
+
+/// Signed records of one reading that are kept: one a register, at most two of them.
+const SIGNED_RECORDS_MAX: usize = 4;
+
 fn sample(reading: MeterReading) -> Sample {
+    let fits = |record: &&str| record.len() <= SIGNED_MAX;
+    let signed: Vec<Box<str>> = reading.signed().filter(fits).take(SIGNED_RECORDS_MAX).map(Into::into).collect();
+    let lost = reading.signed().count() > signed.len();
     Sample {
+        signed,
         energy_wh: reading.energy_import_wh(),
         power_w: reading.power_import_w(),
         soc_percent: reading.soc_percent().and_then(|soc| u8::try_from(soc).ok()).filter(|soc| *soc <= 100),
-        unreadable: reading.samples.iter().any(|sample| matches!(sample.value, Value::Unreadable(_))),
+        unreadable: lost || reading.samples.iter().any(|sample| matches!(sample.value, Value::Unreadable(_))),
         at: time(reading.at),
     }
 }

@@ -214,6 +214,27 @@ fn a_reading_yields_energy_power_and_charge() {
 }
 
 #[test]
+fn signed_records_are_bounded() {
+    let record = |text: &str| format!(r#"{{"value":"{text}","format":"SignedData"}}"#);
+    let long = "x".repeat(9000);
+    for (list, kept, unreadable) in [
+        (vec!["OCMF|1", "OCMF|2"], vec!["OCMF|1", "OCMF|2"], false),
+        (vec!["OCMF|1", &long], vec!["OCMF|1"], true),
+        (vec!["a", "b", "c", "d", "e"], vec!["a", "b", "c", "d"], true),
+    ] {
+        let records: Vec<String> = list.iter().map(|text| record(text)).collect();
+        let payload = format!(
+            r#"{{"connectorId":1,"meterValue":[{{"timestamp":"2026-01-01T00:00:00Z","sampledValue":[{}]}}]}}"#,
+            records.join(",")
+        );
+        let Request::MeterValues(values) = taken("MeterValues", &payload).0 else { panic!("{payload}") };
+        let sample = &neutral::meter(values).samples[0];
+        assert_eq!(sample.signed.iter().map(|text| &**text).collect::<Vec<_>>(), kept);
+        assert_eq!(sample.unreadable, unreadable);
+    }
+}
+
+#[test]
 fn what_we_write_is_what_the_specification_spells() {
     let now = Timestamp(1_767_225_600_123);
     let id_tag_info = id_tag_info::IdTagInfo {

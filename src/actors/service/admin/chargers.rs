@@ -7,14 +7,14 @@ use crate::actors::service::sessions::Eyes;
 use crate::actors::service::{Service, corrupt, refused, rejected};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandView, Moment, OperatorChargerView, Page, PageRequest,
-    Refusal,
+    BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandView, LockAction, Moment, OperatorChargerView, Page,
+    PageRequest, Refusal,
 };
 use crate::clock::Timestamp;
 use crate::domain::charger::{self, Command, Registration};
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::gateway::Access;
-use crate::ids::ChargerId;
+use crate::ids::{ChargerId, CommandId, ConnectorId};
 use secrecy::ExposeSecret as _;
 use smallvec::smallvec;
 
@@ -98,12 +98,24 @@ pub(in crate::actors::service) async fn show(
             let of = live.connectors.iter().find(|of| of.connector_id == connector.connector_id);
             connector.session_id = of.and_then(|of| of.session_id);
         }
-        if let Some(maintenance) = live.maintenance {
-            let note = maintenance.note.as_deref().unwrap_or("");
-            view.flags.push(format!("in maintenance since {} by {}: {note}", maintenance.since, maintenance.by));
-        }
+        view.flags.extend(remarks(&live));
     }
     Ok(view)
+}
+
+/// What is to be known of a charger in trouble (CH-9).
+fn remarks(live: &charger::View) -> Vec<String> {
+    let maintenance = live.maintenance.as_ref().map(|maintenance| {
+        let note = maintenance.note.as_deref().unwrap_or("");
+        let until = maintenance.release_due.map(|due| format!(", released at {due} if nothing happens"));
+        let (since, by) = (maintenance.since, &maintenance.by);
+        format!("in maintenance since {since} by {by}: {note}{}", until.unwrap_or_default())
+    });
+    let reset = live.reset.as_ref().map(|reset| {
+        let (result, id) = (reset.result.as_deref().unwrap_or("not answered yet"), reset.command_id);
+        format!("reset as the first remedy at {} ({}): {result}, command {id}", reset.at, reset.why)
+    });
+    maintenance.into_iter().chain(reset).collect()
 }
 
 fn waiting(command: &charger::CommandView) -> CommandView {
@@ -126,6 +138,25 @@ pub(in crate::actors::service) async fn list(
         items.push(operator_view(service, charger).await?);
     }
     Ok(Page { items, next: chargers.next })
+}
+
+pub(in crate::actors::service) async fn move_lock(
+    service: &Service,
+    id: &ChargerId,
+    connector: ConnectorId,
+    action: LockAction,
+    by: &str,
+) -> Result<CommandId, Refusal> {
+    if !service.register.knows(id) {
+        return Err(Code::ChargerUnknown.into());
+    }
+    let action = match action {
+        LockAction::Raise => charger::LockAction::Raise,
+        LockAction::Lower => charger::LockAction::Lower,
+    };
+    let command_id = CommandId(uuid::Uuid::now_v7());
+    ask(service, id, Command::MoveLock { command_id, connector, action, by: by.into() }).await?;
+    Ok(command_id)
 }
 
 pub(in crate::actors::service) async fn set_maintenance(

@@ -134,6 +134,7 @@ pub(crate) fn charger_view(id: &str, site: &str, connectors: u16) -> ChargerView
         status: ConnectorStatus::Available,
         status_at: Some(NOW),
         error: None,
+        lock: None,
         session_id: None,
     };
     ChargerView {
@@ -252,6 +253,7 @@ impl Runtime {
             meter_start_wh: None,
             meter_stop_wh: None,
             end_reason: None,
+            error: None,
             failure: None,
             flags: vec![],
             readings: None,

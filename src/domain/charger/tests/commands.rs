@@ -103,5 +103,8 @@ fn a_command_id_is_used_once() {
 #[test]
 fn a_vendor_message_is_unknown() {
     let mut world = World::ready();
-    assert_eq!(world.tell(Command::DataTransfer { vendor: "x".into() }), Reply::UnknownVendor);
+    assert_eq!(
+        world.tell(Command::DataTransfer { vendor: "x".into(), message: None, data: None }),
+        Reply::UnknownVendor
+    );
 }

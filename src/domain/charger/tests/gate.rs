@@ -105,11 +105,14 @@ fn transaction_ids_rise_from_a_random_start_and_jump_in_another_journal() {
     assert!(starts.0 > 0 && starts.1 > 0 && starts.0 != starts.1, "{starts:?}");
     let mut world = first;
     let one = world.start(1, token(Verdict::Accepted), 0, "m1");
+    world.pass(1);
     let two = world.start(1, token(Verdict::Accepted), 5, "m2");
     assert_eq!((one.0, two.0), (starts.0, starts.0 + 1));
     world.ambient.epoch = 7;
+    world.pass(1);
     assert_eq!(world.start(1, token(Verdict::Accepted), 9, "m3").0, starts.0 + 2 + 1_000_000);
     world.tell(register(2, BootPolicy::Accepted));
+    world.pass(1);
     assert_eq!(world.start(1, token(Verdict::Accepted), 12, "m4").0, starts.0 + 3 + 1_000_000, "keeps counting");
 }
 
