@@ -89,12 +89,13 @@ impl<F: Family> Partition<F> {
                 shell.applied(self, key, &state);
             }
         }
-        if !turn.partners.is_empty() {
-            shell.noticed(&turn.partners);
-        }
+        // The log tells of a step before its partner can have been told.
         for (key, events, span) in turn.recorded {
             let _entered = span.entered();
             shell.recorded(self, &key, &events);
+        }
+        if !turn.partners.is_empty() {
+            shell.noticed(&turn.partners);
         }
         for (key, effect, span) in turn.effects {
             let _entered = span.entered();
