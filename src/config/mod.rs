@@ -18,6 +18,7 @@ pub mod session;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod webhook;
 
 use check::{Checked, Problem};
@@ -44,6 +45,8 @@ pub struct Config {
     pub session: session::Session,
     /// Metrics and logs.
     pub telemetry: telemetry::Telemetry,
+    /// TLS for chargers.
+    pub tls: tls::Tls,
     /// Webhooks to partners.
     pub webhook: webhook::Webhook,
 }
@@ -51,8 +54,8 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 6] =
-            [&self.api, &self.gateway, &self.journal, &self.session, &self.telemetry, &self.webhook];
+        let sections: [&dyn Checked; 7] =
+            [&self.api, &self.gateway, &self.journal, &self.session, &self.telemetry, &self.tls, &self.webhook];
         for section in sections {
             section.check(problems);
         }

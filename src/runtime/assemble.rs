@@ -141,6 +141,7 @@ impl Directories {
             alerts: self.alerts.clone(),
             epoch: base.journal.epoch(),
             policy: Arc::clone(&base.swaps.policy),
+            vault: Arc::clone(&base.vault),
         }
     }
 

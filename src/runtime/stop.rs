@@ -38,8 +38,8 @@ impl Runtime {
             tracing::warn!("some webhook tries were cut off; they are made again after the start");
         }
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Threads { arbiters, http, servers: _ }) = threads {
-            drop(http);
+        if let Some(Threads { arbiters, http, handshakes, servers: _ }) = threads {
+            drop((http, handshakes));
             // Joining blocks; a thread that panicked has told so by then.
             let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;
         }

@@ -103,6 +103,13 @@ impl Connection {
             link.close(CloseReason::NotDurable);
         } else if let Some(state) = partition.state(&Key::Charger) {
             link.set_accepted(state.charger().is_some_and(crate::domain::charger::Charger::is_accepted));
+            let registration = state.charger().and_then(|charger| charger.registration.as_deref());
+            let waits = registration.is_some_and(|known| known.rotation.is_some() || known.raising.is_some());
+            drop(state);
+            if waits {
+                let proof = link.proof();
+                self.tell(Command::CameIn { profile: proof.profile, key: proof.key }).await;
+            }
         }
         known
     }

@@ -10,15 +10,17 @@ use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy,
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
+use crate::persistence::vault::Vault;
 use crate::protocol::ocpp16::neutral;
 use arc_swap::ArcSwap;
+use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// What the shell works with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ChargerParts {
     /// Chargers and their connections.
     pub register: Arc<Register>,
@@ -30,6 +32,17 @@ pub struct ChargerParts {
     pub epoch: u64,
     /// The present limits.
     pub policy: Arc<ArcSwap<Policy>>,
+    /// Opens what is sealed.
+    pub vault: Arc<Vault>,
+}
+
+/// The purpose under which chargers' new passwords are sealed.
+pub const CHARGER_KEYS: &str = "charger-key";
+
+impl std::fmt::Debug for ChargerParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChargerParts")
+    }
 }
 
 /// The partners who are told of a site, and of which edition of the directory that is.
@@ -66,10 +79,13 @@ impl ChargerShell {
         journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
-        let payload = neutral::command(call).payload();
-        let sent = match link {
-            Some(link) => link.call(&id.to_string(), call.action(), &payload),
-            None => Err(LinkError::Closed),
+        let payload = match call {
+            Call::SetAuthorizationKey { sealed } => self.open(sealed).map(|hex| neutral::authorization_key(&hex)),
+            call => Some(neutral::command(call)),
+        };
+        let sent = match (link, payload) {
+            (Some(link), Some(command)) => link.call(&id.to_string(), call.action(), &command.payload()),
+            (None, _) | (_, None) => Err(LinkError::Closed),
         };
         if let Err(error) = sent {
             tracing::debug!(stream = %partition.stream, command = %id, %error, "a command found no socket");
@@ -77,6 +93,19 @@ impl ChargerShell {
             let partition = Rc::clone(partition);
             // If it cannot be stored, the command's own time-out tells.
             actix_rt::spawn(async move { drop(partition.submit(Key::Charger, answered.into()).await) });
+        }
+    }
+}
+
+impl ChargerShell {
+    /// A charger's new password as hex digits.
+    fn open(&self, sealed: &str) -> Option<String> {
+        match self.parts.vault.unseal_secret(CHARGER_KEYS, sealed) {
+            Ok(key) => Some(hex::encode(key.expose_secret())),
+            Err(error) => {
+                tracing::error!(%error, "a charger's new password cannot be opened; register a password for it");
+                None
+            }
         }
     }
 }

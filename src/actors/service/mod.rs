@@ -156,6 +156,8 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::ConnectorReserved => Code::ConnectorReserved,
         Rejection::ConnectorStatusUnknown => Code::ConnectorStatusUnknown,
         Rejection::CommandQueueFull => Code::QueueFull,
+        Rejection::RotationUnderWay => Code::RotationUnderWay,
+        Rejection::ProfileFalls => Code::SecurityProfileFalls,
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,

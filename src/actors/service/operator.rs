@@ -52,6 +52,10 @@ impl OperatorPort for Service {
         admin::chargers::command_state(self, id, command).await
     }
 
+    async fn rotate_key(&self, id: &ChargerId) -> Result<CommandId, Refusal> {
+        admin::chargers::rotate_key(self, id).await
+    }
+
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {
         admin::chargers::set_maintenance(self, id, on, note).await
     }

@@ -80,6 +80,7 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("PUT", "/chargers/{id}", put(fleet::put_charger)),
         ("POST", "/chargers/{id}/commands", post(fleet::command)),
         ("GET", "/chargers/{id}/commands/{command_id}", get(fleet::command_state)),
+        ("POST", "/chargers/{id}/authorization-key", post(fleet::rotate_key)),
         ("POST", "/chargers/{id}/maintenance", post(fleet::maintenance)),
         ("GET", "/partners", get(partners::list)),
         ("GET", "/partners/{id}", get(partners::show)),

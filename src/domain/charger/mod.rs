@@ -10,10 +10,12 @@ mod event;
 mod facts;
 mod link;
 mod meter;
+mod profile;
 mod queue;
 mod registration;
 pub mod remote_tag;
 mod rows;
+mod security;
 mod sessions;
 mod state;
 mod status;
@@ -30,11 +32,13 @@ pub use facts::{
     BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,
     TokenRef, UserRef, Verdict, WireTime, print,
 };
+pub use profile::SecurityProfile;
 pub use rows::project;
+pub use security::NewKey;
 pub use sessions::Opening;
 pub use state::{
     Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
-    Pending, Recent, Registration,
+    Pending, Recent, Registration, Rotation,
 };
 pub use view::{CommandView, ConnectorView, View};
 
@@ -70,6 +74,22 @@ pub enum Command {
         remote: Box<str>,
         /// The sub-protocol.
         subprotocol: Box<str>,
+    },
+    /// What the charger of the present socket has proved of itself (CH-3).
+    CameIn {
+        /// How its connection is secured.
+        profile: SecurityProfile,
+        /// The print of the password that it used.
+        key: Option<u64>,
+    },
+    /// An operator wants the password changed (CH-3).
+    RotateKey {
+        /// The command's id, fresh.
+        command_id: CommandId,
+        /// To what.
+        key: NewKey,
+        /// Who.
+        by: Box<str>,
     },
     /// A socket is gone.
     LinkDown {
@@ -175,6 +195,8 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::Register(registration) => registration::register(step, registration),
         Command::SetMaintenance { on, by, note } => registration::set_maintenance(step, on, &by, note.as_deref()),
         Command::LinkUp { generation, remote, subprotocol } => link::up(step, generation, &remote, &subprotocol),
+        Command::CameIn { profile, key } => security::came_in(step, profile, key),
+        Command::RotateKey { command_id, key, by } => return security::rotate(step, command_id, key, &by),
         Command::LinkDown { generation, reason, silent } => link::down(step, generation, &reason, silent),
         Command::Restarted { downtime } => link::restarted(step, downtime),
         Command::Boot(fact) => return boot::booted(step, fact),

@@ -33,6 +33,10 @@ pub enum Rejection {
     CommandQueueFull,
     /// A command of that id is there already.
     CommandExists,
+    /// Its password is being changed already (CH-3).
+    RotationUnderWay,
+    /// A security profile below the registered one (CH-3).
+    ProfileFalls,
     /// A session of that id is there already.
     SessionExists,
     /// No such session in memory: it never was, or is over for long; its row tells.
@@ -45,7 +49,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 18] = [
+    pub const ALL: [Rejection; 20] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -60,6 +64,8 @@ impl Rejection {
         Rejection::ConnectorStatusUnknown,
         Rejection::CommandQueueFull,
         Rejection::CommandExists,
+        Rejection::RotationUnderWay,
+        Rejection::ProfileFalls,
         Rejection::SessionExists,
         Rejection::SessionUnknown,
         Rejection::SessionOver,
@@ -83,6 +89,8 @@ impl Rejection {
             Rejection::ConnectorStatusUnknown => "connector_status_unknown",
             Rejection::CommandQueueFull => "command_queue_full",
             Rejection::CommandExists => "command_exists",
+            Rejection::RotationUnderWay => "rotation_under_way",
+            Rejection::ProfileFalls => "security_profile_falls",
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",
             Rejection::SessionOver => "session_over",

@@ -190,6 +190,8 @@ pub fn command(call: &Call) -> Command {
         Call::ChangeConfiguration { key, value } => {
             Command::ChangeConfiguration(change_configuration::Request { key: Text::cut(key), value: Text::cut(value) })
         }
+        // The shell puts the password in its place, see `authorization_key`.
+        Call::SetAuthorizationKey { .. } => authorization_key(""),
         Call::ChangeAvailability { connector, operative } => {
             use change_availability::AvailabilityType;
             Command::ChangeAvailability(change_availability::Request {
@@ -207,6 +209,14 @@ pub fn command(call: &Call) -> Command {
             data: data.as_deref().map(str::to_owned),
         }),
     }
+}
+
+/// A new password as a request of this version: its bytes as hex digits (security white paper A01).
+pub fn authorization_key(hex: &str) -> Command {
+    Command::ChangeConfiguration(change_configuration::Request {
+        key: Text::cut("AuthorizationKey"),
+        value: Text::cut(hex),
+    })
 }
 
 /// A request that an operator gives, as a call of the rules; `None`: one that they do not know yet.

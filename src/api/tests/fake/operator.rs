@@ -26,7 +26,8 @@ impl OperatorPort for Runtime {
     }
     async fn put_charger(&self, id: &ChargerId, put: ChargerPut) -> Result<bool, Refusal> {
         let charger = charger_view(id.as_str(), put.site_id.as_str(), put.connectors);
-        let view = OperatorChargerView { charger, boot: put.boot, auth: put.auth, commands: vec![], flags: vec![] };
+        let security = SecurityView { profile: put.security_profile.map(u8::from), ..SecurityView::default() };
+        let view = OperatorChargerView { charger, boot: put.boot, auth: put.auth, security, commands: vec![], flags: vec![] };
         Ok(self.world().chargers.insert(id.clone(), view).is_none())
     }
     async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal> {
@@ -48,6 +49,10 @@ impl OperatorPort for Runtime {
     }
     async fn command_state(&self, _: &ChargerId, id: crate::ids::CommandId) -> Result<CommandView, Refusal> {
         self.world().commands.get(&id.0).cloned().ok_or(Code::NotFound.into())
+    }
+    async fn rotate_key(&self, id: &ChargerId) -> Result<crate::ids::CommandId, Refusal> {
+        self.any_charger(id).await?;
+        Ok(crate::ids::CommandId(uuid::Uuid::from_u128(7)))
     }
     async fn set_maintenance(&self, id: &ChargerId, on: bool, _: Option<String>) -> Result<(), Refusal> {
         let mut world = self.world();

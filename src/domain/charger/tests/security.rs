@@ -1,0 +1,2 @@
+//! Changing a password and raising a profile, with everything lost that can be.
+
