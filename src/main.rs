@@ -42,7 +42,7 @@ enum Command {
     #[command(subcommand)]
     Ca(authority::CaCommand),
     /// Speaks to a running server as an operator.
-    Admin(admin::Args),
+    Admin(Box<admin::Args>),
 }
 
 fn main() -> ExitCode {
@@ -68,7 +68,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let clock: SharedClock = Arc::new(WallClock);
             authority::run(&command, &loaded.config.tls, &clock)
         }
-        Command::Admin(arguments) => system(admin::run(arguments)),
+        Command::Admin(arguments) => system(admin::run(*arguments)),
     }
 }
 

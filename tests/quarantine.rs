@@ -36,6 +36,8 @@ path = "{directory}/journal"
 key_file = "{directory}/journal.key"
 reserve_bytes = 1048576
 full_floor_bytes = 1048576
+[message_log]
+path = "{directory}/messages"
 [telemetry]
 metrics_listen = "127.0.0.1:0"
 [webhook]

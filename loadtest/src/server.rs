@@ -79,6 +79,9 @@ key_file = "{dir}/journal.key"
 reserve_bytes = 8388608
 full_floor_bytes = 16777216
 
+[message_log]
+path = "{dir}/messages"
+
 [session]
 stop_retry = "5s"
 stop_pending_retry = "1m"

@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_a_problem() {
-        let (text, good) = report(&Sources { file: Some("/nowhere/chargeline.toml".into()), environment: vec![] }, |_| vec![]);
+        let (text, good) =
+            report(&Sources { file: Some("/nowhere/chargeline.toml".into()), environment: vec![] }, |_| vec![]);
         assert!(!good && text.contains("cannot be read") && text.ends_with("1 problems"), "{text}");
     }
 }

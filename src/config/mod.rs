@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod journal;
 pub mod live;
 pub mod load;
+pub mod message_log;
 pub mod reference;
 pub mod seconds;
 pub mod session;
@@ -41,6 +42,8 @@ pub struct Config {
     pub gateway: gateway::Gateway,
     /// The store.
     pub journal: journal::Journal,
+    /// OCPP frames kept for people.
+    pub message_log: message_log::MessageLog,
     /// Charging sessions.
     pub session: session::Session,
     /// Metrics and logs.
@@ -54,8 +57,16 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 7] =
-            [&self.api, &self.gateway, &self.journal, &self.session, &self.telemetry, &self.tls, &self.webhook];
+        let sections: [&dyn Checked; 8] = [
+            &self.api,
+            &self.gateway,
+            &self.journal,
+            &self.message_log,
+            &self.session,
+            &self.telemetry,
+            &self.tls,
+            &self.webhook,
+        ];
         for section in sections {
             section.check(problems);
         }

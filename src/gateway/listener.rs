@@ -7,8 +7,8 @@ use super::credentials::Pepper;
 use super::guard::Budget;
 use super::handshake::{shake, turn_away};
 use super::head;
+use super::ports::{ChargerRegister, CloseReason, FrameLog, Placement};
 use super::tls::Door;
-use super::ports::{ChargerRegister, CloseReason, Placement};
 use crate::clock::SharedClock;
 use crate::config::gateway::Gateway as Settings;
 use crate::telemetry::metrics::gateway as metric;
@@ -43,6 +43,8 @@ pub struct Ports {
     pub register: Arc<dyn ChargerRegister>,
     /// Where connections live.
     pub placement: Arc<dyn Placement>,
+    /// Who keeps the frames.
+    pub frames: Arc<dyn FrameLog>,
     /// The time.
     pub clock: SharedClock,
     /// The key of the passwords.

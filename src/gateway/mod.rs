@@ -31,7 +31,8 @@ pub use credentials::{Access, PasswordTag, Pepper};
 pub use link::{LinkError, LinkHandle};
 pub use listener::{Gateway, GatewayHandle};
 pub use ports::{
-    CallAnswer, CallOutcome, ChargerPort, ChargerRegister, CloseReason, Generation, InboundCall, Outcome, Placement,
+    CallAnswer, CallOutcome, ChargerPort, ChargerRegister, CloseReason, FrameLog, Generation, InboundCall, Outcome,
+    Passed, Placement,
 };
 pub use profile::{Proof, Standing};
 pub use socket::SocketStart;

@@ -38,6 +38,27 @@ pub trait Placement: Send + Sync + 'static {
     fn place(&self, start: SocketStart) -> Result<(), SocketStart>;
 }
 
+/// Who keeps the frames for people to look at (OP-4). Must not wait, and nothing depends on it.
+pub trait FrameLog: Send + Sync + 'static {
+    /// One frame or event of a charger's connection.
+    fn keep(&self, charger: &ChargerId, at: Timestamp, seen: Passed<'_>);
+}
+
+/// What passed a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed<'a> {
+    /// A text of the charger's.
+    In(&'a str),
+    /// A text of ours.
+    Out(&'a str),
+    /// So many heartbeats that the socket answered itself and nothing else came between; the last one at this moment.
+    Heartbeats(u32, Timestamp),
+    /// It began, from this address.
+    Connected(std::net::SocketAddr),
+    /// It ended.
+    Closed(CloseReason),
+}
+
 /// Who takes the messages of one connection. Local to the charger's arbiter; one per connection.
 pub trait ChargerPort: 'static {
     /// The upgrade is complete. Called once, first. A port that sees a lower generation than it has seen before for its

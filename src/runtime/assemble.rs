@@ -21,8 +21,9 @@ use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
 use crate::domain::platform::PlatformFamily;
 use crate::gateway::Pepper;
-use crate::persistence::SharedJournal;
+use crate::persistence::messages::MessageLogError;
 use crate::persistence::vault::Vault;
+use crate::persistence::{MessageLog, SharedJournal};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) board: Arc<QueueBoard>,
     pub(super) sender: Arc<HttpSender>,
     pub(super) alerts: Alerts,
+    pub(super) messages: MessageLog,
 }
 
 /// What they are made of.
@@ -61,6 +63,9 @@ pub enum AssembleError {
     /// The webhook client cannot be made.
     #[error("the webhook client cannot be made: {0}")]
     Sender(String),
+    /// The message log.
+    #[error(transparent)]
+    Messages(#[from] MessageLogError),
 }
 
 /// Environments of one family, one an arbiter.
@@ -168,6 +173,8 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let engine = &base.config.engine;
     let (alerts, waiting) = alerts::channel();
     let known = Directories::new(&base, alerts)?;
+    let journal = &base.config.journal;
+    let messages = MessageLog::open(&base.config.message_log, journal.full_floor_bytes + journal.reserve_bytes)?;
     let seed = Seed {
         journal: base.journal.clone(),
         clock: base.clock.clone(),
@@ -200,6 +207,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
         board: known.board,
         sender: known.sender,
         alerts: known.alerts,
+        messages,
     })
 }
 

@@ -38,6 +38,7 @@ pub async fn run(file: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<
     let sources = Sources::of_process(file);
     let mut config = load(&sources)?.config;
     config.journal.path = arguments.directory.join("journal");
+    config.message_log.path = arguments.directory.join("messages");
     // The demo partner's endpoint is on this machine.
     config.webhook.allow_http = true;
     config.webhook.ports = Vec::new();

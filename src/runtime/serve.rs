@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
 use super::{Addresses, Runtime, Threads, Workers, http, tls};
+use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
@@ -240,6 +241,7 @@ fn gateway(
     };
     let ports = listener::Ports {
         register: Arc::new(GatewayRegister::new(Arc::clone(&parts.register), parts.alerts.clone())),
+        frames: Arc::new(GatewayFrames(parts.messages.clone())),
         placement: Arc::new(placement),
         clock: clock.clone(),
         pepper: Arc::clone(&parts.pepper),
@@ -256,7 +258,9 @@ fn secured(
     configuration: &Configuration,
     clock: &SharedClock,
 ) -> Result<(Gateway, Option<tls::Keeper>), ServeError> {
-    let Some((port, keeper)) = tls::open(&configuration.live, &parts.alerts, clock)? else { return Ok((gateway, None)) };
+    let Some((port, keeper)) = tls::open(&configuration.live, &parts.alerts, clock)? else {
+        return Ok((gateway, None));
+    };
     let address = port.listen.to_string();
     let failed = |source| ServeError::Listen { what: "tls.listen", address, source };
     Ok((gateway.with_tls(port).map_err(failed)?, Some(keeper)))
@@ -289,6 +293,7 @@ fn service(
         alerts: parts.alerts.clone(),
         clock: clock.clone(),
         phase: Arc::clone(phase),
+        messages: parts.messages.clone(),
         backups: config.journal.path.with_extension("backups"),
     }
 }

@@ -37,6 +37,9 @@ impl Runtime {
         if tokio::time::timeout(QUEUES, idle).await.is_err() {
             tracing::warn!("some webhook tries were cut off; they are made again after the start");
         }
+        let messages = self.service.messages.clone();
+        // Writing blocks. A frame lost here was served all the same.
+        let _ = tokio::task::spawn_blocking(move || messages.close()).await;
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Threads { arbiters, http, handshakes, servers: _ }) = threads {
             drop((http, handshakes));

@@ -132,9 +132,10 @@ impl Keeper {
         if self.told == Some(today) {
             return;
         }
-        for (what, ends) in
-            [("the server's certificate", Some(door.expires)), ("a client authority's certificate", door.authority_expires)]
-        {
+        for (what, ends) in [
+            ("the server's certificate", Some(door.expires)),
+            ("a client authority's certificate", door.authority_expires),
+        ] {
             if let Some((level, text)) = ends.and_then(|ends| ending(what, ends - now, alert)) {
                 self.told = Some(today);
                 self.raise("certificate_expires", level, text);
@@ -159,10 +160,13 @@ fn ending(what: &str, left: i64, alert: Duration) -> Option<(&'static str, Strin
     }
     let days = left.div_euclid(DAY);
     let level = if days < CRITICAL_DAYS { "critical" } else { "warning" };
-    Some((level, match left {
-        ..=0 => format!("{what} of charger connections has ended: chargers cannot connect with TLS"),
-        _ => format!("{what} of charger connections ends in {days} days; replace the file, it is read by itself"),
-    }))
+    Some((
+        level,
+        match left {
+            ..=0 => format!("{what} of charger connections has ended: chargers cannot connect with TLS"),
+            _ => format!("{what} of charger connections ends in {days} days; replace the file, it is read by itself"),
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -172,7 +176,8 @@ mod tests {
     #[test]
     fn operators_are_told_in_time_and_more_urgently_at_the_end() {
         let month = Duration::from_secs(30 * 86_400);
-        for (left, level) in [(31 * DAY, None), (30 * DAY, Some("warning")), (6 * DAY, Some("critical")), (-1, Some("critical"))]
+        for (left, level) in
+            [(31 * DAY, None), (30 * DAY, Some("warning")), (6 * DAY, Some("critical")), (-1, Some("critical"))]
         {
             assert_eq!(ending("it", left, month).map(|(level, _)| level), level, "{left}");
         }

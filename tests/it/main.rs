@@ -9,6 +9,7 @@
 
 mod charger;
 mod crash;
+mod messages;
 mod rig;
 mod room;
 mod served;

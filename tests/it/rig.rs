@@ -43,6 +43,9 @@ key_file = "{directory}/journal.key"
 reserve_bytes = 1048576
 full_floor_bytes = 1048576
 
+[message_log]
+path = "{directory}/messages"
+
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
 
@@ -217,6 +220,11 @@ impl Rig {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--config").arg(self.server.config()).current_dir(self.directory.path());
         command.output().unwrap()
+    }
+
+    /// Runs `chargeline admin`.
+    pub(crate) fn admin(&self, arguments: &[&str]) -> Output {
+        Command::new(BINARY).arg("admin").args(arguments).current_dir(self.directory.path()).output().unwrap()
     }
 
     /// What the server has logged.

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A file system of its own, in memory, on every Linux.
+/// A file system of its own, in memory, on nearly every Linux.
 const DISK: &str = "/dev/shm";
 
 /// Free room at the start above the floor; what is filled is more.
@@ -32,12 +32,13 @@ fn fill(disk: &Path, bytes: u64) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_starts_keeps_stops_and_is_told() {
-    let disk = tempfile::tempdir_in(DISK).unwrap();
+    let own = Path::new(DISK);
+    let disk = tempfile::tempdir_in(if own.is_dir() { own.to_owned() } else { std::env::temp_dir() }).unwrap();
     let floor = fs4::available_space(disk.path()).unwrap().saturating_sub(ROOM);
     let place = disk.path().join("journal");
     let mut rig = Rig::start_with("http://127.0.0.1:9/", |text| {
         let lines = text.lines().map(|line| match line.split_once(" = ") {
-            Some(("path", _)) => format!("path = {:?}", place.display().to_string()),
+            Some(("path", path)) if path.ends_with("/journal\"") => format!("path = {:?}", place.display().to_string()),
             Some(("full_floor_bytes", _)) => format!("full_floor_bytes = {floor}"),
             Some(_) | None => line.to_owned(),
         });

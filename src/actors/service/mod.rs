@@ -5,6 +5,7 @@
 
 mod admin;
 mod catalogue;
+mod messages;
 mod operator;
 mod partner;
 mod sessions;
@@ -26,7 +27,7 @@ use crate::domain::platform::PlatformFamily;
 use crate::gateway::Pepper;
 use crate::persistence::sled::SledJournal;
 use crate::persistence::vault::Vault;
-use crate::persistence::{JournalError, SharedJournal};
+use crate::persistence::{JournalError, MessageLog, SharedJournal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -99,6 +100,8 @@ pub struct Service {
     pub clock: SharedClock,
     /// Where the process stands.
     pub phase: Arc<PhaseCell>,
+    /// OCPP frames kept for people.
+    pub messages: MessageLog,
     /// Where backups go.
     pub backups: PathBuf,
 }

@@ -2,11 +2,12 @@
 
 use super::Service;
 use super::admin;
+use super::messages;
 use super::sessions::Eyes;
 use crate::api::port::{
-    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, OperatorChargerView, OperatorPort,
-    Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness, Refusal, ReplayRequest, SessionFilter,
-    SessionStatus, SessionView, SitePut, SiteView, TokenPut, WebhookView,
+    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, MessageSearch, MessageView,
+    OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness,
+    Refusal, ReplayRequest, SessionFilter, SessionStatus, SessionView, SitePut, SiteView, TokenPut, WebhookView,
 };
 use crate::domain::session::StopBy;
 use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
@@ -58,6 +59,10 @@ impl OperatorPort for Service {
 
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {
         admin::chargers::set_maintenance(self, id, on, note).await
+    }
+
+    async fn messages(&self, search: MessageSearch, page: PageRequest) -> Result<Page<MessageView>, Refusal> {
+        messages::search(self, search, page).await
     }
 
     async fn put_partner(&self, id: &PartnerId, partner: PartnerPut) -> Result<PartnerPutAnswer, Refusal> {

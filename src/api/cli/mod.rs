@@ -5,13 +5,15 @@
 //! `--json` the server's answer is printed as it came.
 
 mod args;
+mod export;
 mod http;
 
 pub use args::Args;
 
-use args::{Charger, Command, Config, Journal, Partner, Quarantine, Session, Site, Token, Webhook};
+use args::{Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Session, Site, Token, Webhook};
 use http::{Answer, Client};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A call of the operator API and how its outcome is told.
@@ -21,15 +23,17 @@ struct Task {
     body: Option<Value>,
     /// The last line when it went well; `{…}` are members of the answer.
     said: String,
+    /// Where all pages of a list go, instead of one being shown.
+    file: Option<PathBuf>,
 }
 
 impl Task {
     fn get(path: impl Into<String>, said: impl Into<String>) -> Self {
-        Task { method: "GET", path: path.into(), body: None, said: said.into() }
+        Task { method: "GET", path: path.into(), body: None, said: said.into(), file: None }
     }
 
     fn send(method: &'static str, path: impl Into<String>, body: Value, said: impl Into<String>) -> Self {
-        Task { method, path: path.into(), body: Some(body), said: said.into() }
+        Task { method, path: path.into(), body: Some(body), said: said.into(), file: None }
     }
 }
 
@@ -59,6 +63,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn execute(args: Args) -> anyhow::Result<Told> {
     let client = Client::new(&args.reach)?;
     let task = task(args.command)?;
+    if let Some(file) = &task.file {
+        return export::run(&client, &task, file).await;
+    }
     let answer = client.send(task.method, &task.path, task.body.as_ref()).await?;
     Ok(tell(&answer, &task, args.reach.json))
 }
@@ -186,9 +193,11 @@ fn charger(command: Charger) -> anyhow::Result<Task> {
             Task::get(format!("/chargers/{id}/commands/{command_id}"), "command is {state}")
         }
         Charger::RotateKey { id } => {
-            let said = format!("command {{command_id}} to {id} taken: the old password counts until the new one was used");
+            let said =
+                format!("command {{command_id}} to {id} taken: the old password counts until the new one was used");
             Task::send("POST", format!("/chargers/{id}/authorization-key"), json!({}), said)
         }
+        Charger::Messages { id, which } => messages(&format!("/chargers/{id}/messages"), which),
         Charger::Maintenance { id, on, note } => {
             let body = json!({"on": on, "note": note});
             let said = format!("charger {id} {} service", if on { "taken out of" } else { "back in" });
@@ -209,7 +218,7 @@ fn partner(command: Partner) -> Task {
         }
         Partner::Key { id, revoke: Some(key) } => {
             let said = format!("key {key} revoked");
-            Task { method: "DELETE", path: format!("/partners/{id}/keys/{key}"), body: None, said }
+            Task { method: "DELETE", ..Task::get(format!("/partners/{id}/keys/{key}"), said) }
         }
         Partner::Secret { id, overlap_s } => {
             let said = "new signing secret made; the old one signs too for {overlap_s} s";
@@ -245,10 +254,15 @@ fn session(command: Session) -> Task {
             Task::get(path, "{count} sessions")
         }
         Session::Show { id } => Task::get(format!("/sessions/{id}"), "session is {status}"),
+        Session::Messages { id, which } => messages(&format!("/sessions/{id}/messages"), which),
         Session::Stop { id } => {
             Task::send("POST", format!("/sessions/{id}/stop"), json!({}), "stop taken; session is {status}")
         }
     }
+}
+
+fn messages(path: &str, which: MessageArgs) -> Task {
+    Task { file: which.file.clone(), ..Task::get(which.after(path), "{count} messages") }
 }
 
 fn config(command: Config) -> anyhow::Result<Task> {

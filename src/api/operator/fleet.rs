@@ -98,7 +98,8 @@ pub(super) async fn put_charger(
         findings.check(needed, "password", "is of no use", "no password with auth `none` or `certificate`");
     }
     let profile = body.security_profile.map(SecurityProfile::try_from);
-    let profile = profile.transpose().map_err(|allowed| findings.check(false, "security_profile", "is out of range", allowed));
+    let profile =
+        profile.transpose().map_err(|allowed| findings.check(false, "security_profile", "is out of range", allowed));
     let profile = profile.unwrap_or_default();
     if let Some(profile) = profile {
         let (fits, allowed) = match body.auth {

@@ -6,6 +6,7 @@
 
 mod fleet;
 mod health;
+mod messages;
 mod partners;
 mod platform;
 mod sessions;
@@ -82,6 +83,7 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("GET", "/chargers/{id}/commands/{command_id}", get(fleet::command_state)),
         ("POST", "/chargers/{id}/authorization-key", post(fleet::rotate_key)),
         ("POST", "/chargers/{id}/maintenance", post(fleet::maintenance)),
+        ("GET", "/chargers/{id}/messages", get(messages::of_charger)),
         ("GET", "/partners", get(partners::list)),
         ("GET", "/partners/{id}", get(partners::show)),
         ("PUT", "/partners/{id}", put(partners::put)),
@@ -98,6 +100,7 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("GET", "/sessions", get(sessions::list)),
         ("GET", "/sessions/{id}", get(sessions::show)),
         ("POST", "/sessions/{id}/stop", post(sessions::stop)),
+        ("GET", "/sessions/{id}/messages", get(messages::of_session)),
         ("GET", "/tickets", get(platform::tickets)),
         ("GET", "/alerts", get(platform::alerts)),
         ("GET", "/quarantine", get(platform::quarantine)),

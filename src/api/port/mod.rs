@@ -9,9 +9,11 @@
 //! * writes of a session are idempotent by its id ([`PartnerPort::start_session`], [`PartnerPort::stop_session`]);
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
+mod messages;
 mod operator;
 mod views;
 
+pub use messages::*;
 pub use operator::*;
 pub use views::*;
 

@@ -2,8 +2,8 @@
 //! implementation.
 
 use super::{
-    ChargerView, DeliveryView, Page, PageRequest, PositionView, Refusal, ReplayRequest, SessionFilter, SessionStatus,
-    SessionView, SiteView, WebhookView,
+    ChargerView, DeliveryView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, ReplayRequest,
+    SessionFilter, SessionStatus, SessionView, SiteView, WebhookView,
 };
 use crate::api::port::Moment;
 use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
@@ -321,6 +321,9 @@ pub trait OperatorPort: Send + Sync + 'static {
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal>;
     /// Takes a charger out of service, or back.
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal>;
+
+    /// OCPP frames of a charger, as far as the message log still has them; `charger_unknown` if there is no such charger.
+    async fn messages(&self, search: MessageSearch, page: PageRequest) -> Result<Page<MessageView>, Refusal>;
 
     /// Creates or changes a partner.
     async fn put_partner(&self, id: &PartnerId, partner: PartnerPut) -> Result<PartnerPutAnswer, Refusal>;

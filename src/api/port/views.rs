@@ -18,6 +18,13 @@ impl Serialize for Moment {
     }
 }
 
+impl std::str::FromStr for Moment {
+    type Err = jiff::Error;
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        Timestamp::parse(text).map(Moment)
+    }
+}
+
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(d)?;

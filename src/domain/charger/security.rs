@@ -37,7 +37,8 @@ pub(super) fn rotate(step: &mut ChargerStep<'_>, id: CommandId, key: NewKey, by:
     }
     let reply = queue::enqueue(step, id, Call::SetAuthorizationKey { sealed: key.sealed.clone() }, by)?;
     let (sealed, print, since) = (key.sealed, key.print, step.context.now);
-    let rotation = Rotation { sealed, print, before: key.before, after: key.after, since, accepted: false, doubtful: false };
+    let rotation =
+        Rotation { sealed, print, before: key.before, after: key.after, since, accepted: false, doubtful: false };
     keep(step, Registration { auth: key.both, rotation: Some(Box::new(rotation)), ..registration });
     Ok(reply)
 }
@@ -70,7 +71,8 @@ pub(super) fn came_in(step: &mut ChargerStep<'_>, profile: SecurityProfile, key:
     let before = registration.clone();
     if let Some(raising) = registration.raising.filter(|raising| profile >= *raising) {
         (registration.profile, registration.raising) = (Some(raising), None);
-        let text = format!("the charger has come in with security profile {profile}; it comes in with no lower one any more");
+        let text =
+            format!("the charger has come in with security profile {profile}; it comes in with no lower one any more");
         step.raise(Case::alert(Level::Info, "security_profile_raised", subject(step), text));
     }
     match registration.rotation.take() {
@@ -127,7 +129,9 @@ pub(super) fn command_over(step: &mut ChargerStep<'_>, pending: &Pending, outcom
 
 fn key_answered(step: &mut ChargerStep<'_>, registration: Registration, sealed: &str, said: Said) {
     // An answer to an older change says nothing of the present one.
-    let Some(mut rotation) = registration.rotation.clone().filter(|rotation| *rotation.sealed == *sealed) else { return };
+    let Some(mut rotation) = registration.rotation.clone().filter(|rotation| *rotation.sealed == *sealed) else {
+        return;
+    };
     match said {
         Said::Yes => rotation.accepted = true,
         Said::Perhaps => rotation.doubtful = true,

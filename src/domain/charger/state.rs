@@ -3,8 +3,8 @@
 //! Invariant: everything here is bounded, because it is held for every connected charger (about 1 KiB when idle).
 
 use super::calls::{Call, Outcome, Purpose};
-use super::profile::SecurityProfile;
 use super::facts::{BootFact, Fault, Status, Verdict};
+use super::profile::SecurityProfile;
 use crate::clock::Timestamp;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Serialize};

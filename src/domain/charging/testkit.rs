@@ -405,7 +405,15 @@ impl World {
 
 pub(crate) fn register(connectors: u16, boot: BootPolicy) -> charger::Command {
     let site = "S1".parse().unwrap();
-    charger::Command::Register(Registration { site, connectors, boot, auth: "{}".into(), profile: None, raising: None, rotation: None })
+    charger::Command::Register(Registration {
+        site,
+        connectors,
+        boot,
+        auth: "{}".into(),
+        profile: None,
+        raising: None,
+        rotation: None,
+    })
 }
 
 pub(crate) fn boot() -> BootFact {

@@ -48,7 +48,8 @@ pub fn run(command: &CaCommand, settings: &Settings, clock: &SharedClock) -> any
             println!("{pem}{subject}, valid until {}", Timestamp(ends.saturating_mul(1000)).to_rfc3339());
         }
         CaCommand::Sign { charger, csr } => {
-            let authority = Authority::open(settings)?.context("there is no authority: `chargeline ca init` makes one")?;
+            let authority =
+                Authority::open(settings)?.context("there is no authority: `chargeline ca init` makes one")?;
             let chain = authority.sign(&read(csr)?, charger, clock.now());
             print!("{}", chain.context("the request is not signed")?);
         }

@@ -196,7 +196,8 @@ fn strong(key: &x509_parser::x509::SubjectPublicKeyInfo<'_>) -> Result<(), Refus
     match key.parsed().map_err(|_| Refusal::Unreadable)? {
         PublicKey::RSA(rsa) if rsa.key_size() >= RSA_BITS_MIN => Ok(()),
         PublicKey::EC(_) => {
-            let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
+            let curve =
+                key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
             if matches!(curve.as_deref(), Some(P256 | P384)) { Ok(()) } else { Err(Refusal::WeakKey) }
         }
         _ => Err(Refusal::WeakKey),

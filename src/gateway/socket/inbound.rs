@@ -1,7 +1,7 @@
 //! What a text from a charger leads to. Owns the choice between answering at once, passing on, and ignoring; never an
 //! answer's meaning, but for the heartbeat of an accepted charger.
 
-use super::super::ports::{InboundCall, Outcome};
+use super::super::ports::{InboundCall, Outcome, Passed};
 use super::{Socket, Waiting};
 use crate::clock::Timestamp;
 use crate::protocol::ocpp16::{Decoded, Request, decode, unreadable};
@@ -12,20 +12,31 @@ use std::sync::Arc;
 /// Characters of a CALLERROR's texts that are kept.
 const ERROR_TEXT_MAX: usize = 255;
 
+/// What is to be written at once.
+pub(super) enum AtOnce {
+    /// The answer to a heartbeat: counted, not kept.
+    Beat(String),
+    /// Any other.
+    Text(String),
+}
+
 impl Socket {
     /// Takes a text. `idle`: no call is being worked on and none waits. Gives back what is to be written at once.
-    pub(super) fn on_text(&mut self, text: &str, idle: bool) -> Option<String> {
+    pub(super) fn on_text(&mut self, text: &str, idle: bool) -> Option<AtOnce> {
         self.shared.hot.messages_in.increment(1);
         self.shared.hot.bytes_in.increment(text.len() as u64);
         let now = self.shared.ports.clock.now();
         self.link.note_heard(now);
-        match Frame::read(text) {
-            Frame::Call { id, action, payload } => {
-                if idle && action == "Heartbeat" && payload[1..].trim_start() == "}" && self.link.is_accepted() {
-                    return Some(self.heartbeat(&id, now));
-                }
-                self.on_call(&id, &action, payload, now, idle)
+        let frame = Frame::read(text);
+        if let Frame::Call { id, action, payload } = &frame {
+            let plain = *action == "Heartbeat" && payload[1..].trim_start() == "}";
+            if idle && plain && self.link.is_accepted() {
+                return Some(AtOnce::Beat(self.heartbeat(id, now)));
             }
+        }
+        self.seen(now, Passed::In(text));
+        let refusal = match frame {
+            Frame::Call { id, action, payload } => self.on_call(&id, &action, payload, now, idle),
             Frame::Result { id, payload } => self.on_answer(&id, || Outcome::Result(payload.to_owned())),
             Frame::Error { id, code, description, .. } => {
                 let cut = |text: &str| text.chars().take(ERROR_TEXT_MAX).collect();
@@ -42,7 +53,8 @@ impl Socket {
                 }
             }
             Frame::Ignored(why) => self.ignore(why),
-        }
+        };
+        refusal.map(AtOnce::Text)
     }
 
     /// The answer to the heartbeat of an accepted charger, without its actor: it changes nothing but the time of the last
@@ -50,6 +62,9 @@ impl Socket {
     fn heartbeat(&mut self, id: &str, now: Timestamp) -> String {
         self.shared.hot.heartbeats.increment(1);
         self.calls.answered_one();
+        if let Some((first, run)) = self.beats.add(now) {
+            self.shared.ports.frames.keep(self.link.charger(), first, run);
+        }
         write_result(id, &format!("{{\"currentTime\":\"{now}\"}}"))
     }
 

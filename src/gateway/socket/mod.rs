@@ -4,6 +4,7 @@
 //! Invariants: `attached` comes first and `detached` last, once each; between them every call that was queued has got
 //! its answer; the end is told before the closing handshake, so that it delays nobody.
 
+mod beats;
 mod inbound;
 mod pump;
 
@@ -12,13 +13,15 @@ use super::connections::Attached;
 use super::guard::{FrameLimits, Guarded, Progress, Watch};
 use super::link::LinkHandle;
 use super::listener::Shared;
+use super::ports::{CallAnswer, ChargerPort, CloseReason, Generation, Outcome, Passed};
 use super::profile::Proof;
 use super::stream::Stream;
-use super::ports::{CallAnswer, ChargerPort, CloseReason, Generation, Outcome};
+use crate::clock::Timestamp;
 use crate::config::gateway::Gateway as Settings;
 use crate::ids::ChargerId;
 use crate::protocol::ocppj::{CallLink, LinkTimes};
 use crate::telemetry::metrics::gateway as metric;
+use beats::Beats;
 use futures_util::SinkExt as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::collections::VecDeque;
@@ -80,6 +83,8 @@ struct Socket {
     items: u64,
     /// A message larger than the read buffer has been taken: its memory is to be given back.
     swollen: bool,
+    /// Heartbeats that the frame log has not been told of yet.
+    beats: Beats,
     /// The end has been told.
     ended: bool,
 }
@@ -124,8 +129,19 @@ impl SocketStart {
 
     /// Completes the upgrade and makes the connection the current one.
     async fn begin(self, port: Rc<dyn ChargerPort>) -> Option<(Box<Socket>, ConnectionPermit, Ws)> {
-        let Start { shared, charger, generation, remote, subprotocol, proof, stream, response, rest, handshake, connection } =
-            *self.0;
+        let Start {
+            shared,
+            charger,
+            generation,
+            remote,
+            subprotocol,
+            proof,
+            stream,
+            response,
+            rest,
+            handshake,
+            connection,
+        } = *self.0;
         let Some(ws) = upgrade(&shared, stream, &response, rest).await else {
             metric::HANDSHAKES.add(1, ["gone"]);
             return None;
@@ -208,12 +224,15 @@ impl Socket {
             progress: Progress::default(),
             items: 0,
             swollen: false,
+            beats: Beats::default(),
             ended: false,
         }
     }
 
     fn greet(&self, took_over: bool, alternating: bool) {
         metric::CONNECTIONS.shift(1.0, []);
+        let began = self.shared.ports.clock.now();
+        self.shared.ports.frames.keep(self.link.charger(), began, Passed::Connected(self.link.remote()));
         self.port.attached(self.link.clone());
         if took_over {
             metric::TAKEOVERS.add(1, []);
@@ -228,6 +247,7 @@ impl Socket {
     /// Tells everyone that it is over.
     fn end(&mut self, reason: CloseReason) {
         self.ended = true;
+        self.seen(self.shared.ports.clock.now(), Passed::Closed(reason));
         self.shared.connections.detach(&self.link);
         for call in self.link.end() {
             self.tell(call.id, false, Outcome::NotSent);
@@ -239,6 +259,15 @@ impl Socket {
         metric::CLOSED.add(1, [reason.label()]);
         tracing::info!(charger = %self.link.charger(), generation = self.link.generation().0, reason = reason.label(), "charger disconnected");
         self.port.detached(self.link.generation(), reason);
+    }
+
+    /// Tells the frame log, after the heartbeats that came before.
+    fn seen(&mut self, at: Timestamp, what: Passed<'_>) {
+        let frames = &self.shared.ports.frames;
+        if let Some((first, run)) = self.beats.take() {
+            frames.keep(self.link.charger(), first, run);
+        }
+        frames.keep(self.link.charger(), at, what);
     }
 
     fn tell(&self, id: Arc<str>, late: bool, outcome: Outcome) {

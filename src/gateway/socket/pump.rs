@@ -5,7 +5,8 @@
 //! the charger is throttled, nothing is read.
 
 use super::super::link::Order;
-use super::super::ports::{CallOutcome, CloseReason, Outcome};
+use super::super::ports::{CallOutcome, CloseReason, Outcome, Passed};
+use super::inbound::AtOnce;
 use super::{Socket, Waiting, Ws, ws_config};
 use crate::protocol::ocppj::{NotYet, write_error, write_result};
 use crate::telemetry::metrics::gateway as metric;
@@ -195,7 +196,8 @@ impl Socket {
                 self.swollen |= text.len() > self.shared.settings().read_buffer_bytes;
                 let idle = idle && self.waiting.is_empty();
                 match self.on_text(&text, idle) {
-                    Some(answer) => self.write(ws, answer).await,
+                    Some(AtOnce::Beat(answer)) => self.put(ws, answer).await,
+                    Some(AtOnce::Text(answer)) => self.write(ws, answer).await,
                     None => Ok(()),
                 }
             }
@@ -251,8 +253,13 @@ impl Socket {
         }
     }
 
-    /// Writes an OCPP message.
+    /// Writes an OCPP message and lets the frame log keep it.
     async fn write(&mut self, ws: &mut Ws, text: String) -> Result<(), CloseReason> {
+        self.seen(self.shared.ports.clock.now(), Passed::Out(&text));
+        self.put(ws, text).await
+    }
+
+    async fn put(&mut self, ws: &mut Ws, text: String) -> Result<(), CloseReason> {
         self.shared.hot.messages_out.increment(1);
         self.shared.hot.bytes_out.increment(text.len() as u64);
         self.send(ws, Message::text(text)).await

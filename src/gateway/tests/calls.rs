@@ -206,3 +206,38 @@ async fn a_panic_behind_the_port_ends_that_socket_alone_and_is_told() {
     assert_eq!((rig.handle.connected(), rig.handle.present()), (1, (0, 1)));
     rig.charger("CP-1").await;
 }
+
+#[tokio::test]
+async fn every_frame_is_told_to_the_frame_log_and_heartbeats_as_a_run() {
+    let rig = rig(|_| {});
+    let mut charger = rig.charger("CP-1").await;
+    for n in 0..3 {
+        charger.ask(&format!(r#"[2,"{n}","Heartbeat",{{}}]"#)).await;
+    }
+    charger.ask(r#"[2,"a","Authorize",{"idTag":"A"}]"#).await;
+    charger.ask(r#"[2,"b","Nonsense",{}]"#).await;
+    let link = rig.script.link(1).await;
+    link.call("c", "ClearCache", "{}").unwrap();
+    assert_eq!(charger.next().await.unwrap(), r#"[2,"c","ClearCache",{}]"#);
+    charger.send(r#"[3,"c",{"status":"Accepted"}]"#).await;
+    charger.ask(r#"[2,"d","Heartbeat",{}]"#).await;
+    drop(charger);
+    rig.script.detached(1).await;
+    let frames = rig.script.frames.lock().unwrap()[&"CP-1".parse::<ChargerId>().unwrap()].clone();
+    let begins = [
+        "connected",
+        "3 heartbeats",
+        r#"> [2,"a","Authorize",{"idTag":"A"}]"#,
+        r#"< [3,"a",{}]"#,
+        r#"> [2,"b","Nonsense",{}]"#,
+        r#"< [4,"b","NotImplemented","#,
+        r#"< [2,"c","ClearCache",{}]"#,
+        r#"> [3,"c",{"status":"Accepted"}]"#,
+        "1 heartbeats",
+        "closed: peer_gone",
+    ];
+    assert_eq!(frames.len(), begins.len(), "{frames:#?}");
+    for (frame, begin) in frames.iter().zip(begins) {
+        assert!(frame.starts_with(begin), "{frame} should begin with {begin}");
+    }
+}

@@ -14,9 +14,9 @@ use super::listener::{Gateway, GatewayHandle, Ports, TlsPort};
 use super::ports::*;
 use super::profile::{Denied, Standing};
 use super::socket::SocketStart;
-use crate::clock::WallClock;
-use crate::domain::charger::SecurityProfile;
+use crate::clock::{Timestamp, WallClock};
 use crate::config::gateway::Gateway as Settings;
+use crate::domain::charger::SecurityProfile;
 use crate::ids::ChargerId;
 use crate::protocol::ocpp16::Request;
 use arc_swap::ArcSwap;
@@ -54,6 +54,8 @@ pub(super) enum Seen {
 /// What the fakes do.
 pub(super) struct Script {
     pub(super) seen: Mutex<Vec<Seen>>,
+    /// What the frame log was told, by charger.
+    pub(super) frames: Mutex<HashMap<ChargerId, Vec<String>>>,
     /// A permit for every call that may be answered.
     pub(super) gate: Semaphore,
     pub(super) accepted: AtomicBool,
@@ -153,6 +155,19 @@ impl ChargerRegister for FakeRegister {
     }
 }
 
+impl FrameLog for Script {
+    fn keep(&self, charger: &ChargerId, _: Timestamp, seen: Passed<'_>) {
+        let line = match seen {
+            Passed::In(text) => format!("> {text}"),
+            Passed::Out(text) => format!("< {text}"),
+            Passed::Heartbeats(count, _) => format!("{count} heartbeats"),
+            Passed::Connected(_) => "connected".to_owned(),
+            Passed::Closed(reason) => format!("closed: {}", reason.label()),
+        };
+        self.frames.lock().unwrap().entry(charger.clone()).or_default().push(line);
+    }
+}
+
 /// Runs sockets on a thread of its own, like an arbiter.
 struct FakePlacement {
     starts: mpsc::Sender<SocketStart>,
@@ -231,6 +246,7 @@ fn rig_on(
     known.insert("CERT".parse().unwrap(), standing(Access::Certificate, SecurityProfile::Mutual));
     let script = Arc::new(Script {
         seen: Mutex::default(),
+        frames: Mutex::default(),
         gate: Semaphore::new(1_000_000),
         accepted: AtomicBool::new(true),
         ready: AtomicBool::new(true),
@@ -240,6 +256,7 @@ fn rig_on(
     let ports = Ports {
         register: Arc::new(FakeRegister(known, denials.clone())),
         placement: placement(script.clone()),
+        frames: script.clone(),
         clock: Arc::new(WallClock),
         pepper,
     };

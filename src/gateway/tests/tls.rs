@@ -184,9 +184,11 @@ async fn a_certificate_that_does_not_count_gets_no_session() {
     let pki = Pki::new();
     pki.revoke(&[77]);
     let (rig, _) = pki.rig();
-    let years = |from, to| move |params: &mut CertificateParams| {
-        params.not_before = rcgen::date_time_ymd(from, 1, 1);
-        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+    let years = |from, to| {
+        move |params: &mut CertificateParams| {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        }
     };
     for (what, client) in [
         ("another authority", charger(&authority("chargers"), "CERT", |_| {})),

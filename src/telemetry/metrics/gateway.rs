@@ -61,15 +61,7 @@ pub const AUTH_FAILURES: Metric<1> = Metric {
            required, secured worse than the charger's least profile, or not tried because of a limit.",
     labels: [(
         "cause",
-        &[
-            "wrong",
-            "foreign_certificate",
-            "no_certificate",
-            "downgrade",
-            "id_limit",
-            "address_limit",
-            "total_limit",
-        ],
+        &["wrong", "foreign_certificate", "no_certificate", "downgrade", "id_limit", "address_limit", "total_limit"],
     )],
     page: Some("a sustained rate of *_limit: someone guesses passwords; any downgrade or foreign_certificate"),
 };

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod gateway;
 pub(crate) mod handles;
 pub mod journal;
+pub mod messages;
 pub mod names;
 pub mod process;
 pub mod reference;
@@ -125,5 +126,5 @@ impl Described {
 
 /// Every metric of the product.
 pub fn all() -> Vec<Described> {
-    [api::ALL, engine::ALL, gateway::ALL, journal::ALL, process::ALL, webhook::ALL].concat()
+    [api::ALL, engine::ALL, gateway::ALL, journal::ALL, messages::ALL, process::ALL, webhook::ALL].concat()
 }

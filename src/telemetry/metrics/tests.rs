@@ -1,7 +1,7 @@
 //! Tests of the tables and of what counting costs.
 
 use super::handles::LABELS_MAX;
-use super::{Kind, Metric, all, api, engine, gateway, journal, process, webhook};
+use super::{Kind, Metric, all, api, engine, gateway, journal, messages, process, webhook};
 use std::collections::BTreeSet;
 
 /// `chargeline`, the room, the thing; of what is counted the thing is the unit (`…_restarts_total`).
@@ -20,6 +20,7 @@ fn every_metric_is_named_after_its_room_thing_and_unit_and_has_help() {
         ("engine", engine::ALL),
         ("gateway", gateway::ALL),
         ("journal", journal::ALL),
+        ("messages", messages::ALL),
         ("process", process::ALL),
         ("webhook", webhook::ALL),
     ];

@@ -41,6 +41,9 @@ first_call_delay = "0ms"
 path = "{directory}/data"
 key_file = "{directory}/chargeline.key"
 
+[message_log]
+path = "{directory}/messages"
+
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
 log_filter = "info,chargeline=debug"

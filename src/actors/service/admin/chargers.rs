@@ -1,5 +1,7 @@
 //! Registering chargers and commanding them (CH-3, CH-6).
 
+use crate::actors::charger::register;
+use crate::actors::charger::shell::CHARGER_KEYS;
 use crate::actors::engine::Refusal as Refused;
 use crate::actors::service::catalogue::CHARGER;
 use crate::actors::service::sessions::Eyes;
@@ -10,8 +12,6 @@ use crate::api::port::{
     OperatorChargerView, Page, PageRequest, Refusal, SecurityView,
 };
 use crate::clock::Timestamp;
-use crate::actors::charger::register;
-use crate::actors::charger::shell::CHARGER_KEYS;
 use crate::domain::charger::{self, Command, NewKey, Registration};
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::gateway::Access;

@@ -1,7 +1,9 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
+mod messages;
 mod partner;
 
+pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
 
 use crate::api::port::{BootPolicy, CommandKind, TokenState};
@@ -95,7 +97,11 @@ pub struct PageArgs {
 impl PageArgs {
     /// The path with this part's query.
     pub(in crate::api::cli) fn after(&self, path: &str) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        self.after_query(path, url::form_urlencoded::Serializer::new(String::new()))
+    }
+
+    /// The same, with what the query has already.
+    fn after_query(&self, path: &str, mut query: url::form_urlencoded::Serializer<'_, String>) -> String {
         if let Some(limit) = self.limit {
             query.append_pair("limit", &limit.to_string());
         }
@@ -197,6 +203,14 @@ pub enum Charger {
     RotateKey {
         /// Which.
         id: ChargerId,
+    },
+    /// Shows the OCPP frames that passed its socket, newest first.
+    Messages {
+        /// Whose.
+        id: ChargerId,
+        /// Which of them.
+        #[command(flatten)]
+        which: MessageArgs,
     },
     /// Takes a charger out of service, or back.
     Maintenance {
@@ -321,6 +335,14 @@ pub enum Session {
     Show {
         /// Which.
         id: SessionId,
+    },
+    /// Shows the OCPP frames of its charger while it lasted, oldest first.
+    Messages {
+        /// Which.
+        id: SessionId,
+        /// Which of them.
+        #[command(flatten)]
+        which: MessageArgs,
     },
     /// Stops one, whoever owns it.
     Stop {

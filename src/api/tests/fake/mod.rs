@@ -166,7 +166,14 @@ impl Runtime {
         for id in ["CP1", "CP2"] {
             let charger = charger_view(id, "S1", 2);
             let (boot, auth) = (BootPolicy::Accepted, ChargerAuth::Basic);
-            let view = OperatorChargerView { charger, boot, auth, security: SecurityView::default(), commands: vec![], flags: vec![] };
+            let view = OperatorChargerView {
+                charger,
+                boot,
+                auth,
+                security: SecurityView::default(),
+                commands: vec![],
+                flags: vec![],
+            };
             runtime.world().chargers.insert(id.parse().unwrap(), view);
         }
         runtime

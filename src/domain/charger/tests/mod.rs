@@ -3,6 +3,7 @@
 mod commands;
 mod gate;
 mod link;
+mod security;
 mod starts;
 mod status;
 mod stops;
