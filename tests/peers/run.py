@@ -16,6 +16,7 @@ from lib.frames import Frames, self_test
 from lib.http import Operator, Partner, sign
 from lib.node_charger import NodeCharger
 from lib.python_charger import PythonCharger
+from lib import secured
 from lib.scenario import Checks, Stage, run
 from lib.server import Server
 from lib.sink import Sink
@@ -27,7 +28,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", required=True, help="the chargeline binary")
     parser.add_argument("--node-modules", required=True, help="where ocpp-rpc is installed")
-    parser.add_argument("--only", choices=["python", "node"], help="one of the chargers")
+    parser.add_argument("--only", choices=["python", "node", "secured"], help="one of the chargers, or the security profiles")
     parser.add_argument("--keep", action="store_true", help="keep the temporary directory")
     return parser.parse_args()
 
@@ -94,11 +95,15 @@ def main():
         checks.same(server.stop(), 0, "the server ends by itself on SIGTERM")
         if checks.failed:
             server.show_log()
+        if args.only in (None, "secured"):
+            begun = time.monotonic()
+            secured.run(args.server, sink.port, checks, args.keep)
+            print(f"peers: secured: {time.monotonic() - begun:.1f} s")
     invalid = frames.validate()
     for line in invalid[:20]:
         print("frame:", line)
     checks.that(not invalid, f"{len(invalid)} of {frames.count()} frames break their schema")
-    checks.that(frames.count() > 0, "there were frames")
+    checks.that(frames.count() > 0 or args.only == "secured", "there were frames")
     print(
         f"peers: {frames.count()} frames in both directions, {len(invalid)} invalid, "
         f"{len(sink.received)} webhooks verified, {len(checks.passed)} checks passed, {len(checks.failed)} failed"

@@ -27,7 +27,7 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("charger command-show CP9 00000000-0000-0000-0000-000000000007", "command is Accepted"),
         (
             "charger rotate-key CP9",
-            "command 00000000-0000-7000-8000-000000000001 to CP9 taken: the old password counts until the new one was used",
+            "command 00000000-0000-0000-0000-000000000007 to CP9 taken: the old password counts until the new one was used",
         ),
         ("charger maintenance CP9 true --note broken", "charger CP9 taken out of service"),
         ("partner add p1 --name One --webhook https://example.com/hook --events session.ended", "partner p1 set"),
