@@ -13,7 +13,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertificateError, HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 use std::io;
 use std::path::Path;
@@ -171,7 +171,12 @@ fn clients(settings: &Settings, provider: &Arc<rustls::crypto::CryptoProvider>) 
         builder = builder.with_crls(lists).only_check_end_entity_revocation().allow_unknown_revocation_status();
     }
     // Chargers of profile 2 show none: what is shown must be good, and who must show one is said by the registration.
-    let verifier = builder.allow_unauthenticated().build().map_err(|error| failed(key, file, error))?;
+    let verifier = builder.allow_unauthenticated().build().map_err(|error| match error {
+        VerifierBuilderError::InvalidCrl(why) => {
+            failed("tls.client_crl_file", list, format!("{why:?}; a list of version 2 with its number is needed"))
+        }
+        error => failed(key, file, error),
+    })?;
     Ok(Some((verifier, expires)))
 }
 

@@ -73,6 +73,7 @@ class Authority:
         """The list of revoked certificates in PEM."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         builder = builder.last_update(NOW - DAY).next_update(NOW + 30 * DAY)
+        builder = builder.add_extension(x509.CRLNumber(1), critical=False)
         for pem in certificates:
             serial = x509.load_pem_x509_certificate(pem).serial_number
             revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY).build()
