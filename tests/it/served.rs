@@ -54,6 +54,31 @@ async fn every_documented_metric_is_served() {
 }
 
 #[tokio::test]
+async fn an_erased_user_is_named_nowhere_and_the_session_stays() {
+    let mut rig = Rig::start().await;
+    let mut charger = rig.charger().await;
+    let session_id = rig.started("it-start-1", 1).await;
+    let (transaction, _) = charger.begin(1, 1000).await;
+    charger.stop(transaction, 1200).await;
+    rig.session(&session_id, "it has ended", |session| session.status == "Ended").await;
+    let path = format!("/ops/v1/sessions/{session_id}");
+    assert_eq!(rig.ops(&path).await["user_id"], "user-it");
+    let token = rig.path("operator.token").display().to_string();
+    let url = format!("http://127.0.0.1:{}", rig.server.ports().operator);
+    let erase = ["partner", "erase-user", crate::rig::PARTNER, "user-it", "--url", &url, "--token-file", &token];
+    assert!(rig.admin(&erase).status.success());
+    rig.stop().await;
+    rig.again().await;
+    let session = rig.ops(&path).await;
+    assert_eq!((&session["energy_wh"], &session["user_id"]), (&200.into(), &serde_json::Value::Null), "{session}");
+    assert!(rig.admin(&erase).status.success(), "as often as one likes");
+    let _charger = rig.charger().await;
+    let next = rig.started("it-start-2", 1).await;
+    assert_eq!(rig.ops(&format!("/ops/v1/sessions/{next}")).await["user_id"], "user-it", "a new key for what is new");
+    assert_eq!(rig.ops(&path).await["user_id"], serde_json::Value::Null, "which does not open what was before");
+}
+
+#[tokio::test]
 async fn the_operator_api_refuses_who_has_no_token() {
     let rig = Rig::start().await;
     let http = loadtest::partner::http_client(std::time::Duration::from_secs(10)).unwrap();

@@ -109,6 +109,10 @@ impl OperatorPort for Service {
         self.deliveries_page(id, &page).await
     }
 
+    async fn erase_user(&self, id: &PartnerId, user_id: &str) -> Result<(), Refusal> {
+        admin::partners::erase_user(self, id, user_id).await
+    }
+
     async fn put_token(&self, id_tag: &str, token: TokenPut) -> Result<(), Refusal> {
         admin::put_token(self, id_tag, token).await
     }

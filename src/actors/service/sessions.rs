@@ -55,7 +55,7 @@ impl Eyes<'_> {
 }
 
 /// The scope of a partner's users' pseudonyms (OP-9).
-pub(super) fn user_scope(partner: &PartnerId) -> String {
+pub(in crate::actors::service) fn user_scope(partner: &PartnerId) -> String {
     format!("user/{partner}")
 }
 

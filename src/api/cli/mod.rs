@@ -234,6 +234,10 @@ fn partner(command: Partner) -> Task {
                 Webhook::Deliveries { page } => Task::get(page.after(&path("/deliveries")), "{count} attempts"),
             }
         }
+        Partner::EraseUser { id, user_id } => {
+            let path = format!("/partners/{id}/users/erase");
+            Task::send("POST", path, json!({"user_id": user_id}), "the user's personal data cannot be read any more")
+        }
         Partner::Replay { id, what } => {
             Task::send("POST", format!("/partners/{id}/webhook/replay"), what.json(), "{replayed} events sent again")
         }

@@ -96,6 +96,7 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("POST", "/partners/{id}/webhook/replay", post(partners::replay)),
         ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
         ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
+        ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
         ("PUT", "/tokens/{id_tag}", put(fleet::put_token)),
         ("GET", "/sessions", get(sessions::list)),
         ("GET", "/sessions/{id}", get(sessions::show)),

@@ -7,6 +7,7 @@ use crate::api::port::{DeliveryView, Page, PartnerPut, PartnerView, ReplayReques
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use crate::ids::PartnerId;
+use crate::telemetry::redact::Personal;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
@@ -135,6 +136,29 @@ pub(super) async fn replay(
     crate::api::partner::check_replay(&replay)?;
     let replayed = state.port.replay_for(&id, replay).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"replayed": replayed}))))
+}
+
+/// The body of `POST …/users/erase`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Erase {
+    user_id: String,
+}
+
+pub(super) async fn erase_user(
+    State(state): State<Shared>,
+    Extension(note): Extension<Note>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered<Json<Value>> {
+    let id = partner(&id)?;
+    let Erase { user_id } = wire::json(&body)?;
+    let mut findings = Findings::default();
+    findings.text("user_id", &user_id, 1, 64);
+    findings.done()?;
+    note.target(format!("{id} user {}", Personal(&user_id)));
+    state.port.erase_user(&id, &user_id).await?;
+    Ok(Json(json!({"partner_id": id, "erased": true})))
 }
 
 pub(super) async fn dead_letters(

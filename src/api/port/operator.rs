@@ -347,6 +347,9 @@ pub trait OperatorPort: Send + Sync + 'static {
     async fn dead_letters(&self, id: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
     /// The log of attempts, newest first.
     async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal>;
+    /// Destroys the key of a user's personal data: what was kept under it can never be read again, sessions and
+    /// amounts stay (OP-9). The same for a user that is not known, so that nothing is told by it; or `partner_unknown`.
+    async fn erase_user(&self, id: &PartnerId, user_id: &str) -> Result<(), Refusal>;
 
     /// Creates or changes an RFID token.
     async fn put_token(&self, id_tag: &str, token: TokenPut) -> Result<(), Refusal>;

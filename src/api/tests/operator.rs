@@ -126,6 +126,9 @@ async fn the_rest_of_the_operators_calls_reach_the_runtime() {
     assert_eq!(shown.json["partner_id"], "p1", "operators see whose it is");
     let token = rig.ops("PUT", "/ops/v1/tokens/04A1B2C3", json!({"status": "Accepted"})).await;
     assert_eq!((token.status, world.runtime.token_count()), (200, 1));
+    let erase = |user: &str| rig.ops("POST", "/ops/v1/partners/p1/users/erase", json!({"user_id": user}));
+    assert_eq!([erase("u1").await.status, erase("").await.status], [200, 400]);
+    assert_eq!(world.runtime.erased(), ["u1"]);
     world.runtime.quarantine("charger/CP2");
     assert_eq!(rig.ops("GET", "/ops/v1/quarantine", Value::Null).await.json["items"][0]["entity"], "charger/CP2");
     let release = |entity| rig.ops("POST", "/ops/v1/quarantine/release", json!({"entity": entity}));

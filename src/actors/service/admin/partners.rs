@@ -1,6 +1,7 @@
 //! Partners, their keys and endpoints (EM-2, EM-9).
 
 use crate::actors::partners::Known;
+use crate::actors::service::sessions::user_scope;
 use crate::actors::service::{Service, partner_rejected, refused};
 use crate::api::catalogue::Code;
 use crate::api::port::{
@@ -139,4 +140,17 @@ pub(in crate::actors::service) async fn enable_webhook(
         false => PartnerOrder::DisableEndpoint { queue: QueueId::MAIN, reason: "by an operator".to_owned() },
     };
     order(service, id, command).await
+}
+
+pub(in crate::actors::service) async fn erase_user(
+    service: &Service,
+    id: &PartnerId,
+    user_id: &str,
+) -> Result<(), Refusal> {
+    service.directory.get(id).ok_or(Code::PartnerUnknown)?;
+    let user = service.vault.pseudonym(&user_scope(id), user_id);
+    service.vault.forget(&user).await.map_err(|error| {
+        tracing::warn!(%error, "a user's key could not be destroyed");
+        Code::Unavailable.into()
+    })
 }

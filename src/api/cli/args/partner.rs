@@ -51,6 +51,13 @@ pub enum Partner {
         #[command(subcommand)]
         command: Webhook,
     },
+    /// Makes all personal data of a user unreadable, for good; sessions and amounts stay.
+    EraseUser {
+        /// Whose user.
+        id: PartnerId,
+        /// The partner's name of the user.
+        user_id: String,
+    },
     /// Sends events again.
     Replay {
         /// Whose.

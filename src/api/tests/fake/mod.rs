@@ -110,6 +110,7 @@ struct World {
     faults: Vec<Fault>,
     commands: BTreeMap<uuid::Uuid, CommandView>,
     quarantined: Vec<String>,
+    pub(crate) erased: Vec<String>,
     configs: Vec<ConfigVersionView>,
     tokens: Vec<String>,
 }
@@ -377,6 +378,9 @@ impl PartnerPort for Runtime {
 impl Runtime {
     pub(crate) fn quarantine(&self, entity: &str) {
         self.world().quarantined.push(entity.to_owned());
+    }
+    pub(crate) fn erased(&self) -> Vec<String> {
+        self.world().erased.clone()
     }
     pub(crate) fn token_count(&self) -> usize {
         self.world().tokens.len()

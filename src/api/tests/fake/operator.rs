@@ -139,6 +139,10 @@ impl OperatorPort for Runtime {
         self.partner(id).await?;
         self.deliveries(id, page).await
     }
+    async fn erase_user(&self, _: &PartnerId, user_id: &str) -> Result<(), Refusal> {
+        self.world().erased.push(user_id.to_owned());
+        Ok(())
+    }
     async fn put_token(&self, id_tag: &str, _: TokenPut) -> Result<(), Refusal> {
         self.world().tokens.push(id_tag.to_owned());
         Ok(())
