@@ -176,10 +176,7 @@ async fn serve_on(
     threads.spawn(exporter.clone().upkeep());
     let stop = shutdown.clone();
     threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });
-    handshakes.spawn(gateway.run());
-    if let Some(keeper) = keeper {
-        threads.spawn(keeper.run(shutdown.clone()));
-    }
+    run_gateway((gateway, keeper), &handshakes, &threads, &shutdown);
     runtime.spawn_watchers(&threads);
     let threads = Threads { arbiters: parts.arbiters, http: threads, handshakes, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
@@ -249,6 +246,18 @@ fn gateway(
     let settings = Arc::clone(&configuration.swaps.gateway);
     let address = settings.load().listen.to_string();
     Gateway::bind(settings, ports).map_err(|source| ServeError::Listen { what: "gateway.listen", address, source })
+}
+
+fn run_gateway(
+    (gateway, keeper): (Gateway, Option<tls::Keeper>),
+    handshakes: &Workers,
+    threads: &Workers,
+    shutdown: &CancellationToken,
+) {
+    handshakes.spawn(gateway.run());
+    if let Some(keeper) = keeper {
+        threads.spawn(keeper.run(shutdown.clone()));
+    }
 }
 
 /// The gateway with its TLS listener, if there is to be one, and what keeps its certificates fresh.

@@ -62,6 +62,8 @@ pub(super) fn open(
     clock: &SharedClock,
 ) -> Result<Option<(TlsPort, Keeper)>, TlsError> {
     let settings = &live.current().tls;
+    // Seen from the start: no end is a figure, too.
+    ["server", "client_ca"].into_iter().for_each(|which| metric::CERTIFICATE_DAYS.set(f64::INFINITY, [which]));
     let Some(listen) = settings.address() else { return Ok(None) };
     let print = print(settings);
     let door = Arc::new(ArcSwap::from_pointee(Door::open(settings)?));
@@ -125,9 +127,8 @@ impl Keeper {
         let alert = self.live.current().tls.expiry_alert;
         let days = |ends: i64| (ends - now).div_euclid(DAY);
         metric::CERTIFICATE_DAYS.set(days(door.expires) as f64, ["server"]);
-        if let Some(ends) = door.authority_expires {
-            metric::CERTIFICATE_DAYS.set(days(ends) as f64, ["client_ca"]);
-        }
+        let authority = door.authority_expires.map_or(f64::INFINITY, |ends| days(ends) as f64);
+        metric::CERTIFICATE_DAYS.set(authority, ["client_ca"]);
         let today = now.div_euclid(DAY);
         if self.told == Some(today) {
             return;

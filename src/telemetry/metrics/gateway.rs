@@ -92,7 +92,7 @@ pub const TLS_FAILURES: Metric<1> = Metric {
 pub const CERTIFICATE_DAYS: Metric<1> = Metric {
     name: "chargeline_gateway_certificate_expires_days",
     kind: Kind::Gauge,
-    help: "Days until a certificate ends; below 0: it has ended. Only while TLS is spoken.",
+    help: "Days until a certificate ends; below 0: it has ended, infinite: there is none.",
     labels: [("certificate", &["server", "client_ca"])],
     page: Some("below 14"),
 };
