@@ -3,6 +3,8 @@
 use chargeline::api::cli as admin;
 use chargeline::clock::{SharedClock, WallClock};
 use chargeline::config;
+use chargeline::gateway;
+use chargeline::gateway::authority::cli as authority;
 use chargeline::persistence::cli as journal;
 use chargeline::runtime;
 use chargeline::telemetry::logs;
@@ -47,6 +49,9 @@ enum Command {
     /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// The built-in authority that signs chargers' certificates (security profile 3).
+    #[command(subcommand)]
+    Ca(authority::CaCommand),
     /// Speaks to a running server as an operator.
     Admin(Box<admin::Args>),
 }
@@ -65,10 +70,15 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { config, command } = arguments;
     match command.unwrap_or(Command::Serve) {
-        Command::CheckConfig { file } => config::cli::run(file.or(config)),
+        Command::CheckConfig { file } => config::cli::run(file.or(config), gateway::tls::problems),
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
+        Command::Ca(command) => {
+            let loaded = config::load::load(&config::load::Sources::of_process(config))?;
+            let clock: SharedClock = Arc::new(WallClock);
+            authority::run(&command, &loaded.config.tls, &clock)
+        }
         Command::Admin(arguments) => system(admin::run(*arguments)),
     }
 }
@@ -90,7 +100,8 @@ async fn serve(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let logs = logs::install(&loaded.config.telemetry)?;
     let served = runtime::serve(loaded.config, sources, Some(logs)).await?;
     let at = served.addresses;
-    tracing::info!(ocpp = %at.ocpp, partner = %at.partner, operator = %at.operator, metrics = %at.metrics, "listening");
+    let tls = at.ocpp_tls.map(tracing::field::display);
+    tracing::info!(ocpp = %at.ocpp, ocpp_tls = tls, partner = %at.partner, operator = %at.operator, metrics = %at.metrics, "listening");
     served.until_signal().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,7 @@ pub mod session;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod webhook;
 
 use check::{Checked, Problem};
@@ -50,6 +51,8 @@ pub struct Config {
     pub session: session::Session,
     /// Metrics and logs.
     pub telemetry: telemetry::Telemetry,
+    /// TLS for chargers.
+    pub tls: tls::Tls,
     /// Webhooks to partners.
     pub webhook: webhook::Webhook,
 }
@@ -57,7 +60,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 9] = [
+        let sections: [&dyn Checked; 10] = [
             &self.api,
             &self.charger,
             &self.faults,
@@ -66,6 +69,7 @@ impl Config {
             &self.message_log,
             &self.session,
             &self.telemetry,
+            &self.tls,
             &self.webhook,
         ];
         for section in sections {

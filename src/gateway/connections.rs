@@ -104,13 +104,16 @@ impl Connections {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::domain::charger::SecurityProfile;
+    use crate::gateway::Proof;
     use std::task::{Context, Poll, Waker};
 
     const WINDOW: Duration = Duration::from_secs(300);
 
     fn link(generation: u64) -> LinkHandle {
         let remote = "127.0.0.1:1".parse().unwrap();
-        LinkHandle::new("CP-1".parse().unwrap(), Generation(generation), remote, "ocpp1.6", 4, Timestamp(0))
+        let proof = Proof { profile: SecurityProfile::Basic, key: None };
+        LinkHandle::new("CP-1".parse().unwrap(), Generation(generation), (remote, proof), "ocpp1.6", 4, Timestamp(0))
     }
 
     fn ordered_to_close(link: &LinkHandle) -> bool {

@@ -8,7 +8,7 @@ use super::journey;
 use super::register::Register;
 use super::tokens::Tokens;
 use crate::actors::alerts::Alerts;
-use crate::actors::engine::{HostCore, Refusal};
+use crate::actors::engine::{HostCore, Partition, Refusal};
 use crate::clock::SharedClock;
 use crate::domain::charger::{BootPolicy, Command, Outcome, ReportKind, Told, Verdict};
 use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply};
@@ -105,6 +105,10 @@ impl Connection {
             link.close(CloseReason::NotDurable);
         } else if let Some(state) = partition.state(&Key::Charger) {
             link.set_accepted(state.charger().is_some_and(crate::domain::charger::Charger::is_accepted));
+        }
+        if known && registration_waits(&partition) {
+            let proof = link.proof();
+            self.tell(Command::CameIn { profile: proof.profile, key: proof.key }).await;
         }
         known
     }
@@ -259,6 +263,13 @@ impl Connection {
             other => unexpected(&other),
         }
     }
+}
+
+/// Whether a change of password or profile waits for the charger to come in (CH-3).
+fn registration_waits(partition: &Partition<ChargingFamily>) -> bool {
+    let Some(state) = partition.state(&Key::Charger) else { return false };
+    let registration = state.charger().and_then(|charger| charger.registration.as_deref());
+    registration.is_some_and(|known| known.rotation.is_some() || known.raising.is_some())
 }
 
 fn authorized(verdict: Verdict) -> CallOutcome {

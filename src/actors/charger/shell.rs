@@ -33,7 +33,7 @@ pub struct ChargerParts {
     pub epoch: u64,
     /// The present limits.
     pub policy: Arc<ArcSwap<Policy>>,
-    /// Opens personal text of commands (OP-9).
+    /// Opens what is sealed of commands (OP-9), and new passwords.
     pub vault: Arc<Vault>,
     /// Who signs chargers' certificates; `None`: nobody.
     pub certificates: Option<Arc<dyn CertificateDesk>>,
@@ -41,6 +41,9 @@ pub struct ChargerParts {
 
 /// The purpose under which personal text of commands is sealed.
 pub const COMMAND_TEXTS: &str = "charger/command";
+
+/// The purpose under which chargers' new passwords are sealed.
+pub const CHARGER_KEYS: &str = "charger-key";
 
 impl std::fmt::Debug for ChargerParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,7 +86,11 @@ impl ChargerShell {
         journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
-        let outcome = match (neutral::command(call, &|sealed| self.open(sealed)), link) {
+        let command = match call {
+            Call::SetAuthorizationKey { sealed } => self.open_key(sealed).map(|hex| neutral::authorization_key(&hex)),
+            call => neutral::command(call, &|sealed| self.open(sealed)),
+        };
+        let outcome = match (command, link) {
             (Some(command), Some(link)) => {
                 let sent = link.call(&id.to_string(), call.action(), &command.payload());
                 sent.err().map(|error| (Outcome::Offline, error.to_string()))
@@ -108,6 +115,17 @@ impl ChargerShell {
     fn open(&self, sealed: &SealedText) -> Option<String> {
         let plain = self.parts.vault.unseal_secret(COMMAND_TEXTS, &sealed.0).ok()?;
         String::from_utf8(plain.expose_secret().to_vec()).ok()
+    }
+
+    /// A charger's new password as hex digits.
+    fn open_key(&self, sealed: &str) -> Option<String> {
+        match self.parts.vault.unseal_secret(CHARGER_KEYS, sealed) {
+            Ok(key) => Some(hex::encode(key.expose_secret())),
+            Err(error) => {
+                tracing::error!(%error, "a charger's new password cannot be opened; register a password for it");
+                None
+            }
+        }
     }
 
     /// Asks the signer, and tells the rules what it says.

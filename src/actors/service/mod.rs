@@ -160,6 +160,8 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::ConnectorStatusUnknown => Code::ConnectorStatusUnknown,
         Rejection::LockUnknown => Code::LockUnknown,
         Rejection::CommandQueueFull => Code::QueueFull,
+        Rejection::RotationUnderWay => Code::RotationUnderWay,
+        Rejection::ProfileFalls => Code::SecurityProfileFalls,
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,
         Rejection::CommandRefused => Code::CommandRefused,

@@ -64,6 +64,10 @@ impl OperatorPort for Service {
         admin::chargers::move_lock(self, id, connector, action, &actor.name).await
     }
 
+    async fn rotate_key(&self, id: &ChargerId) -> Result<CommandId, Refusal> {
+        admin::chargers::rotate_key(self, id).await
+    }
+
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {
         admin::chargers::set_maintenance(self, id, on, note).await
     }

@@ -93,6 +93,12 @@ catalogue! {
         "There is no parking lock here.", "此处没有地锁或道闸。";
     ChargerInMaintenance: "charger_in_maintenance", 409, Platform, Later, "the charger is being serviced",
         "The charger is being serviced. Please choose another one.", "充电桩维护中，请更换其他充电桩。";
+    RotationUnderWay: "rotation_under_way", 409, Platform, Later,
+        "the charger's password is being changed already, or was changed meanwhile; registering a password ends it",
+        "The password is being changed already.", "密码正在更换中，请稍后再试。";
+    SecurityProfileFalls: "security_profile_falls", 409, Platform, No,
+        "a security profile below the registered one would lock the charger out",
+        "The security profile cannot be lowered.", "安全等级不能降低。";
     StartInProgress: "start_in_progress", 409, Partner, Later, "another start on this connector is under way",
         "Somebody is just starting to charge here. Please choose another connector.", "该充电枪正在启动中，请更换其他充电枪。";
     StartTimeout: "start_timeout", 409, Device, Later, "the charger did not begin in time (event and operation only)",

@@ -190,6 +190,11 @@ fn charger(command: Charger) -> anyhow::Result<Task> {
         Charger::CommandShow { id, command_id } => {
             Task::get(format!("/chargers/{id}/commands/{command_id}"), "command is {state}")
         }
+        Charger::RotateKey { id } => {
+            let said =
+                format!("command {{command_id}} to {id} taken: the old password counts until the new one was used");
+            Task::send("POST", format!("/chargers/{id}/authorization-key"), json!({}), said)
+        }
         Charger::Messages { id, which } => messages(&format!("/chargers/{id}/messages"), which),
         Charger::Maintenance { id, on, note } => {
             let body = json!({"on": on, "note": note});

@@ -82,6 +82,7 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("POST", "/chargers/{id}/commands", post(fleet::command)),
         ("GET", "/chargers/{id}/commands/{command_id}", get(fleet::command_state)),
         ("POST", "/chargers/{id}/lock", post(fleet::move_lock)),
+        ("POST", "/chargers/{id}/authorization-key", post(fleet::rotate_key)),
         ("POST", "/chargers/{id}/maintenance", post(fleet::maintenance)),
         ("GET", "/chargers/{id}/messages", get(messages::of_charger)),
         ("GET", "/partners", get(partners::list)),

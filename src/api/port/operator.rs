@@ -64,6 +64,8 @@ pub enum ChargerAuth {
     Basic,
     /// Not at all (control 1).
     None,
+    /// By a certificate alone (security profile 3).
+    Certificate,
 }
 
 /// A charger's registration.
@@ -77,6 +79,8 @@ pub struct ChargerPut {
     pub boot: BootPolicy,
     /// How it proves who it is.
     pub auth: ChargerAuth,
+    /// Below this security profile it does not come in; `None`: as it was, or as `auth` says.
+    pub security_profile: Option<crate::domain::charger::SecurityProfile>,
     /// Its new password, if it is to change; 16 to 40 bytes. Only HTTP ever sees it in the clear.
     pub password: Option<SecretString>,
 }
@@ -91,6 +95,9 @@ pub struct OperatorChargerView {
     pub boot: BootPolicy,
     /// How it proves who it is.
     pub auth: ChargerAuth,
+    /// How its connections are secured.
+    #[serde(default)]
+    pub security: SecurityView,
     /// Commands under way or just done, newest first.
     #[serde(default)]
     pub commands: Vec<CommandView>,
@@ -100,6 +107,23 @@ pub struct OperatorChargerView {
     /// What it told of itself; not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceView>,
+}
+
+/// How a charger's connections are secured (CH-3).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecurityView {
+    /// Below this security profile it does not come in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<u8>,
+    /// That of the present connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<u8>,
+    /// It has been told to raise its profile to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raising: Option<u8>,
+    /// Since when its password is being changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotating_since: Option<Moment>,
 }
 
 /// Commands that operators can send (CH-6).
@@ -308,6 +332,9 @@ pub trait OperatorPort: Send + Sync + 'static {
     async fn put_site(&self, id: &SiteId, site: SitePut) -> Result<(), Refusal>;
     /// All sites, by id.
     async fn all_sites(&self, page: PageRequest) -> Result<Page<SiteView>, Refusal>;
+
+    /// Gives a charger a new password (CH-3); the result is the command's.
+    async fn rotate_key(&self, id: &ChargerId) -> Result<CommandId, Refusal>;
 
     /// Registers or changes a charger; whether it is new. A new one with basic authentication always brings a password.
     async fn put_charger(&self, id: &ChargerId, charger: ChargerPut) -> Result<bool, Refusal>;

@@ -93,6 +93,11 @@ pub enum Call {
         /// To what.
         value: Box<str>,
     },
+    /// ChangeConfiguration of `AuthorizationKey`: a new password (CH-3).
+    SetAuthorizationKey {
+        /// The password, sealed; the shell alone opens it.
+        sealed: Box<str>,
+    },
     /// ChangeAvailability.
     ChangeAvailability {
         /// 0: the whole charger.
@@ -256,7 +261,7 @@ impl Call {
             Call::Trigger { .. } => "TriggerMessage",
             Call::Reset { .. } => "Reset",
             Call::GetConfiguration { .. } => "GetConfiguration",
-            Call::ChangeConfiguration { .. } => "ChangeConfiguration",
+            Call::ChangeConfiguration { .. } | Call::SetAuthorizationKey { .. } => "ChangeConfiguration",
             Call::ChangeAvailability { .. } => "ChangeAvailability",
             Call::UnlockConnector { .. } => "UnlockConnector",
             Call::ClearCache => "ClearCache",
@@ -314,6 +319,8 @@ impl Call {
             Call::RemoteStart { .. }
             | Call::Reset { .. }
             | Call::UnlockConnector { .. }
+            // Sent again at the next connection, if that is not with the new password.
+            | Call::SetAuthorizationKey { .. }
             | Call::DataTransfer { .. }
             | Call::GetDiagnostics { .. }
             | Call::UpdateFirmware { .. }

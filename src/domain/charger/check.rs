@@ -93,6 +93,7 @@ pub fn check(call: &Call, charger: &Charger, policy: &Policy, now: Timestamp) ->
         | Call::Reset { .. }
         | Call::GetConfiguration { .. }
         | Call::ChangeConfiguration { .. }
+        | Call::SetAuthorizationKey { .. }
         | Call::ClearCache
         | Call::DataTransfer { .. }
         | Call::GetLocalListVersion
@@ -146,6 +147,7 @@ fn feature(call: &Call, limits: &Limits, found: &mut Vec<Flaw>) {
         | Call::Reset { .. }
         | Call::GetConfiguration { .. }
         | Call::ChangeConfiguration { .. }
+        | Call::SetAuthorizationKey { .. }
         | Call::ChangeAvailability { .. }
         | Call::UnlockConnector { .. }
         | Call::ClearCache

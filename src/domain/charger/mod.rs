@@ -19,11 +19,13 @@ mod link;
 pub mod local_list;
 pub mod lock;
 mod meter;
+mod profile;
 mod queue;
 mod registration;
 pub mod remote_tag;
 mod reports;
 mod rows;
+mod security;
 mod sessions;
 pub mod smart_charging;
 mod state;
@@ -45,12 +47,14 @@ pub use facts::{
     TokenRef, UserRef, Verdict, WireTime, print,
 };
 pub use lock::{Lock, LockAction, LockEvent, TransferStatus};
+pub use profile::SecurityProfile;
 pub use reports::{ReportKind, SecurityFact, severity};
 pub use rows::project;
+pub use security::NewKey;
 pub use sessions::Opening;
 pub use state::{
     Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
-    Pending, Recent, Registration,
+    Pending, Recent, Registration, Rotation,
 };
 pub use view::{CommandView, ConnectorView, View};
 
@@ -85,6 +89,22 @@ pub enum Command {
         remote: Box<str>,
         /// The sub-protocol.
         subprotocol: Box<str>,
+    },
+    /// What the charger of the present socket has proved of itself (CH-3).
+    CameIn {
+        /// How its connection is secured.
+        profile: SecurityProfile,
+        /// The print of the password that it used.
+        key: Option<u64>,
+    },
+    /// An operator wants the password changed (CH-3).
+    RotateKey {
+        /// The command's id, fresh.
+        command_id: CommandId,
+        /// To what.
+        key: NewKey,
+        /// Who.
+        by: Box<str>,
     },
     /// A socket is gone.
     LinkDown {
@@ -225,6 +245,8 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::Register(registration) => registration::register(step, registration),
         Command::SetMaintenance { on, by, note } => registration::set_maintenance(step, on, &by, note.as_deref()),
         Command::LinkUp { generation, remote, subprotocol } => link::up(step, generation, &remote, &subprotocol),
+        Command::CameIn { profile, key } => security::came_in(step, profile, key),
+        Command::RotateKey { command_id, key, by } => return security::rotate(step, command_id, key, &by),
         Command::LinkDown { generation, reason, silent } => link::down(step, generation, &reason, silent),
         Command::Restarted { downtime } => link::restarted(step, downtime),
         Command::Boot(fact) => return boot::booted(step, fact),

@@ -3,7 +3,7 @@
 
 use super::calls::Outcome;
 use super::state::{BootPolicy, Charger, Done, Link, Pending, Sent};
-use super::{Call, ChargerStep, Event, Purpose, Told, answers, care, check, local_list, lock, sessions};
+use super::{Call, ChargerStep, Event, Purpose, Told, answers, care, check, local_list, lock, security, sessions};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Effect, Rejection, Reply};
@@ -40,6 +40,7 @@ pub(super) fn enqueue(step: &mut ChargerStep<'_>, id: CommandId, call: Call, by:
     if !has_room(step) {
         return Err(Rejection::CommandQueueFull);
     }
+    security::asked(step, &call)?;
     let (now, purpose) = (step.context.now, Purpose::Operator(clip(by, super::state::TEXT_MAX)));
     let pending = Pending { id, call, purpose, queued_at: now, not_before: now, sent: None };
     step.emit(Event::CommandQueued(pending));
@@ -148,6 +149,7 @@ pub(super) fn finish(step: &mut ChargerStep<'_>, pending: &Pending, outcome: Out
         outcome: outcome.clone(),
         operator: pending.purpose.is_operator(),
     }));
+    security::command_over(step, pending, &outcome);
     sessions::command_over(step, &pending.purpose, &outcome);
     care::command_over(step, pending.id, &outcome);
     lock::command_over(step, pending.id, &outcome);

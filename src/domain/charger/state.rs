@@ -6,6 +6,7 @@ use super::calls::{Call, Outcome, Purpose};
 use super::care::Care;
 use super::device::{Device, Limits, LocalList};
 use super::facts::{BootFact, Fault, Status, Verdict};
+use super::profile::SecurityProfile;
 use super::smart_charging::Installed;
 use crate::clock::Timestamp;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
@@ -54,6 +55,37 @@ pub struct Registration {
     pub boot: BootPolicy,
     /// How it authenticates; the gateway's own text, opaque here, holding no secret in the clear.
     pub auth: Box<str>,
+    /// Below this security profile it does not come in (CH-3); `None`: what `auth` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<SecurityProfile>,
+    /// It has been told to raise its profile to this, and has not come in with it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raising: Option<SecurityProfile>,
+    /// Its password is being changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Box<Rotation>>,
+}
+
+/// A change of a charger's password that is under way: `auth` takes the old and the new one until it has come in with the
+/// new one (CH-3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The new password, sealed; only the shell can read it.
+    pub sealed: Box<str>,
+    /// What a login with it looks like (the gateway's print of its tag).
+    pub print: u64,
+    /// How it authenticates with the old one alone.
+    pub before: Box<str>,
+    /// How it authenticates with the new one alone.
+    pub after: Box<str>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The charger has said that it took it.
+    #[serde(default)]
+    pub accepted: bool,
+    /// A command with it was lost, or its answer: a later refusal does not mean that the charger has the old one.
+    #[serde(default)]
+    pub doubtful: bool,
 }
 
 /// Out of offer by order (CH-9).

@@ -37,6 +37,10 @@ pub enum Rejection {
     CommandRefused,
     /// A command of that id is there already.
     CommandExists,
+    /// Its password is being changed already (CH-3).
+    RotationUnderWay,
+    /// A security profile below the registered one (CH-3).
+    ProfileFalls,
     /// A session of that id is there already.
     SessionExists,
     /// No such session in memory: it never was, or is over for long; its row tells.
@@ -49,7 +53,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 20] = [
+    pub const ALL: [Rejection; 22] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -66,6 +70,8 @@ impl Rejection {
         Rejection::CommandQueueFull,
         Rejection::CommandRefused,
         Rejection::CommandExists,
+        Rejection::RotationUnderWay,
+        Rejection::ProfileFalls,
         Rejection::SessionExists,
         Rejection::SessionUnknown,
         Rejection::SessionOver,
@@ -91,6 +97,8 @@ impl Rejection {
             Rejection::CommandQueueFull => "command_queue_full",
             Rejection::CommandRefused => "command_refused",
             Rejection::CommandExists => "command_exists",
+            Rejection::RotationUnderWay => "rotation_under_way",
+            Rejection::ProfileFalls => "security_profile_falls",
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",
             Rejection::SessionOver => "session_over",

@@ -452,7 +452,15 @@ impl World {
 
 pub(crate) fn register(connectors: u16, boot: BootPolicy) -> charger::Command {
     let site = "S1".parse().unwrap();
-    charger::Command::Register(Registration { site, connectors, boot, auth: "{}".into() })
+    charger::Command::Register(Registration {
+        site,
+        connectors,
+        boot,
+        auth: "{}".into(),
+        profile: None,
+        raising: None,
+        rotation: None,
+    })
 }
 
 pub(crate) fn boot() -> BootFact {

@@ -20,7 +20,7 @@ mod calls;
 mod profiles;
 
 pub use answers::outcome;
-pub use calls::{call, command, list_entries};
+pub use calls::{authorization_key, call, command, list_entries};
 
 fn boxed(text: String) -> Box<str> {
     text.into_boxed_str()

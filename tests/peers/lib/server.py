@@ -62,7 +62,9 @@ class Server:
     """The real binary. Leaves nothing behind: it is ended by its process id."""
 
     def __init__(self, binary, sink_port, keep=False):
-        self._binary = Path(binary).resolve()
+        self.binary = Path(binary).resolve()
+        # Keys that only some runs set.
+        self.more = ""
         self._keep = keep
         self.sink_port = sink_port
         self.directory = Path(tempfile.mkdtemp(prefix="chargeline-peers-"))
@@ -75,14 +77,17 @@ class Server:
         self._process = None
 
     def __enter__(self):
-        config = self.directory / "chargeline.toml"
-        config.write_text(configuration(self._ports, self.directory))
+        self.configure()
         self._log = open(self.directory / "server.log", "ab")
         self.start()
         return self
 
+    def configure(self):
+        config = self.directory / "chargeline.toml"
+        config.write_text(configuration(self._ports, self.directory) + self.more)
+
     def start(self):
-        command = [str(self._binary), "serve", "--config", str(self.directory / "chargeline.toml")]
+        command = [str(self.binary), "serve", "--config", str(self.directory / "chargeline.toml")]
         streams = {"stdin": subprocess.DEVNULL, "stdout": self._log, "stderr": self._log}
         self._process = subprocess.Popen(command, cwd=self.directory, **streams)
         deadline = time.monotonic() + 30

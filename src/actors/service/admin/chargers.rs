@@ -1,6 +1,8 @@
 //! Registering chargers and showing them (CH-3).
 
 use super::device;
+use crate::actors::charger::register;
+use crate::actors::charger::shell::CHARGER_KEYS;
 use crate::actors::engine::Refusal as Refused;
 use crate::actors::service::catalogue::CHARGER;
 use crate::actors::service::sessions::Eyes;
@@ -8,15 +10,18 @@ use crate::actors::service::{Service, corrupt, refused, rejected};
 use crate::api::catalogue::Code;
 use crate::api::port::{
     BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandView, LockAction, Moment, OperatorChargerView, Page,
-    PageRequest, Refusal,
+    PageRequest, Refusal, SecurityView,
 };
 use crate::clock::Timestamp;
-use crate::domain::charger::{self, Command, Registration};
+use crate::domain::charger::{self, Command, NewKey, Registration};
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::gateway::Access;
 use crate::ids::{ChargerId, CommandId, ConnectorId};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretBox};
 use smallvec::smallvec;
+
+/// Bytes of a password that we make: the most that the white paper allows (A00.FR.205).
+const KEY_BYTES: usize = 20;
 
 pub(super) async fn ask(service: &Service, id: &ChargerId, command: Command) -> Result<Reply, Refusal> {
     service.working()?;
@@ -36,6 +41,7 @@ pub(in crate::actors::service) async fn put(
     }
     let auth = match (&put.auth, &put.password, &known) {
         (ChargerAuth::None, _, _) => stored(&Access::Open)?,
+        (ChargerAuth::Certificate, _, _) => stored(&Access::Certificate)?,
         (ChargerAuth::Basic, Some(password), _) => {
             let tag = service.pepper.tag(id, password.expose_secret().as_bytes());
             stored(&Access::Password(smallvec![tag]))?
@@ -50,7 +56,14 @@ pub(in crate::actors::service) async fn put(
         BootPolicy::Pending => charger::BootPolicy::Pending,
         BootPolicy::Rejected => charger::BootPolicy::Rejected,
     };
-    let registration = Registration { site: put.site_id, connectors: put.connectors, boot, auth };
+    // A change that is under way goes on, unless the operator says how the charger comes in.
+    let same = known.clone().filter(|known| known.auth == auth);
+    let rotation = same.as_ref().and_then(|known| known.rotation.clone());
+    let given = put.security_profile;
+    let profile = given.or(same.as_ref().and_then(|known| known.profile));
+    let raising = same.and_then(|known| known.raising).filter(|raising| profile.is_none_or(|least| least < *raising));
+    let (site, connectors) = (put.site_id, put.connectors);
+    let registration = Registration { site, connectors, boot, auth, profile, raising, rotation };
     ask(service, id, Command::Register(registration)).await?;
     Ok(known.is_none())
 }
@@ -71,8 +84,21 @@ async fn operator_view(service: &Service, charger: ChargerView) -> Result<Operat
         charger::BootPolicy::Pending => BootPolicy::Pending,
         charger::BootPolicy::Rejected => BootPolicy::Rejected,
     };
-    let auth = if is_basic(&registration) { ChargerAuth::Basic } else { ChargerAuth::None };
-    Ok(OperatorChargerView { charger, boot, auth, commands: Vec::new(), flags: Vec::new(), device: None })
+    let access = serde_json::from_str(&registration.auth);
+    let auth = match access {
+        Ok(Access::Password(_)) => ChargerAuth::Basic,
+        Ok(Access::Certificate) => ChargerAuth::Certificate,
+        Ok(Access::Open) | Err(_) => ChargerAuth::None,
+    };
+    let least = access.map_or(registration.profile, |access| Some(register::standing(access, &registration).least));
+    let security = SecurityView {
+        profile: least.map(u8::from),
+        connected: service.register.link(&id).map(|link| link.proof().profile.number()),
+        raising: registration.raising.map(u8::from),
+        rotating_since: registration.rotation.as_ref().map(|rotation| Moment(rotation.since)),
+    };
+    let (commands, flags) = (Vec::new(), Vec::new());
+    Ok(OperatorChargerView { charger, boot, auth, security, commands, flags, device: None })
 }
 
 pub(in crate::actors::service) async fn show(
@@ -156,6 +182,27 @@ pub(in crate::actors::service) async fn move_lock(
     };
     let command_id = CommandId(uuid::Uuid::now_v7());
     ask(service, id, Command::MoveLock { command_id, connector, action, by: by.into() }).await?;
+    Ok(command_id)
+}
+
+/// Gives the charger a new password: a random one, kept sealed before it goes out (CH-3).
+pub(in crate::actors::service) async fn rotate_key(service: &Service, id: &ChargerId) -> Result<CommandId, Refusal> {
+    let known = service.register.registration(id).ok_or(Code::ChargerUnknown)?;
+    let Ok(Access::Password(old)) = serde_json::from_str(&known.auth) else {
+        return Err(Refusal::field("charger_id", "has no password", "a charger with auth `basic`"));
+    };
+    let secret: SecretBox<[u8; KEY_BYTES]> = SecretBox::new(Box::new(rand::random()));
+    let new = service.pepper.tag(id, secret.expose_secret());
+    let both = old.iter().take(1).chain([&new]).cloned().collect();
+    let key = NewKey {
+        sealed: service.vault.seal_secret(CHARGER_KEYS, secret.expose_secret()).into(),
+        print: new.print(),
+        before: known.auth.clone(),
+        both: stored(&Access::Password(both))?,
+        after: stored(&Access::Password(smallvec![new]))?,
+    };
+    let command_id = CommandId(uuid::Uuid::now_v7());
+    ask(service, id, Command::RotateKey { command_id, key, by: "operator".into() }).await?;
     Ok(command_id)
 }
 

@@ -20,6 +20,11 @@ pub(in crate::actors::service) async fn command(
     if !service.register.knows(id) {
         return Err(Code::ChargerUnknown.into());
     }
+    let key = request.payload.get("key").and_then(Value::as_str).unwrap_or_default();
+    if request.kind == CommandKind::ChangeConfiguration && key.eq_ignore_ascii_case("AuthorizationKey") {
+        // It would be stored in the clear, and the charger locked out.
+        return Err(Refusal::field("payload", "names AuthorizationKey", "POST /chargers/{id}/authorization-key"));
+    }
     let action = action(request.kind);
     let payload = completed(service, id, request).await;
     let wire = ocpp16::Command::read(action, &payload.to_string())

@@ -168,7 +168,15 @@ impl Runtime {
         for id in ["CP1", "CP2"] {
             let charger = charger_view(id, "S1", 2);
             let (boot, auth) = (BootPolicy::Accepted, ChargerAuth::Basic);
-            let view = OperatorChargerView { charger, boot, auth, commands: vec![], flags: vec![], device: None };
+            let view = OperatorChargerView {
+                charger,
+                boot,
+                auth,
+                security: SecurityView::default(),
+                commands: vec![],
+                flags: vec![],
+                device: None,
+            };
             runtime.world().chargers.insert(id.parse().unwrap(), view);
         }
         runtime

@@ -26,10 +26,12 @@ impl OperatorPort for Runtime {
     }
     async fn put_charger(&self, id: &ChargerId, put: ChargerPut) -> Result<bool, Refusal> {
         let charger = charger_view(id.as_str(), put.site_id.as_str(), put.connectors);
+        let security = SecurityView { profile: put.security_profile.map(u8::from), ..SecurityView::default() };
         let view = OperatorChargerView {
             charger,
             boot: put.boot,
             auth: put.auth,
+            security,
             commands: vec![],
             flags: vec![],
             device: None,
@@ -66,6 +68,10 @@ impl OperatorPort for Runtime {
         let charger = self.any_charger(id).await?;
         let known = connector.0 > 0 && usize::from(connector.0) <= charger.charger.connectors.len();
         if known { Ok(crate::ids::CommandId(uuid::Uuid::from_u128(8))) } else { Err(Code::LockUnknown.into()) }
+    }
+    async fn rotate_key(&self, id: &ChargerId) -> Result<crate::ids::CommandId, Refusal> {
+        self.any_charger(id).await?;
+        Ok(crate::ids::CommandId(uuid::Uuid::from_u128(7)))
     }
     async fn set_maintenance(&self, id: &ChargerId, on: bool, _: Option<String>) -> Result<(), Refusal> {
         let mut world = self.world();

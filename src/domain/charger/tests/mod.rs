@@ -12,6 +12,7 @@ mod odd;
 mod profiles;
 mod refusals;
 mod reports;
+mod security;
 mod starts;
 mod status;
 mod stops;

@@ -15,6 +15,14 @@ fn owned(text: &str) -> Box<str> {
     text.into()
 }
 
+/// A new password as a request of this version: its bytes as hex digits (security white paper A01).
+pub fn authorization_key(hex: &str) -> Command {
+    Command::ChangeConfiguration(change_configuration::Request {
+        key: Text::cut("AuthorizationKey"),
+        value: Text::cut(hex),
+    })
+}
+
 /// A call of the rules as a request of this version. `open` reads what was sealed; `None`: it cannot.
 pub fn command(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Option<Command> {
     match call {
@@ -28,6 +36,8 @@ pub fn command(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Opt
         | Call::UnlockConnector { .. }
         | Call::ClearCache
         | Call::DataTransfer { .. } => core(call),
+        // The shell puts the password in its place, see `authorization_key`.
+        Call::SetAuthorizationKey { .. } => None,
         Call::SendLocalList { .. }
         | Call::ReserveNow { .. }
         | Call::GetLocalListVersion
