@@ -46,6 +46,10 @@ full_floor_bytes = 1048576
 [message_log]
 path = "{directory}/messages"
 
+[tls]
+authority_certificate_file = "{directory}/ca.pem"
+authority_key_file = "{directory}/ca.key"
+
 [telemetry]
 metrics_listen = "127.0.0.1:{metrics}"
 

@@ -1,11 +1,15 @@
 //! A partition in a box, for tests: decides as the engine does (a step with all it leads to, applied at once), fires
 //! timers in due order on virtual time, and checks the invariants after every step.
 
+mod facts;
+
+pub(crate) use facts::*;
+
 use super::{Ambient, ChargingFamily, Command, Effect, Event, Key, Rejection, Reply, State, Timer};
 use crate::clock::Timestamp;
 use crate::domain::charger::{
-    self, BootFact, BootPolicy, Call, Charger, ErrorCode, Fault, MeterFact, Opening, Outcome, Registration, Sample,
-    StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo, Verdict, WireTime,
+    self, BootPolicy, Call, Charger, ErrorCode, Fault, MeterFact, Opening, Outcome, StartFact, Status, StatusFact,
+    StopReason, Tag, Verdict,
 };
 use crate::domain::entity::{Context, Deadline, Family, Notice, Row, Standing};
 use crate::domain::session::{self, Limits, Session, StopBy};
@@ -448,59 +452,4 @@ impl World {
     pub(crate) fn row(&self, table: &'static str, key: &str) -> serde_json::Value {
         serde_json::from_slice(&self.rows[&(table, key.to_owned())]).unwrap()
     }
-}
-
-pub(crate) fn register(connectors: u16, boot: BootPolicy) -> charger::Command {
-    let site = "S1".parse().unwrap();
-    charger::Command::Register(Registration {
-        site,
-        connectors,
-        boot,
-        auth: "{}".into(),
-        profile: None,
-        raising: None,
-        rotation: None,
-    })
-}
-
-pub(crate) fn boot() -> BootFact {
-    BootFact { vendor: "V".into(), model: "M".into(), firmware: Some("1.0".into()), ..BootFact::default() }
-}
-
-pub(crate) fn time(at: Timestamp) -> WireTime {
-    WireTime { raw: at.to_rfc3339().into(), at: Some(at) }
-}
-
-pub(crate) fn accepted() -> Outcome {
-    Outcome::Answered { accepted: true, payload: "{\"status\":\"Accepted\"}".into() }
-}
-
-pub(crate) fn refused() -> Outcome {
-    Outcome::Answered { accepted: false, payload: "{\"status\":\"Rejected\"}".into() }
-}
-
-pub(crate) fn token(verdict: Verdict) -> Tag {
-    let owner = (verdict == Verdict::Accepted).then(|| ("acme".parse().unwrap(), "u9".into()));
-    Tag::Token(TokenInfo { reference: "t1".into(), verdict, owner })
-}
-
-pub(crate) fn start_fact(connector: u16, tag: Tag, meter: i64, at: WireTime, message: &str) -> StartFact {
-    let (connector, message_id) = (ConnectorId(connector), message.into());
-    StartFact { connector, tag, meter_start_wh: meter, at, message_id, flaw: None }
-}
-
-pub(crate) fn stop_fact(
-    transaction: TransactionId,
-    meter: Option<i64>,
-    at: WireTime,
-    reason: Option<StopReason>,
-    message: &str,
-) -> StopFact {
-    let message_id = message.into();
-    StopFact { transaction, tag: None, meter_stop_wh: meter, at, reason, data: Vec::new(), message_id, flaw: None }
-}
-
-pub(crate) fn sample(at: Timestamp, energy_wh: i64) -> Sample {
-    let (power_w, soc_percent) = (Some(7000), Some(50));
-    Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false, signed: Vec::new() }
 }
