@@ -2,10 +2,9 @@
 
 use super::facts::print;
 use super::state::{BootPolicy, TEXT_MAX};
-use super::{BootFact, Call, ChargerStep, Event, Purpose, queue, status};
+use super::{BootFact, Call, ChargerStep, Event, Purpose, queue, spread, status};
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Rejection, Reply};
-use std::time::Duration;
 
 /// Answers a boot by the policy of the registration.
 pub(super) fn booted(step: &mut ChargerStep<'_>, fact: BootFact) -> Result<Reply, Rejection> {
@@ -29,9 +28,7 @@ pub(super) fn booted(step: &mut ChargerStep<'_>, fact: BootFact) -> Result<Reply
         BootPolicy::Accepted => limits.heartbeat,
         BootPolicy::Pending | BootPolicy::Rejected => limits.boot_retry,
     };
-    let spread = step.context.fraction() * f64::from(limits.interval_spread_percent) / 100.0;
-    // Whole seconds: that is what the message carries.
-    let interval = Duration::from_secs(interval.mul_f64(1.0 + spread).as_secs());
+    let interval = spread::interval(interval, limits.interval_spread_percent, step.context.fraction());
     Ok(Reply::Boot { status: policy, interval, now })
 }
 
@@ -68,9 +65,11 @@ fn configure(step: &mut ChargerStep<'_>) {
     if print == step.state.configured {
         return;
     }
+    let from =
+        step.context.now + spread::wait(step.context.ambient.policy.charger.first_call_spread, step.context.fraction());
     for (key, value) in wanted {
         let call = Call::ChangeConfiguration { key: key.into(), value: value.into() };
-        queue::push(step, call, Purpose::System, step.context.now);
+        queue::push(step, call, Purpose::System, from);
     }
     step.emit(Event::Configured { print });
 }

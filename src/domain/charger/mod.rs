@@ -15,6 +15,7 @@ mod registration;
 pub mod remote_tag;
 mod rows;
 mod sessions;
+mod spread;
 mod state;
 mod status;
 mod transaction_start;

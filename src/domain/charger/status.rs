@@ -2,7 +2,9 @@
 //! CH-7, CH-8).
 
 use super::state::{BootPolicy, Charger, Link, TEXT_MAX};
-use super::{Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, link, queue, subject, to_session};
+use super::{
+    Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, link, queue, spread, subject, to_session,
+};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Case, Level};
@@ -128,7 +130,9 @@ pub(super) fn ask_again(step: &mut ChargerStep<'_>) {
     let accepted = step.state.boot.as_ref().is_some_and(|boot| boot.status == BootPolicy::Accepted);
     let call = Call::Trigger { message: "StatusNotification".into(), connector: None };
     if accepted && !step.state.queue.iter().any(|pending| pending.call == call) {
-        queue::push(step, call, Purpose::System, step.context.now);
+        let window = step.context.ambient.policy.charger.first_call_spread;
+        let from = step.context.now + spread::wait(window, step.context.fraction());
+        queue::push(step, call, Purpose::System, from);
     }
 }
 
