@@ -86,7 +86,7 @@ pub(super) fn call(rng: &mut SmallRng, id: &str, words: &Words) -> String {
         .replace("@C", &words.connector)
         .replace("@I", &words.id_tag)
         .replace("@D", &words.time)
-        .replace("@S", one_of(rng, STATUSES));
+        .replace("@S", one_of::<&str>(rng, STATUSES));
     format!(r#"[2,"{id}","{action}",{payload}]"#)
 }
 
