@@ -3,6 +3,8 @@
 use chargeline::api::cli as admin;
 use chargeline::clock::{SharedClock, WallClock};
 use chargeline::config;
+use chargeline::gateway;
+use chargeline::gateway::authority::cli as authority;
 use chargeline::persistence::cli as journal;
 use chargeline::runtime;
 use chargeline::telemetry::logs;
@@ -10,6 +12,17 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+
+/// The program's allocator: after a storm of reconnects it gives back what the system's would keep (ADR 0011).
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Its settings: what is free for a second goes back to the system, also while nothing is allocated.
+#[cfg(feature = "jemalloc")]
+#[allow(unsafe_code, reason = "jemalloc reads its settings from a symbol of this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &u8 = &b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0"[0];
 
 /// A runtime for electric-vehicle charging: chargers on one side, partner platforms on the other, every fact journaled.
 #[derive(Debug, Parser)]
@@ -36,6 +49,9 @@ enum Command {
     /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// The built-in authority that signs chargers' certificates (security profile 3).
+    #[command(subcommand)]
+    Ca(authority::CaCommand),
     /// Speaks to a running server as an operator.
     Admin(Box<admin::Args>),
 }
@@ -54,10 +70,15 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { config, command } = arguments;
     match command.unwrap_or(Command::Serve) {
-        Command::CheckConfig { file } => config::cli::run(file.or(config)),
+        Command::CheckConfig { file } => config::cli::run(file.or(config), gateway::tls::problems),
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
+        Command::Ca(command) => {
+            let loaded = config::load::load(&config::load::Sources::of_process(config))?;
+            let clock: SharedClock = Arc::new(WallClock);
+            authority::run(&command, &loaded.config.tls, &clock)
+        }
         Command::Admin(arguments) => system(admin::run(*arguments)),
     }
 }
@@ -79,7 +100,8 @@ async fn serve(file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let logs = logs::install(&loaded.config.telemetry)?;
     let served = runtime::serve(loaded.config, sources, Some(logs)).await?;
     let at = served.addresses;
-    tracing::info!(ocpp = %at.ocpp, partner = %at.partner, operator = %at.operator, metrics = %at.metrics, "listening");
+    let tls = at.ocpp_tls.map(tracing::field::display);
+    tracing::info!(ocpp = %at.ocpp, ocpp_tls = tls, partner = %at.partner, operator = %at.operator, metrics = %at.metrics, "listening");
     served.until_signal().await?;
     Ok(ExitCode::SUCCESS)
 }

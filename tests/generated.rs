@@ -30,3 +30,41 @@ fn the_metrics_reference_agrees_with_the_tables() {
 fn the_error_reference_agrees_with_the_catalogue() {
     agrees("docs/errors.md", &chargeline::api::catalogue::reference::markdown());
 }
+
+#[test]
+fn the_fault_reference_agrees_with_the_table() {
+    agrees("docs/fault-codes.md", &chargeline::domain::fault::reference::markdown());
+}
+
+/// All Rust sources below a folder, as one text.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn every_odd_transaction_cites_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/odd-transactions.md")).unwrap();
+    let code = sources(&root.join("src"));
+    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 30, "{} rows", rows.len());
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = tests.split(", ").map(|name| name.trim_matches('`')).collect();
+        for name in names {
+            assert!(
+                code.contains(&format!("#[test]\n    fn {name}(")) || code.contains(&format!("#[test]\nfn {name}(")),
+                "{row}"
+            );
+        }
+    }
+}

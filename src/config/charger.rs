@@ -1,5 +1,6 @@
 //! The section `[charger]` of `config.toml`: what is expected of chargers.
 
+use super::check::{Checked, Problem, between};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -54,6 +55,12 @@ pub struct Charger {
     pub command_queue: u8,
     /// Whether chargers are configured at their first boot (SE-16).
     pub configure: bool,
+    /// Further settings that chargers should have, each `KEY=VALUE` (CH-6).
+    pub configuration: Vec<String>,
+    /// Hosts from and to which chargers may be told to transfer files (control 19).
+    pub file_hosts: Vec<String>,
+    /// Whether firmware may be installed that nobody has signed (control 19).
+    pub unsigned_firmware: bool,
 }
 
 impl Default for Charger {
@@ -76,6 +83,66 @@ impl Default for Charger {
             flapping_window: Duration::from_secs(86_400),
             command_queue: 16,
             configure: true,
+            configuration: Vec::new(),
+            file_hosts: Vec::new(),
+            unsigned_firmware: false,
         }
+    }
+}
+
+/// Most settings of one's own: each is a message to every charger.
+const CONFIGURATION_MAX: usize = 32;
+
+/// Most hosts.
+const HOSTS_MAX: usize = 64;
+
+impl Checked for Charger {
+    fn check(&self, problems: &mut Vec<Problem>) {
+        between(problems, "charger.configuration", self.configuration.len(), 0, CONFIGURATION_MAX);
+        between(problems, "charger.file_hosts", self.file_hosts.len(), 0, HOSTS_MAX);
+        for entry in &self.configuration {
+            let (key, value) = entry.split_once('=').unwrap_or_default();
+            let good = (1..=50).contains(&key.trim().chars().count()) && value.trim().chars().count() <= 500;
+            if !good {
+                let allowed = "KEY=VALUE with a key of 1 to 50 and a value of up to 500 characters is allowed";
+                problems.push(Problem::new("charger.configuration", entry, allowed));
+            }
+            if key.trim() == "AuthorizationKey" {
+                let allowed = "a password is no setting of all chargers";
+                problems.push(Problem::new("charger.configuration", "AuthorizationKey=…", allowed));
+            }
+        }
+        for host in &self.file_hosts {
+            if url::Host::parse(host).is_err() {
+                let allowed = "a host name or address without scheme, port and path is allowed";
+                problems.push(Problem::new("charger.file_hosts", host, allowed));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_and_hosts_are_checked_one_by_one() {
+        let found = |configuration: &[&str], file_hosts: &[&str]| {
+            let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+            let section =
+                Charger { configuration: texts(configuration), file_hosts: texts(file_hosts), ..Charger::default() };
+            let mut problems = Vec::new();
+            section.check(&mut problems);
+            problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&["HeartbeatInterval=300", "Empty="], &["files.example.org", "10.0.0.1", "[::1]"]), [""; 0]);
+        for bad in ["HeartbeatInterval", "=300", "AuthorizationKey=0123456789abcdef"] {
+            assert_eq!(found(&[bad], &[]), ["charger.configuration"], "{bad}");
+        }
+        for bad in ["https://files.example.org", "a b", ""] {
+            assert_eq!(found(&[], &[bad]), ["charger.file_hosts"], "{bad}");
+        }
+        let many = vec!["a=b"; CONFIGURATION_MAX + 1];
+        assert_eq!(found(&many, &[]), ["charger.configuration"]);
     }
 }

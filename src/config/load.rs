@@ -104,7 +104,9 @@ pub fn from_text(file: Option<(&str, &str)>, environment: &[(String, String)]) -
     let config = of_table(merged).map_err(|e| Problems(vec![e]))?;
     config.check(&mut problems);
     for problem in &mut problems {
-        problem.place = set.get(&problem.key).cloned();
+        // `faults.vendor_codes[2].code`: the list was set as a whole.
+        let key = problem.key.split('[').next().unwrap_or_default();
+        problem.place = set.get(key).cloned();
     }
     if problems.is_empty() { Ok(Loaded { config, set }) } else { Err(Problems(problems)) }
 }

@@ -8,6 +8,7 @@ pub mod check;
 pub mod cli;
 pub mod document;
 pub mod engine;
+pub mod faults;
 pub mod gateway;
 pub mod journal;
 pub mod live;
@@ -19,6 +20,7 @@ pub mod session;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod webhook;
 
 use check::{Checked, Problem};
@@ -37,6 +39,8 @@ pub struct Config {
     pub charger: charger::Charger,
     /// Actors: mailboxes, restarts, snapshots.
     pub engine: engine::Engine,
+    /// Faults of chargers: vendor codes, remedies, parking locks.
+    pub faults: faults::Faults,
     /// OCPP sockets.
     pub gateway: gateway::Gateway,
     /// The store.
@@ -47,6 +51,8 @@ pub struct Config {
     pub session: session::Session,
     /// Metrics and logs.
     pub telemetry: telemetry::Telemetry,
+    /// TLS for chargers.
+    pub tls: tls::Tls,
     /// Webhooks to partners.
     pub webhook: webhook::Webhook,
 }
@@ -54,8 +60,18 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 7] =
-            [&self.api, &self.gateway, &self.journal, &self.message_log, &self.session, &self.telemetry, &self.webhook];
+        let sections: [&dyn Checked; 10] = [
+            &self.api,
+            &self.charger,
+            &self.faults,
+            &self.gateway,
+            &self.journal,
+            &self.message_log,
+            &self.session,
+            &self.telemetry,
+            &self.tls,
+            &self.webhook,
+        ];
         for section in sections {
             section.check(problems);
         }

@@ -5,5 +5,6 @@ pub mod charger;
 pub mod charging;
 pub mod delivery;
 pub mod entity;
+pub mod fault;
 pub mod platform;
 pub mod session;

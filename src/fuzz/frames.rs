@@ -64,8 +64,9 @@ fn read(bytes: &[u8]) -> String {
         Frame::Result { id, payload } => {
             let answer = write_result(&id, "{}");
             assert!(matches!(Frame::read(&answer), Frame::Result { id: told, .. } if told == id), "{answer}");
-            let outcomes =
-                ASKED.iter().map(|action| format!("{:?}", std::mem::discriminant(&neutral::outcome(action, payload))));
+            let outcomes = ASKED
+                .iter()
+                .map(|action| format!("{:?}", std::mem::discriminant(&neutral::outcome(action, payload).0)));
             format!("result {}", outcomes.collect::<String>())
         }
         Frame::Error { .. } => "error".to_owned(),

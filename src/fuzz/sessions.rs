@@ -133,13 +133,13 @@ impl Life<'_> {
                 br#"{"configurationKey":[{"key":"a","readonly":true}],"status":"Rejected"}"#,
             );
         }
-        let action = neutral::command(&call).action();
-        let outcome = match self.rng.random_range(0..10) {
-            0 => Outcome::TimedOut,
-            1 => Outcome::LinkLost,
+        let action = call.action();
+        let (outcome, told) = match self.rng.random_range(0..10) {
+            0 => (Outcome::TimedOut, charger::Told::Nothing),
+            1 => (Outcome::LinkLost, charger::Told::Nothing),
             _ => neutral::outcome(action, &String::from_utf8_lossy(&payload)),
         };
-        self.world.answer(outcome);
+        self.world.answer_with(outcome, told);
     }
 
     fn open(&mut self) {

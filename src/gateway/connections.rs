@@ -9,7 +9,6 @@ use super::ports::{CloseReason, Generation};
 use crate::ids::ChargerId;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,8 +30,8 @@ pub enum Attached {
 #[derive(Debug)]
 struct Present {
     link: LinkHandle,
-    /// When it was taken over lately; as many as the alarm needs.
-    takeovers: SmallVec<[Instant; 4]>,
+    /// When it was taken over lately; as many as the alarm needs. Empty for nearly all.
+    takeovers: Vec<Instant>,
 }
 
 /// The current connections.
@@ -53,7 +52,7 @@ impl Connections {
         let now = Instant::now();
         match self.present.entry(link.charger().clone()) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Present { link: link.clone(), takeovers: SmallVec::new() });
+                vacant.insert(Present { link: link.clone(), takeovers: Vec::new() });
                 Attached::Current { took_over: false, alternating: false }
             }
             Entry::Occupied(mut occupied) => {
@@ -105,13 +104,16 @@ impl Connections {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::domain::charger::SecurityProfile;
+    use crate::gateway::Proof;
     use std::task::{Context, Poll, Waker};
 
     const WINDOW: Duration = Duration::from_secs(300);
 
     fn link(generation: u64) -> LinkHandle {
         let remote = "127.0.0.1:1".parse().unwrap();
-        LinkHandle::new("CP-1".parse().unwrap(), Generation(generation), remote, "ocpp1.6", 4, Timestamp(0))
+        let proof = Proof { profile: SecurityProfile::Basic, key: None };
+        LinkHandle::new("CP-1".parse().unwrap(), Generation(generation), (remote, proof), "ocpp1.6", 4, Timestamp(0))
     }
 
     fn ordered_to_close(link: &LinkHandle) -> bool {

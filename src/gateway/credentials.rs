@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use smallvec::SmallVec;
 use std::fmt;
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 /// Shortest and longest password in bytes (OCPP 1.6 security white paper A00.FR.205; 40 for keys kept as hex text).
 pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 16..=40;
@@ -31,11 +31,29 @@ pub enum Access {
     Open,
     /// By one of these passwords: the present one, and while it is being changed the next one. At most two count.
     Password(SmallVec<[PasswordTag; 2]>),
+    /// By a certificate alone (profile 3).
+    Certificate,
+}
+
+/// What a login proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matched {
+    /// Nothing was to be proved.
+    Open,
+    /// A password, by its [`PasswordTag::print`].
+    Password(u64),
 }
 
 /// A password as it is stored: HMAC-SHA-256 of charger id and password under the pepper.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordTag([u8; 32]);
+
+impl PasswordTag {
+    /// Tells tags apart in records and messages. Says nothing of the password to one without the pepper.
+    pub fn print(&self) -> u64 {
+        self.0.iter().take(8).fold(0, |print, byte| print << 8 | u64::from(*byte))
+    }
+}
 
 impl fmt::Debug for PasswordTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,27 +106,30 @@ impl Pepper {
         PasswordTag(mac.finalize().into_bytes().into())
     }
 
-    /// Whether the login is right for a charger with this `access` (`None`: there is no such charger). The same work is
-    /// done in every case in which a password is presented.
-    pub fn verify(&self, id: &ChargerId, access: Option<&Access>, login: Option<&Login>) -> bool {
-        let Some(login) = login else { return matches!(access, Some(Access::Open)) };
+    /// What the login proves for a charger with this `access` (`None`: there is no such charger); `None` if it is wrong. The
+    /// same work is done in every case in which a password is presented.
+    pub fn verify(&self, id: &ChargerId, access: Option<&Access>, login: Option<&Login>) -> Option<Matched> {
+        let Some(login) = login else { return matches!(access, Some(Access::Open)).then_some(Matched::Open) };
         let same_name = login.user.as_bytes().ct_eq(id.as_str().as_bytes());
         let plain = self.tag(id, login.password.expose_secret());
         let decoded = self.tag(id, &unhex(login.password.expose_secret()));
         let nobody = SmallVec::new();
         let (tags, open) = match access {
-            None => (&nobody, Choice::from(0)),
+            None | Some(Access::Certificate) => (&nobody, Choice::from(0)),
             Some(Access::Open) => (&nobody, Choice::from(1)),
             Some(Access::Password(tags)) => (tags, Choice::from(0)),
         };
-        let mut right = open;
+        let (mut right, mut print) = (open, 0);
         for n in 0..2 {
             let none = PasswordTag([0; 32]);
             let tag = tags.get(n).unwrap_or(&none);
             let counts = Choice::from(u8::from(n < tags.len()));
-            right |= counts & (tag.0.ct_eq(&plain.0) | tag.0.ct_eq(&decoded.0));
+            let this = counts & (tag.0.ct_eq(&plain.0) | tag.0.ct_eq(&decoded.0));
+            print.conditional_assign(&tag.print(), this);
+            right |= this;
         }
-        bool::from(right & same_name)
+        let matched = if bool::from(open) { Matched::Open } else { Matched::Password(print) };
+        bool::from(right & same_name).then_some(matched)
     }
 }
 
@@ -189,11 +210,11 @@ mod tests {
             b"deadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
         ] {
             let access = with(password);
-            assert!(pepper().verify(&id(), Some(&access), login("CP-1", password).as_ref()), "{password:?}");
-            assert!(!pepper().verify(&id(), Some(&access), login("CP-1", &password[1..]).as_ref()));
-            assert!(!pepper().verify(&id(), Some(&access), login("cp-1", password).as_ref()), "case");
-            assert!(!pepper().verify(&id(), Some(&access), login("", password).as_ref()), "no user");
-            assert!(!pepper().verify(&id(), None, login("CP-1", password).as_ref()), "unknown");
+            assert!(pepper().verify(&id(), Some(&access), login("CP-1", password).as_ref()).is_some(), "{password:?}");
+            assert!(pepper().verify(&id(), Some(&access), login("CP-1", &password[1..]).as_ref()).is_none());
+            assert!(pepper().verify(&id(), Some(&access), login("cp-1", password).as_ref()).is_none(), "case");
+            assert!(pepper().verify(&id(), Some(&access), login("", password).as_ref()).is_none(), "no user");
+            assert!(pepper().verify(&id(), None, login("CP-1", password).as_ref()).is_none(), "unknown");
         }
     }
 
@@ -201,7 +222,7 @@ mod tests {
     fn a_key_registered_as_bytes_may_be_presented_as_hex_digits() {
         let access = with(&[0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         let digits = login("CP-1", b"DEADBEEF0102030405060708090a0b0c");
-        assert!(pepper().verify(&id(), Some(&access), digits.as_ref()));
+        assert!(pepper().verify(&id(), Some(&access), digits.as_ref()).is_some());
     }
 
     #[test]
@@ -211,19 +232,19 @@ mod tests {
         for (password, right) in
             [(b"aaaaaaaaaaaaaaaa", true), (b"bbbbbbbbbbbbbbbb", true), (b"cccccccccccccccc", false)]
         {
-            assert_eq!(pepper().verify(&id(), Some(&access), login("CP-1", password).as_ref()), right);
+            assert_eq!(pepper().verify(&id(), Some(&access), login("CP-1", password).as_ref()).is_some(), right);
         }
         let none = Access::Password(SmallVec::new());
-        assert!(!pepper().verify(&id(), Some(&none), login("CP-1", &[]).as_ref()), "no password registered");
+        assert!(pepper().verify(&id(), Some(&none), login("CP-1", &[]).as_ref()).is_none(), "no password registered");
     }
 
     #[test]
     fn only_an_open_charger_comes_in_without_a_login() {
-        assert!(pepper().verify(&id(), Some(&Access::Open), None));
-        assert!(pepper().verify(&id(), Some(&Access::Open), login("CP-1", b"whatever").as_ref()));
-        assert!(!pepper().verify(&id(), Some(&Access::Open), login("CP-2", b"whatever").as_ref()));
-        assert!(!pepper().verify(&id(), Some(&with(b"0123456789abcdef")), None));
-        assert!(!pepper().verify(&id(), None, None));
+        assert!(pepper().verify(&id(), Some(&Access::Open), None).is_some());
+        assert!(pepper().verify(&id(), Some(&Access::Open), login("CP-1", b"whatever").as_ref()).is_some());
+        assert!(pepper().verify(&id(), Some(&Access::Open), login("CP-2", b"whatever").as_ref()).is_none());
+        assert!(pepper().verify(&id(), Some(&with(b"0123456789abcdef")), None).is_none());
+        assert!(pepper().verify(&id(), None, None).is_none());
     }
 
     #[test]

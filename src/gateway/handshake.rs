@@ -8,12 +8,15 @@ use super::admission::{ConnectionPermit, HandshakePermit};
 use super::attempts::Trial;
 use super::head::{self, Head, HeadError};
 use super::listener::Shared;
+use super::profile::{Channel, Denied, Proof, judge};
 use super::socket::{SocketStart, Start};
+use super::stream::{Line, Stream};
+use super::tls::{self, Door, Identity};
 use crate::telemetry::metrics::gateway as metric;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// How long a stranger who is turned away may take to hang up.
@@ -64,23 +67,48 @@ impl Refusal {
     }
 }
 
-/// Shakes hands with one stranger.
+/// What the other side has shown before its first request.
+enum Shown {
+    Nothing,
+    Tls(Arc<Door>, Option<Identity>),
+}
+
+impl Shown {
+    fn channel(&self, head: &Head) -> Channel {
+        match self {
+            Shown::Nothing => Channel::Plain,
+            Shown::Tls(_, None) => Channel::Tls,
+            Shown::Tls(door, Some(identity)) => Channel::Certified { own: door.is_own(identity, &head.charger) },
+        }
+    }
+}
+
+/// Shakes hands with one stranger; through the door, if TLS is spoken there.
 pub(crate) async fn shake(
     shared: Arc<Shared>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     remote: SocketAddr,
+    door: Option<Arc<Door>>,
     permits: (HandshakePermit, ConnectionPermit),
 ) {
     let began = tokio::time::Instant::now();
     let settings = shared.settings_kept();
+    let deadline = began + settings.handshake_timeout;
+    let (mut stream, shown) = match door {
+        None => (Stream::Plain(Line::Live(stream)), Shown::Nothing),
+        Some(door) => match tokio::time::timeout_at(deadline, secure(door, stream, remote)).await {
+            Ok(Some(secured)) => secured,
+            Ok(None) => return metric::HANDSHAKES.add(1, ["tls_failed"]),
+            Err(_) => return metric::HANDSHAKES.add(1, [Refusal::Timeout.label()]),
+        },
+    };
     let mut bytes = Vec::with_capacity(1024);
     let reading = read_head(&mut stream, &mut bytes, settings.head_bytes_max, settings.headers_max);
-    let read = tokio::time::timeout(settings.handshake_timeout, reading).await;
-    let outcome =
-        read.unwrap_or(Err(Refusal::Timeout)).and_then(|head| authenticate(&shared, &head, remote).map(|()| head));
+    let read = tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(Refusal::Timeout));
+    let outcome = read.and_then(|head| Ok((authenticate(&shared, &head, shown.channel(&head), remote)?, head)));
     metric::HANDSHAKE_SECONDS.record(began.elapsed().as_secs_f64(), []);
     match outcome {
-        Ok(head) => hand_over(&shared, stream, remote, head, &bytes, permits).await,
+        Ok((proof, head)) => hand_over(&shared, stream, remote, (head, proof), &bytes, permits).await,
         Err(refusal) => {
             metric::HANDSHAKES.add(1, [refusal.label()]);
             // Lingering with one who is turned away is no handshake any more.
@@ -92,8 +120,30 @@ pub(crate) async fn shake(
     }
 }
 
+/// Speaks TLS. `None`: it came to nothing, and the other side has been told.
+async fn secure(door: Arc<Door>, stream: TcpStream, remote: SocketAddr) -> Option<(Stream, Shown)> {
+    match door.acceptor().accept(Line::Live(stream)).into_fallible().await {
+        Ok(mut stream) => match door.identity(stream.get_mut().1) {
+            Ok(identity) => Some((Stream::Tls(Box::new(stream)), Shown::Tls(door, identity))),
+            Err(error) => {
+                metric::TLS_FAILURES.add(1, [tls::label(&error)]);
+                tracing::info!(%remote, %error, "a resumed session is refused");
+                turn_away(stream, &[]).await;
+                None
+            }
+        },
+        Err((error, line)) => {
+            metric::TLS_FAILURES.add(1, [tls::cause(&error)]);
+            tracing::debug!(%remote, %error, "no TLS session");
+            // The alert that says why has been written.
+            turn_away(line, &[]).await;
+            None
+        }
+    }
+}
+
 async fn read_head(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     bytes: &mut Vec<u8>,
     bytes_max: usize,
     headers_max: usize,
@@ -115,24 +165,28 @@ async fn read_head(
     }
 }
 
-fn authenticate(shared: &Shared, head: &Head, remote: SocketAddr) -> Result<(), Refusal> {
+fn authenticate(shared: &Shared, head: &Head, channel: Channel, remote: SocketAddr) -> Result<Proof, Refusal> {
     let (id, from) = (&head.charger, remote.ip());
     let trial = shared.attempts.judge(id, from);
-    let access = shared.ports.register.access(id);
+    let standing = shared.ports.register.standing(id);
     // Compared in every case, so that a refusal takes the same time for all.
-    let right = shared.ports.pepper.verify(id, access.as_ref(), head.login.as_ref());
-    match (trial, right) {
-        (Trial::Open | Trial::Strict(_), true) => {
+    let matched = shared.ports.pepper.verify(id, standing.as_ref().map(|s| &s.access), head.login.as_ref());
+    match (trial, judge(standing.as_ref(), channel, matched)) {
+        (Trial::Open | Trial::Strict(_), Ok(proof)) => {
             shared.attempts.succeeded(id, from);
-            Ok(())
+            Ok(proof)
         }
-        (Trial::Open, false) => {
+        (Trial::Open, Err(denied)) => {
             shared.attempts.failed(id, from);
-            metric::AUTH_FAILURES.add(1, ["wrong"]);
-            tracing::info!(charger = %id, %remote, "login refused");
+            metric::AUTH_FAILURES.add(1, [denied.label()]);
+            tracing::info!(charger = %id, %remote, cause = denied.label(), "login refused");
+            match denied {
+                Denied::Downgrade | Denied::Foreign => shared.ports.register.denied(id, from, denied),
+                Denied::Wrong | Denied::NoCertificate => {}
+            }
             Err(Refusal::Unauthorized)
         }
-        (Trial::Strict(limited), false) | (Trial::Barred(limited), _) => {
+        (Trial::Strict(limited), Err(_)) | (Trial::Barred(limited), _) => {
             metric::AUTH_FAILURES.add(1, [limited.label()]);
             Err(Refusal::Throttled)
         }
@@ -142,9 +196,9 @@ fn authenticate(shared: &Shared, head: &Head, remote: SocketAddr) -> Result<(), 
 /// Carries the connection to its charger's arbiter, where the upgrade is completed.
 async fn hand_over(
     shared: &Arc<Shared>,
-    stream: TcpStream,
+    mut stream: Stream,
     remote: SocketAddr,
-    head: Head,
+    (head, proof): (Head, Proof),
     bytes: &[u8],
     permits: (HandshakePermit, ConnectionPermit),
 ) {
@@ -156,10 +210,9 @@ async fn hand_over(
     };
     let generation = shared.connections.next_generation();
     let rest = bytes[head.length..].to_vec();
-    let Ok(stream) = stream.set_nodelay(true).and_then(|()| stream.into_std()) else {
-        metric::HANDSHAKES.add(1, ["gone"]);
-        return;
-    };
+    if stream.park().is_err() {
+        return metric::HANDSHAKES.add(1, ["gone"]);
+    }
     let (handshake, connection) = permits;
     let start = SocketStart(Box::new(Start {
         shared: shared.clone(),
@@ -167,6 +220,7 @@ async fn hand_over(
         generation,
         remote,
         subprotocol,
+        proof,
         stream,
         response,
         rest,
@@ -175,15 +229,16 @@ async fn hand_over(
     }));
     if let Err(SocketStart(start)) = shared.ports.placement.place(start) {
         metric::HANDSHAKES.add(1, ["not_ready"]);
-        drop((start.handshake, start.connection));
-        if let Ok(stream) = TcpStream::from_std(start.stream) {
+        let Start { mut stream, handshake, connection, .. } = *start;
+        drop((handshake, connection));
+        if stream.wake().is_ok() {
             turn_away(stream, &head::refusal("503 Service Unavailable", &shared.retry_after())).await;
         }
     }
 }
 
 /// Answers and hangs up. What the other side still sends is read for a moment, lest a reset overtakes the answer.
-pub(crate) async fn turn_away(mut stream: TcpStream, answer: &[u8]) {
+pub(crate) async fn turn_away(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8]) {
     let farewell = async {
         stream.write_all(answer).await?;
         stream.shutdown().await?;

@@ -4,6 +4,7 @@
 //! Invariants: the queue never holds more than its bound; once the socket has ended every send fails.
 
 use super::ports::{CloseReason, Generation};
+use super::profile::Proof;
 use crate::clock::Timestamp;
 use crate::ids::ChargerId;
 use crate::protocol::ocppj::write_call;
@@ -49,6 +50,7 @@ struct Shared {
     charger: ChargerId,
     generation: Generation,
     remote: SocketAddr,
+    proof: Proof,
     subprotocol: &'static str,
     bound: usize,
     queue: Mutex<Queue>,
@@ -72,7 +74,7 @@ impl LinkHandle {
     pub(crate) fn new(
         charger: ChargerId,
         generation: Generation,
-        remote: SocketAddr,
+        (remote, proof): (SocketAddr, Proof),
         subprotocol: &'static str,
         bound: usize,
         now: Timestamp,
@@ -81,6 +83,7 @@ impl LinkHandle {
             charger,
             generation,
             remote,
+            proof,
             subprotocol,
             bound,
             queue: Mutex::default(),
@@ -98,6 +101,11 @@ impl LinkHandle {
     /// Which connection it is.
     pub fn generation(&self) -> Generation {
         self.0.generation
+    }
+
+    /// What the charger has proved of itself.
+    pub fn proof(&self) -> Proof {
+        self.0.proof
     }
 
     /// Where the charger calls from.
@@ -172,6 +180,10 @@ impl LinkHandle {
             return Poll::Ready(Order::Close(reason));
         }
         let call = if may_call { queue.calls.pop_front() } else { None };
+        if call.is_some() && queue.calls.is_empty() {
+            // Calls are rare; their room would stay for the life of the connection.
+            queue.calls = VecDeque::new();
+        }
         call.map_or(Poll::Pending, |call| Poll::Ready(Order::Call(call)))
     }
 

@@ -8,6 +8,7 @@ use super::guard::Budget;
 use super::handshake::{shake, turn_away};
 use super::head;
 use super::ports::{ChargerRegister, CloseReason, FrameLog, Placement};
+use super::tls::Door;
 use crate::clock::SharedClock;
 use crate::config::gateway::Gateway as Settings;
 use crate::telemetry::metrics::gateway as metric;
@@ -102,10 +103,20 @@ impl Shared {
     }
 }
 
-/// The bound listener, before it runs.
+/// Where TLS is spoken, and with what: read anew for every connection.
+#[derive(Debug, Clone)]
+pub struct TlsPort {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The certificates of this moment.
+    pub door: Arc<ArcSwap<Door>>,
+}
+
+/// The bound listeners, before they run.
 #[derive(Debug)]
 pub struct Gateway {
     listener: TcpListener,
+    tls: Option<(TcpListener, Arc<ArcSwap<Door>>)>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 }
@@ -116,6 +127,7 @@ pub struct GatewayHandle {
     shared: Arc<Shared>,
     stop: CancellationToken,
     local: SocketAddr,
+    local_tls: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -125,10 +137,7 @@ impl Gateway {
     /// When the address cannot be bound.
     pub fn bind(settings: Arc<ArcSwap<Settings>>, ports: Ports) -> io::Result<Gateway> {
         let now = settings.load_full();
-        let socket = if now.listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(now.listen)?;
-        let listener = socket.listen(BACKLOG)?;
+        let listener = listen(now.listen)?;
         // Seen from the start: none is a figure, too.
         metric::CONNECTIONS.shift(0.0, []);
         let hot = HotCounters {
@@ -148,7 +157,16 @@ impl Gateway {
             hot,
             refusals: AtomicUsize::new(0),
         });
-        Ok(Gateway { listener, shared, stop: CancellationToken::new() })
+        Ok(Gateway { listener, tls: None, shared, stop: CancellationToken::new() })
+    }
+
+    /// Speaks TLS at one more address.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn with_tls(mut self, port: TlsPort) -> io::Result<Gateway> {
+        self.tls = Some((listen(port.listen)?, port.door));
+        Ok(self)
     }
 
     /// The handle for the rest of the process.
@@ -156,7 +174,9 @@ impl Gateway {
     /// # Errors
     /// When the operating system does not say which address was bound.
     pub fn handle(&self) -> io::Result<GatewayHandle> {
-        Ok(GatewayHandle { shared: self.shared.clone(), stop: self.stop.clone(), local: self.listener.local_addr()? })
+        let local_tls = self.tls.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
+        let local = self.listener.local_addr()?;
+        Ok(GatewayHandle { shared: self.shared.clone(), stop: self.stop.clone(), local, local_tls })
     }
 
     /// Accepts until [`GatewayHandle::stop_accepting`]. Handshakes run as tasks of the runtime that this runs on; sockets
@@ -168,24 +188,31 @@ impl Gateway {
                 biased;
                 () = self.stop.cancelled() => return,
                 _ = prune.tick() => self.shared.attempts.prune(),
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, remote)) => self.welcome(stream, remote),
-                    Err(error) => {
-                        metric::REFUSED.add(1, ["accept_error"]);
-                        tracing::warn!(%error, "cannot accept");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
+                accepted = self.listener.accept() => self.accepted(accepted, None).await,
+                (accepted, door) = accept_tls(self.tls.as_ref()) => self.accepted(accepted, Some(door)).await,
             }
         }
     }
 
-    fn welcome(&self, stream: TcpStream, remote: SocketAddr) {
+    async fn accepted(&self, accepted: io::Result<(TcpStream, SocketAddr)>, door: Option<Arc<Door>>) {
+        match accepted {
+            Ok((stream, remote)) => self.welcome(stream, remote, door),
+            Err(error) => {
+                metric::REFUSED.add(1, ["accept_error"]);
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn welcome(&self, stream: TcpStream, remote: SocketAddr, door: Option<Arc<Door>>) {
         let connections_max = self.shared.settings().connections_max;
         match self.shared.admission.admit(remote.ip(), connections_max) {
             Ok(permits) => {
-                tokio::spawn(shake(self.shared.clone(), stream, remote, permits));
+                tokio::spawn(shake(self.shared.clone(), stream, remote, door, permits));
             }
+            // Who waits for TLS could not read an answer, and keys are not worth the work.
+            Err(refused) if door.is_some() => metric::REFUSED.add(1, [refused.label()]),
             Err(refused) => self.refuse(stream, refused),
         }
     }
@@ -206,7 +233,28 @@ impl Gateway {
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn accept_tls(
+    tls: Option<&(TcpListener, Arc<ArcSwap<Door>>)>,
+) -> (io::Result<(TcpStream, SocketAddr)>, Arc<Door>) {
+    match tls {
+        Some((listener, door)) => (listener.accept().await, door.load_full()),
+        None => std::future::pending().await,
+    }
+}
+
 impl GatewayHandle {
+    /// The address where TLS is spoken, if anywhere.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.local_tls
+    }
+
     /// The address that is listened on.
     pub fn local_addr(&self) -> SocketAddr {
         self.local

@@ -1,8 +1,8 @@
 //! OCPP sockets. Owns accept, admission, handshake, authentication, frame limits, reader and writer; never what a
 //! message means.
 //!
-//! The way of a connection: [`listener`] accepts and admits it ([`admission`]), [`handshake`] reads its head
-//! ([`head`]) and checks who it is ([`credentials`], [`attempts`]), [`ports::Placement`] carries it to its charger's
+//! The way of a connection: [`listener`] accepts and admits it ([`admission`]), [`handshake`] speaks TLS ([`tls`]), reads its head
+//! ([`head`]) and checks who it is ([`credentials`], [`attempts`], [`profile`]), [`ports::Placement`] carries it to its charger's
 //! arbiter, where [`socket`] completes the upgrade and then reads and writes until it ends. [`connections`] knows the one
 //! connection that counts for each identity.
 //!
@@ -11,6 +11,7 @@
 
 pub mod admission;
 pub mod attempts;
+pub mod authority;
 pub mod connections;
 pub mod credentials;
 pub mod guard;
@@ -19,9 +20,12 @@ pub mod head;
 pub mod link;
 pub mod listener;
 pub mod ports;
+pub mod profile;
 pub mod socket;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 pub use credentials::{Access, PasswordTag, Pepper};
 pub use link::{LinkError, LinkHandle};
@@ -30,4 +34,5 @@ pub use ports::{
     CallAnswer, CallOutcome, ChargerPort, ChargerRegister, CloseReason, FrameLog, Generation, InboundCall, Outcome,
     Passed, Placement,
 };
+pub use profile::{Proof, Standing};
 pub use socket::SocketStart;

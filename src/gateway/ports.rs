@@ -1,8 +1,8 @@
 //! What the gateway needs from the rest: who may connect, where a connection lives, and who takes its messages. Owns
 //! only the shapes.
 
-use super::credentials::Access;
 use super::link::LinkHandle;
+use super::profile::{Denied, Standing};
 use super::socket::SocketStart;
 use crate::clock::Timestamp;
 use crate::ids::ChargerId;
@@ -20,7 +20,11 @@ pub struct Generation(pub u64);
 pub trait ChargerRegister: Send + Sync + 'static {
     /// How the charger proves who it is; `None` if there is no such charger. An unknown charger gets the same answer as
     /// a wrong password and leaves no trace (CH-3).
-    fn access(&self, id: &ChargerId) -> Option<Access>;
+    fn standing(&self, id: &ChargerId) -> Option<Standing>;
+
+    /// A known charger was refused although it knew its password, or showed another's certificate: an alarm is due. Called
+    /// for every refusal; repeats are the register's to hold back.
+    fn denied(&self, id: &ChargerId, from: std::net::IpAddr, why: Denied);
 }
 
 /// Where a connection lives.

@@ -1,6 +1,8 @@
 //! Makes the parts and joins them, before anything is served.
 
+use super::desk::Desk;
 use crate::actors::alerts::{self, Alerts};
+use crate::actors::charger::certificates::CertificateDesk;
 use crate::actors::charger::connection::ConnectionParts;
 use crate::actors::charger::shell::ChargerParts;
 use crate::actors::charger::tokens::Tokens;
@@ -21,6 +23,8 @@ use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
 use crate::domain::platform::PlatformFamily;
 use crate::gateway::Pepper;
+use crate::gateway::authority::Authority;
+use crate::gateway::tls::TlsError;
 use crate::persistence::messages::MessageLogError;
 use crate::persistence::vault::Vault;
 use crate::persistence::{MessageLog, SharedJournal};
@@ -36,7 +40,7 @@ pub(super) struct Parts {
     pub(super) platform: HostAddr<PlatformFamily>,
     pub(super) register: Arc<Register>,
     pub(super) directory: Arc<Partners>,
-    pub(super) connections: ConnectionParts,
+    pub(super) connections: Arc<ConnectionParts>,
     pub(super) pepper: Arc<Pepper>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) board: Arc<QueueBoard>,
@@ -63,6 +67,9 @@ pub enum AssembleError {
     /// The webhook client cannot be made.
     #[error("the webhook client cannot be made: {0}")]
     Sender(String),
+    /// The built-in authority.
+    #[error(transparent)]
+    Authority(#[from] TlsError),
     /// The message log.
     #[error(transparent)]
     Messages(#[from] MessageLogError),
@@ -103,6 +110,7 @@ struct Directories {
     sender: Arc<HttpSender>,
     board: Arc<QueueBoard>,
     alerts: Alerts,
+    certificates: Option<Arc<dyn CertificateDesk>>,
 }
 
 impl Directories {
@@ -116,7 +124,10 @@ impl Directories {
         let sender = sender.map_err(|error| AssembleError::Sender(error.to_string()))?;
         let tokens =
             Tokens { vault: Arc::clone(&base.vault), journal: base.journal.clone(), clock: base.clock.clone() };
+        let authority = Authority::open(&base.config.tls)?.map(Arc::new);
+        let desk = |authority| Arc::new(Desk { authority, clock: base.clock.clone() }) as Arc<dyn CertificateDesk>;
         Ok(Directories {
+            certificates: authority.map(desk),
             register: Arc::default(),
             partners: Arc::new(Partners::new(unseal(&base.vault))),
             tokens: Arc::new(tokens),
@@ -146,16 +157,18 @@ impl Directories {
             alerts: self.alerts.clone(),
             epoch: base.journal.epoch(),
             policy: Arc::clone(&base.swaps.policy),
+            vault: Arc::clone(&base.vault),
+            certificates: self.certificates.clone(),
         }
     }
 
-    fn connections(&self, clock: &SharedClock) -> ConnectionParts {
-        ConnectionParts {
+    fn connections(&self, clock: &SharedClock) -> Arc<ConnectionParts> {
+        Arc::new(ConnectionParts {
             register: Arc::clone(&self.register),
             tokens: Arc::clone(&self.tokens),
             alerts: self.alerts.clone(),
             clock: clock.clone(),
-        }
+        })
     }
 }
 

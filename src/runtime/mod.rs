@@ -6,10 +6,12 @@
 
 mod assemble;
 pub mod demo;
+mod desk;
 mod http;
 mod recover;
 mod serve;
 mod stop;
+mod tls;
 
 #[cfg(feature = "testing")]
 pub use serve::serve_in_memory;
@@ -66,6 +68,8 @@ impl Runtime {
 struct Threads {
     arbiters: Arbiters,
     http: Workers,
+    /// The thread of handshakes: what strangers cost there delays neither a charger nor a partner (CH-5).
+    handshakes: Workers,
     /// The HTTP listeners, each of which ends once its calls under way have been answered.
     servers: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -98,6 +102,8 @@ impl Drop for Workers {
 pub struct Addresses {
     /// Chargers.
     pub ocpp: SocketAddr,
+    /// Chargers with TLS, if they may.
+    pub ocpp_tls: Option<SocketAddr>,
     /// Partners.
     pub partner: SocketAddr,
     /// Operators.

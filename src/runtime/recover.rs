@@ -30,7 +30,7 @@ const LAGGARDS: usize = 200;
 
 #[derive(Deserialize)]
 struct Row {
-    registration: Option<Registration>,
+    registration: Option<Arc<Registration>>,
 }
 
 impl Runtime {

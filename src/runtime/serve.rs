@@ -1,7 +1,7 @@
 //! `chargeline serve`: from the configuration to the last socket.
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
-use super::{Addresses, Runtime, Threads, Workers, http};
+use super::{Addresses, Runtime, Threads, Workers, http, tls};
 use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
@@ -14,7 +14,8 @@ use crate::clock::{SharedClock, Timestamp, WallClock};
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::config::load::Sources;
-use crate::gateway::{Gateway, listener};
+use crate::gateway::tls::TlsError;
+use crate::gateway::{Gateway, GatewayHandle, listener};
 use crate::persistence::vault::Vault;
 use crate::persistence::{Journal as _, JournalError, SharedJournal, SledJournal};
 use crate::telemetry::exporter;
@@ -52,6 +53,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// A file of TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The parts do not join.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -87,11 +91,12 @@ struct Listeners {
     metrics: TcpListener,
 }
 
-async fn listeners(config: &Config, ocpp: SocketAddr) -> Result<(Listeners, Addresses), ServeError> {
+async fn listeners(config: &Config, gateway: &GatewayHandle) -> Result<(Listeners, Addresses), ServeError> {
     let (partner, partner_at) = listen("api.partner_listen", config.api.partner_listen).await?;
     let (operator, operator_at) = listen("api.operator_listen", config.api.operator_listen).await?;
     let (metrics, metrics_at) = listen("telemetry.metrics_listen", metrics_address(config)?).await?;
-    let addresses = Addresses { ocpp, partner: partner_at, operator: operator_at, metrics: metrics_at };
+    let (ocpp, ocpp_tls) = (gateway.local_addr(), gateway.tls_addr());
+    let addresses = Addresses { ocpp, ocpp_tls, partner: partner_at, operator: operator_at, metrics: metrics_at };
     Ok((Listeners { partner, operator, metrics }, addresses))
 }
 
@@ -141,10 +146,11 @@ async fn serve_on(
     let open = Arc::new(AtomicBool::new(false));
     let shutdown = CancellationToken::new();
     let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
-    let threads = http_runtime()?;
+    let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
     let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
+    let (gateway, keeper) = secured(gateway, &parts, &configuration, &clock)?;
     let handle = gateway.handle().map_err(|error| ServeError::Start(error.to_string()))?;
-    let (listeners, addresses) = listeners(&config, handle.local_addr()).await?;
+    let (listeners, addresses) = listeners(&config, &handle).await?;
     let runtime = Arc::new(Runtime {
         service: Arc::clone(&service),
         phase,
@@ -170,9 +176,9 @@ async fn serve_on(
     threads.spawn(exporter.clone().upkeep());
     let stop = shutdown.clone();
     threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });
-    threads.spawn(gateway.run());
+    run_gateway((gateway, keeper), &handshakes, &threads, &shutdown);
     runtime.spawn_watchers(&threads);
-    let threads = Threads { arbiters: parts.arbiters, http: threads, servers };
+    let threads = Threads { arbiters: parts.arbiters, http: threads, handshakes, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;
     if let Some(version) = fresh {
@@ -202,10 +208,10 @@ async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<SledJour
     Ok(store)
 }
 
-fn http_runtime() -> Result<Workers, ServeError> {
+fn workers(name: &str, threads: usize) -> Result<Workers, ServeError> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(HTTP_THREADS)
-        .thread_name("http")
+        .worker_threads(threads)
+        .thread_name(name)
         .enable_all()
         .build()
         .map(|runtime| Workers(Some(runtime)))
@@ -231,7 +237,7 @@ fn gateway(
         open: Arc::clone(open),
     };
     let ports = listener::Ports {
-        register: Arc::new(GatewayRegister(Arc::clone(&parts.register))),
+        register: Arc::new(GatewayRegister::new(Arc::clone(&parts.register), parts.alerts.clone())),
         frames: Arc::new(GatewayFrames(parts.messages.clone())),
         placement: Arc::new(placement),
         clock: clock.clone(),
@@ -240,6 +246,33 @@ fn gateway(
     let settings = Arc::clone(&configuration.swaps.gateway);
     let address = settings.load().listen.to_string();
     Gateway::bind(settings, ports).map_err(|source| ServeError::Listen { what: "gateway.listen", address, source })
+}
+
+fn run_gateway(
+    (gateway, keeper): (Gateway, Option<tls::Keeper>),
+    handshakes: &Workers,
+    threads: &Workers,
+    shutdown: &CancellationToken,
+) {
+    handshakes.spawn(gateway.run());
+    if let Some(keeper) = keeper {
+        threads.spawn(keeper.run(shutdown.clone()));
+    }
+}
+
+/// The gateway with its TLS listener, if there is to be one, and what keeps its certificates fresh.
+fn secured(
+    gateway: Gateway,
+    parts: &Parts,
+    configuration: &Configuration,
+    clock: &SharedClock,
+) -> Result<(Gateway, Option<tls::Keeper>), ServeError> {
+    let Some((port, keeper)) = tls::open(&configuration.live, &parts.alerts, clock)? else {
+        return Ok((gateway, None));
+    };
+    let address = port.listen.to_string();
+    let failed = |source| ServeError::Listen { what: "tls.listen", address, source };
+    Ok((gateway.with_tls(port).map_err(failed)?, Some(keeper)))
 }
 
 fn service(

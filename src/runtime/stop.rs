@@ -41,8 +41,8 @@ impl Runtime {
         // Writing blocks. A frame lost here was served all the same.
         let _ = tokio::task::spawn_blocking(move || messages.close()).await;
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Threads { arbiters, http, servers: _ }) = threads {
-            drop(http);
+        if let Some(Threads { arbiters, http, handshakes, servers: _ }) = threads {
+            drop((http, handshakes));
             // Joining blocks; a thread that panicked has told so by then.
             let _ = tokio::task::spawn_blocking(move || arbiters.stop()).await;
         }

@@ -9,6 +9,7 @@
 
 mod charger;
 mod crash;
+mod faults;
 mod messages;
 mod rig;
 mod room;

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 impl Rig {
-    fn add(&self, text: &str) {
+    pub(crate) fn add(&self, text: &str) {
         let before = std::fs::read_to_string(self.server.config()).unwrap();
         std::fs::write(self.server.config(), format!("{before}{text}")).unwrap();
     }
 
     /// SIGHUP; waits until the log says `what`.
-    async fn reload(&self, what: &str) {
+    pub(crate) async fn reload(&self, what: &str) {
         let seen = self.log().matches(what).count();
         self.signal("HUP");
         let begun = Instant::now();

@@ -25,7 +25,7 @@ pub(crate) fn serve(address: &str) -> anyhow::Result<()> {
 
 #[allow(clippy::result_large_err, reason = "the library's own signature")]
 async fn connection(stream: TcpStream) {
-    let config = WebSocketConfig::default().read_buffer_size(1_024).write_buffer_size(0);
+    let config = WebSocketConfig::default().read_buffer_size(512).write_buffer_size(0);
     let protocol = |_: &Request, mut response: Response| {
         response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("ocpp1.6"));
         Ok(response)

@@ -52,7 +52,7 @@ impl Host {
         let own = wishes.in_memory || wishes.same_program;
         let program = if own { std::env::current_exe()? } else { paths.server.clone() };
         let mut server = Server::new(&program, &dir)?;
-        std::fs::write(dir.join("config.toml"), configuration(server.ports(), &dir, &wishes))?;
+        std::fs::write(dir.join("config.toml"), configuration(server.ports(), &dir, &wishes)?)?;
         if wishes.in_memory {
             std::fs::write(dir.join(IN_MEMORY), "")?;
         }
@@ -145,17 +145,26 @@ pub(crate) fn identity(n: usize) -> String {
     format!("BENCH-{n:05}")
 }
 
-fn configuration(ports: Ports, dir: &Path, wishes: &Wishes) -> String {
+/// A test server's configuration with the benches' departures from it.
+fn configuration(ports: Ports, dir: &Path, wishes: &Wishes) -> anyhow::Result<String> {
+    let mut all: toml::Table = config_text(ports, dir).parse()?;
+    let mut set = |section: &str, key: &str, value: toml::Value| {
+        let section = all.entry(section).or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut().and_then(|section| section.insert(key.to_owned(), value));
+    };
     // One address stands for a whole fleet, and a charger that answers at once sends more than one may.
-    let gateway = "[gateway]\nmessages_per_second = 1000000\nmessages_burst = 1000000\nhandshakes_per_address = 1024\n\
-                   handshakes_per_second = 20000\n";
+    set("gateway", "messages_per_second", 1_000_000.into());
+    set("gateway", "messages_burst", 1_000_000.into());
+    set("gateway", "handshakes_per_address", 1_024.into());
+    set("gateway", "handshakes_per_second", 20_000.into());
+    // As it is by default: what is asked of a charger at its first boot costs memory and time.
+    set("charger", "configure", true.into());
     // The shortest allowed: sessions of a bench follow each other in fractions of a second.
-    let session = "\n[session]\nlinger = \"1m\"\n";
+    set("session", "linger", "1m".into());
     // Without the limit to one endpoint, which would be what is measured.
-    let webhook = "[webhook]\nrate_per_s = 0\n";
-    let mut text = config_text(ports, dir).replacen("[gateway]\n", gateway, 1).replacen("[webhook]\n", webhook, 1);
+    set("webhook", "rate_per_s", 0.into());
     if wishes.small_cache {
-        text = text.replacen("[journal]\n", "[journal]\ncache_bytes = 8388608\n", 1);
+        set("journal", "cache_bytes", 8_388_608.into());
     }
-    text + session
+    Ok(all.to_string())
 }

@@ -6,12 +6,9 @@ use crate::host::{self, Host, Wishes};
 use crate::wire::Wire;
 use loadtest::net::Sources;
 use std::sync::Arc;
-use std::time::Duration;
 
 const FEW: usize = 1_000;
 const MANY: usize = 15_000;
-/// The commands that follow a first boot wait for `first_call_delay`, and their answers for the journal.
-const SETTLE: Duration = Duration::from_secs(8);
 
 pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow::Result<()> {
     let host = Host::start(paths, "idle", Wishes { small_cache: true, ..Wishes::default() }).await?;
@@ -19,7 +16,7 @@ pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow:
     let empty = process.memory()?;
     host.register(0, FEW, 1).await?;
     keep(host.fleet(0, FEW, sources).await?);
-    tokio::time::sleep(SETTLE).await;
+    process.quiet().await?;
     let few = process.memory()?;
     host.register(FEW, MANY, 1).await?;
     let registered = process.memory()?;
@@ -27,7 +24,7 @@ pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow:
     let connected = process.memory()?;
     keep(host::boot(wires, 1).await?);
     let booted = process.memory()?;
-    tokio::time::sleep(SETTLE).await;
+    process.quiet().await?;
     let many = process.memory()?;
     let each = |bytes: f64| bytes / (MANY - FEW) as f64;
     let against = format!(

@@ -8,6 +8,8 @@ mod bare;
 mod charge;
 mod durable;
 mod figure;
+#[cfg(feature = "heap")]
+mod heap;
 mod heartbeat;
 mod host;
 mod idle;
@@ -27,7 +29,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What figures' names begin with; each group is measured as a whole.
-const GROUPS: [&str; 6] = ["durable", "heartbeat", "idle", "ready", "slow", "webhook"];
+const GROUPS: &[&str] = &[
+    "durable",
+    #[cfg(feature = "heap")]
+    "heap",
+    "heartbeat",
+    "idle",
+    "ready",
+    "slow",
+    "webhook",
+];
 
 /// Where things are. A responder that could not be had is the reason why.
 struct Paths {
@@ -43,7 +54,11 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["bare", address] => bare::serve(address),
-        ["serve", "--config", file] => actix::System::new().block_on(serve(file.into())),
+        ["serve", "--config", file] => {
+            #[cfg(feature = "heap")]
+            heap::watch();
+            actix::System::new().block_on(serve(file.into()))
+        }
         _ => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(measure(&words))
@@ -73,9 +88,11 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
     };
     std::fs::create_dir_all(&paths.work)?;
     let sources = Arc::new(Sources::new(u64::from(std::process::id())));
-    for group in GROUPS.into_iter().filter(|group| wanted(group)) {
+    for &group in GROUPS.iter().filter(|group| wanted(group)) {
         let measured = match group {
             "durable" => durable::run(&paths, &sources).await,
+            #[cfg(feature = "heap")]
+            "heap" => heap::run(&paths, &sources).await,
             "heartbeat" => heartbeat::run(&paths, &sources).await,
             "idle" => idle::run(&paths, &sources).await,
             "ready" => ready::run(&paths, &sources).await,

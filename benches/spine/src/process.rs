@@ -2,6 +2,13 @@
 
 use anyhow::Context;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longer than a charger's commands after its first boot wait (`first_call_delay`), so that they are not overslept.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Share of a processor below which a process has nothing to do.
+const QUIET: f64 = 0.05;
+const QUIET_MAX: Duration = Duration::from_secs(180);
 
 /// A process, by its number.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +28,20 @@ impl Process {
             nanoseconds += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0);
         }
         Ok(nanoseconds as f64 / 1e9)
+    }
+
+    /// Waits until it has nothing to do: what follows a boot goes on for as long as the machine takes.
+    pub(crate) async fn quiet(self) -> anyhow::Result<()> {
+        let begun = tokio::time::Instant::now();
+        let mut calm = 0;
+        while calm < 2 {
+            anyhow::ensure!(begun.elapsed() < QUIET_MAX, "not quiet after {QUIET_MAX:?}");
+            let before = self.cpu_s()?;
+            tokio::time::sleep(LOOK_EVERY).await;
+            let share = (self.cpu_s()? - before) / LOOK_EVERY.as_secs_f64();
+            calm = if share < QUIET { calm + 1 } else { 0 };
+        }
+        Ok(())
     }
 
     /// Its proportional share of memory (Pss), in bytes.

@@ -71,6 +71,8 @@ pub struct Received {
     pub verified: bool,
     /// What it was answered with.
     pub answer: u16,
+    /// What it told.
+    pub data: serde_json::Value,
 }
 
 #[derive(Debug)]
@@ -280,6 +282,7 @@ async fn deliver(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) 
         attempt,
         verified,
         answer: status.as_u16(),
+        data: event.data.clone(),
     };
     note(&shared, &event, received, arrival);
     let mut response = status.into_response();

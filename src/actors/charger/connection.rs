@@ -8,9 +8,9 @@ use super::journey;
 use super::register::Register;
 use super::tokens::Tokens;
 use crate::actors::alerts::Alerts;
-use crate::actors::engine::{HostCore, Refusal};
+use crate::actors::engine::{HostCore, Partition, Refusal};
 use crate::clock::SharedClock;
-use crate::domain::charger::{BootPolicy, Command, Outcome, Verdict};
+use crate::domain::charger::{BootPolicy, Command, Outcome, ReportKind, Told, Verdict};
 use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply};
 use crate::domain::platform::Alert;
 use crate::gateway::{self, CallAnswer, CallOutcome, ChargerPort, CloseReason, Generation, InboundCall, LinkHandle};
@@ -43,27 +43,29 @@ pub struct ConnectionParts {
     pub clock: SharedClock,
 }
 
-/// One connection.
+/// One connection. Cloned for every message that is under way, so it is one pointer.
 #[derive(Clone)]
-pub struct Connection {
+pub struct Connection(Rc<Inner>);
+
+struct Inner {
     core: Rc<HostCore<ChargingFamily>>,
-    parts: ConnectionParts,
+    parts: Arc<ConnectionParts>,
     charger: ChargerId,
-    link: Rc<RefCell<Option<LinkHandle>>>,
+    link: RefCell<Option<LinkHandle>>,
     /// Set once the rules know of the connection: messages wait for that.
-    up: Rc<OnceCell<bool>>,
+    up: OnceCell<bool>,
 }
 
 type Asked = Result<Reply, Refusal<Rejection>>;
 
 impl Connection {
     /// The port of a connection that is about to begin.
-    pub fn new(core: Rc<HostCore<ChargingFamily>>, parts: ConnectionParts, charger: ChargerId) -> Self {
-        Connection { core, parts, charger, link: Rc::default(), up: Rc::default() }
+    pub fn new(core: Rc<HostCore<ChargingFamily>>, parts: Arc<ConnectionParts>, charger: ChargerId) -> Self {
+        Connection(Rc::new(Inner { core, parts, charger, link: RefCell::default(), up: OnceCell::new() }))
     }
 
     async fn ask(&self, command: Command) -> Asked {
-        self.core.ask(self.charger.as_str(), Key::Charger, command.into()).await
+        self.0.core.ask(self.0.charger.as_str(), Key::Charger, command.into()).await
     }
 
     /// Stores news of the socket, again if need be.
@@ -82,12 +84,12 @@ impl Connection {
 
     /// Makes the connection known to the rules, once.
     async fn is_up(&self) -> bool {
-        *self.up.get_or_init(|| self.link_up()).await
+        *self.0.up.get_or_init(|| self.link_up()).await
     }
 
     async fn link_up(&self) -> bool {
-        let Some(link) = self.link.borrow().clone() else { return false };
-        let Some(partition) = self.core.partition(self.charger.as_str()).await else {
+        let Some(link) = self.0.link.borrow().clone() else { return false };
+        let Some(partition) = self.0.core.partition(self.0.charger.as_str()).await else {
             link.close(CloseReason::NotDurable);
             return false;
         };
@@ -103,6 +105,10 @@ impl Connection {
             link.close(CloseReason::NotDurable);
         } else if let Some(state) = partition.state(&Key::Charger) {
             link.set_accepted(state.charger().is_some_and(crate::domain::charger::Charger::is_accepted));
+        }
+        if known && registration_waits(&partition) {
+            let proof = link.proof();
+            self.tell(Command::CameIn { profile: proof.profile, key: proof.key }).await;
         }
         known
     }
@@ -125,21 +131,31 @@ impl Connection {
             Request::BootNotification(request) => self.boot(request).await,
             Request::StatusNotification(request) => self.note(Command::Status(neutral::status(request))).await,
             Request::DiagnosticsStatusNotification(request) => {
-                self.note(Command::DiagnosticsStatus(request.status.as_str().into())).await
+                self.report(ReportKind::Diagnostics, request.status.as_str(), None).await
             }
             Request::FirmwareStatusNotification(request) => {
-                self.note(Command::FirmwareStatus(request.status.as_str().into())).await
+                self.report(ReportKind::Firmware, request.status.as_str(), None).await
             }
-            Request::DataTransfer(request) => self.data_transfer(request.vendor_id.as_str()).await,
+            Request::LogStatusNotification(request) => {
+                self.report(ReportKind::Log, request.status.as_str(), request.request_id).await
+            }
+            Request::SignedFirmwareStatusNotification(request) => {
+                self.report(ReportKind::SignedFirmware, request.status.as_str(), request.request_id).await
+            }
+            Request::SecurityEventNotification(request) => {
+                self.note(Command::SecurityEvent(neutral::security_event(request))).await
+            }
+            Request::SignCertificate(request) => self.sign_certificate(request.csr).await,
+            Request::DataTransfer(request) => self.data_transfer(request).await,
             Request::Heartbeat => {
-                let current_time = self.parts.clock.now();
+                let current_time = self.0.parts.clock.now();
                 CallOutcome::Result(to_payload(&ocpp16::heartbeat::Confirmation { current_time }))
             }
         }
     }
 
     async fn start(&self, request: ocpp16::start_transaction::Request, id: &str, flags: &[Flag]) -> CallOutcome {
-        let Ok(tag) = self.parts.tokens.tag(&request.id_tag).await else { return CallOutcome::NoAnswer };
+        let Ok(tag) = self.0.parts.tokens.tag(&request.id_tag).await else { return CallOutcome::NoAnswer };
         match self.ask(Command::TransactionStart(neutral::start(request, tag, id, flags))).await {
             Ok(Reply::TransactionStarted { transaction, verdict }) => {
                 CallOutcome::Result(to_payload(&ocpp16::start_transaction::Confirmation {
@@ -153,7 +169,7 @@ impl Connection {
 
     async fn stop(&self, request: ocpp16::stop_transaction::Request, id: &str, flags: &[Flag]) -> CallOutcome {
         let tag = match &request.id_tag {
-            Some(id_tag) => match self.parts.tokens.tag(id_tag).await {
+            Some(id_tag) => match self.0.parts.tokens.tag(id_tag).await {
                 Ok(tag) => Some(tag),
                 Err(_) => return CallOutcome::NoAnswer,
             },
@@ -189,7 +205,7 @@ impl Connection {
     }
 
     async fn authorize(&self, id_tag: &str) -> CallOutcome {
-        let tag = match self.parts.tokens.tag(id_tag).await {
+        let tag = match self.0.parts.tokens.tag(id_tag).await {
             Ok(tag) => tag,
             Err(error) => return internal(&error),
         };
@@ -215,13 +231,27 @@ impl Connection {
         }
     }
 
-    async fn data_transfer(&self, vendor: &str) -> CallOutcome {
-        use ocpp16::data_transfer::{Confirmation, DataTransferStatus};
-        match self.ask(Command::DataTransfer { vendor: vendor.into() }).await {
-            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&Confirmation {
-                status: DataTransferStatus::UnknownVendorId,
-                data: None,
-            })),
+    async fn data_transfer(&self, request: ocpp16::data_transfer::Request) -> CallOutcome {
+        match self.ask(neutral::data_transfer(request)).await {
+            Ok(Reply::UnknownVendor) => CallOutcome::Result(to_payload(&neutral::unknown_vendor())),
+            Ok(Reply::Transferred { status, data }) => {
+                CallOutcome::Result(to_payload(&neutral::transferred(status, data)))
+            }
+            other => unexpected(&other),
+        }
+    }
+
+    async fn report(&self, kind: ReportKind, status: &str, request: Option<i32>) -> CallOutcome {
+        self.note(Command::Report { kind, status: status.into(), request }).await
+    }
+
+    async fn sign_certificate(&self, csr: String) -> CallOutcome {
+        use ocpp16::sign_certificate::{Confirmation, GenericStatus};
+        match self.ask(Command::CertificateRequest { csr: csr.into() }).await {
+            Ok(Reply::Certificate { accepted }) => {
+                let status = if accepted { GenericStatus::Accepted } else { GenericStatus::Rejected };
+                CallOutcome::Result(to_payload(&Confirmation { status }))
+            }
             other => unexpected(&other),
         }
     }
@@ -233,6 +263,13 @@ impl Connection {
             other => unexpected(&other),
         }
     }
+}
+
+/// Whether a change of password or profile waits for the charger to come in (CH-3).
+fn registration_waits(partition: &Partition<ChargingFamily>) -> bool {
+    let Some(state) = partition.state(&Key::Charger) else { return false };
+    let registration = state.charger().and_then(|charger| charger.registration.as_deref());
+    registration.is_some_and(|known| known.rotation.is_some() || known.raising.is_some())
 }
 
 fn authorized(verdict: Verdict) -> CallOutcome {
@@ -262,10 +299,10 @@ fn internal(why: &impl std::fmt::Display) -> CallOutcome {
     CallOutcome::Error(CallError::new(ErrorCode::InternalError, "not served now; please send it again"))
 }
 
-fn outcome(answer: CallAnswer, action: Option<&str>) -> Outcome {
-    match answer.outcome {
+fn outcome(answer: CallAnswer, action: Option<&str>) -> (Outcome, Told) {
+    let outcome = match answer.outcome {
         gateway::Outcome::Result(payload) => match action {
-            Some(action) => neutral::outcome(action, &payload),
+            Some(action) => return neutral::outcome(action, &payload),
             // Over for so long that nobody remembers what was asked.
             None => Outcome::Answered { accepted: false, payload: payload.into() },
         },
@@ -275,24 +312,25 @@ fn outcome(answer: CallAnswer, action: Option<&str>) -> Outcome {
         gateway::Outcome::TimedOut => Outcome::TimedOut,
         gateway::Outcome::NotSent => Outcome::Offline,
         gateway::Outcome::Uncertain => Outcome::LinkLost,
-    }
+    };
+    (outcome, Told::Nothing)
 }
 
 impl ChargerPort for Connection {
     fn attached(&self, link: LinkHandle) {
-        if !self.parts.register.attach(&link) {
+        if !self.0.parts.register.attach(&link) {
             // A newer connection has come in while this one was being upgraded.
             link.close(CloseReason::Replaced);
             return;
         }
-        *self.link.borrow_mut() = Some(link);
+        *self.0.link.borrow_mut() = Some(link);
         let this = self.clone();
         actix_rt::spawn(async move { this.is_up().await });
     }
 
     fn call(&self, call: InboundCall) -> LocalBoxFuture<'static, CallOutcome> {
         let this = self.clone();
-        let span = tracing::info_span!("ocpp", charger = %this.charger, message = call.id);
+        let span = tracing::info_span!("ocpp", charger = %this.0.charger, message = call.id);
         Box::pin(tracing::Instrument::instrument(async move { this.serve(call).await }, span))
     }
 
@@ -301,28 +339,28 @@ impl ChargerPort for Connection {
         let this = self.clone();
         actix_rt::spawn(async move {
             let generation = answer.generation.0;
-            let partition = this.core.loaded(this.charger.as_str());
+            let partition = this.0.core.loaded(this.0.charger.as_str());
             let action = partition.as_ref().and_then(|partition| {
                 let state = partition.state(&Key::Charger)?;
                 state.charger()?.action_of(command_id).map(str::to_owned)
             });
-            let outcome = outcome(answer, action.as_deref());
+            let (outcome, told) = outcome(answer, action.as_deref());
             if let Some(partition) = &partition {
                 journey::answered(partition, command_id, &outcome);
             }
-            this.tell(Command::CommandAnswered { command_id, generation, outcome }).await;
+            this.tell(Command::CommandAnswered { command_id, generation, outcome, told }).await;
         });
     }
 
     fn detached(&self, generation: Generation, reason: CloseReason) {
-        if !self.parts.register.detach(&self.charger, generation) {
+        if !self.0.parts.register.detach(&self.0.charger, generation) {
             return;
         }
         let this = self.clone();
         actix_rt::spawn(async move {
             // A link-up that is under way comes first, or the rules would believe in it for ever.
             let known = this.is_up().await;
-            let Some(partition) = this.core.partition(this.charger.as_str()).await else { return };
+            let Some(partition) = this.0.core.partition(this.0.charger.as_str()).await else { return };
             partition.ambient(|ambient| {
                 if ambient.generation == generation.0 {
                     ambient.online = false;
@@ -337,10 +375,10 @@ impl ChargerPort for Connection {
     }
 
     fn alternating(&self, generation: Generation) {
-        self.parts.alerts.raise(Alert {
+        self.0.parts.alerts.raise(Alert {
             code: "connection_alternates".to_owned(),
             level: "critical".to_owned(),
-            subject: format!("charger/{}", self.charger),
+            subject: format!("charger/{}", self.0.charger),
             text: format!("two devices seem to use this identity (connection {})", generation.0),
             ticket: true,
         });

@@ -74,6 +74,7 @@ fn title(event: &session::Event) -> Option<&'static str> {
         Is::Corrected(_) => Some("session corrected by the charger"),
         Is::Read { .. }
         | Is::ReadLate { .. }
+        | Is::SignedData { .. }
         | Is::Flagged { .. }
         | Is::StatusSeen { .. }
         | Is::SamplesMissed

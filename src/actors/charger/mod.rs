@@ -2,8 +2,10 @@
 //! handles and the register; the rules are in `domain::charger` and `domain::session`.
 //!
 //! Reading order: [`register`] (who may connect), [`placement`] (where a connection lives), [`connection`] (one socket's
-//! messages to commands and back), [`shell`] (effects), `journey` (their lines in the log), [`frames`] (for the message log), [`tokens`] (whose an idTag is).
+//! messages to commands and back), [`shell`] (effects), `journey` (their lines in the log), [`frames`] (for the message
+//! log), [`tokens`] (whose an idTag is), [`certificates`] (who signs chargers' certificates).
 
+pub mod certificates;
 pub mod connection;
 pub mod frames;
 mod journey;

@@ -15,7 +15,7 @@ pub struct ArbiterPlacement {
     /// The chargers' arbiters.
     pub chargers: HostAddr<ChargingFamily>,
     /// What connections work with.
-    pub parts: ConnectionParts,
+    pub parts: Arc<ConnectionParts>,
     /// Asked whether facts can be stored at all.
     pub journal: SharedJournal,
     /// Recovery is over and shutdown has not begun.
@@ -28,7 +28,7 @@ impl Placement for ArbiterPlacement {
             return Err(start);
         }
         let index = place(start.charger().as_str(), self.chargers.arbiters());
-        let parts = self.parts.clone();
+        let parts = Arc::clone(&self.parts);
         // The work is dropped if the arbiter is too busy: the start stays here to be given back.
         let slot = Arc::new(Mutex::new(Some(start)));
         let theirs = Arc::clone(&slot);

@@ -1,38 +1,48 @@
 //! The charger register in memory (CH-3): who may connect and where they stand, and the present connection of each. Owns two
 //! maps; they follow the charger entities' committed states and the sockets.
 
-use crate::domain::charger::Registration;
-use crate::gateway::{Access, ChargerRegister, Generation, LinkHandle};
+use crate::actors::alerts::Alerts;
+use crate::domain::charger::{Registration, SecurityProfile};
+use crate::domain::platform::Alert;
+use crate::gateway::profile::Denied;
+use crate::gateway::{Access, ChargerRegister, Generation, LinkHandle, Standing};
 use crate::ids::{ChargerId, SiteId};
 use dashmap::DashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// One charger, as the gateway needs it.
+/// Operators are told of the refusals of one charger once in this time: a charger tries every minute.
+const DENIED_AGAIN: Duration = Duration::from_secs(3600);
+
+/// One charger, as the gateway needs it. Boxed in the map, whose places are half empty.
 #[derive(Debug, Clone)]
 struct Entry {
-    registration: Registration,
+    registration: Arc<Registration>,
     /// `None`: what is stored cannot be read; the charger cannot connect until it is registered again.
-    access: Option<Access>,
+    standing: Option<Standing>,
 }
 
 /// All registered chargers. One in the process.
 #[derive(Debug, Default)]
 pub struct Register {
-    entries: DashMap<ChargerId, Entry>,
+    entries: DashMap<ChargerId, Box<Entry>>,
     links: DashMap<ChargerId, LinkHandle>,
 }
 
 impl Register {
     /// Takes a charger's newest registration.
-    pub fn put(&self, id: &ChargerId, registration: &Registration) {
+    pub fn put(&self, id: &ChargerId, registration: &Arc<Registration>) {
         if self.entries.get(id).is_some_and(|entry| entry.registration == *registration) {
             return;
         }
         let access = serde_json::from_str(&registration.auth).ok();
-        if access.is_none() {
+        let standing = access.map(|access| standing(access, registration));
+        if standing.is_none() {
             tracing::error!(charger = %id, "the stored access of a charger cannot be read; register it again");
         }
-        self.entries.insert(id.clone(), Entry { registration: registration.clone(), access });
+        let entry = Entry { registration: Arc::clone(registration), standing };
+        self.entries.insert(id.clone(), Box::new(entry));
     }
 
     /// Whether there is such a charger. Asked before anything is loaded for an id that a stranger named (control 18).
@@ -46,8 +56,8 @@ impl Register {
     }
 
     /// A charger's registration.
-    pub fn registration(&self, id: &ChargerId) -> Option<Registration> {
-        self.entries.get(id).map(|entry| entry.registration.clone())
+    pub fn registration(&self, id: &ChargerId) -> Option<Arc<Registration>> {
+        self.entries.get(id).map(|entry| Arc::clone(&entry.registration))
     }
 
     /// The chargers of a site, by id.
@@ -100,12 +110,60 @@ impl Register {
     }
 }
 
+/// What a registration asks of a connection. One from before there were profiles asks what its access says.
+pub fn standing(access: Access, registration: &Registration) -> Standing {
+    let least = match access {
+        Access::Open => SecurityProfile::Open,
+        Access::Password(_) => SecurityProfile::Basic,
+        Access::Certificate => SecurityProfile::Mutual,
+    };
+    let least = registration.profile.unwrap_or(least).max(least);
+    let certificate = least.max(registration.raising.unwrap_or(least)) == SecurityProfile::Mutual;
+    Standing { access, least, certificate }
+}
+
 /// The gateway's view of the register.
 #[derive(Debug, Clone)]
-pub struct GatewayRegister(pub Arc<Register>);
+pub struct GatewayRegister {
+    register: Arc<Register>,
+    alerts: Alerts,
+    /// When operators were last told of a charger's refusals. Known chargers only.
+    told: Arc<DashMap<ChargerId, Instant>>,
+}
+
+impl GatewayRegister {
+    /// A view that tells operators of what is wrong.
+    pub fn new(register: Arc<Register>, alerts: Alerts) -> Self {
+        GatewayRegister { register, alerts, told: Arc::default() }
+    }
+}
 
 impl ChargerRegister for GatewayRegister {
-    fn access(&self, id: &ChargerId) -> Option<Access> {
-        self.0.entries.get(id).and_then(|entry| entry.access.clone())
+    fn standing(&self, id: &ChargerId) -> Option<Standing> {
+        self.register.entries.get(id).and_then(|entry| entry.standing.clone())
+    }
+
+    fn denied(&self, id: &ChargerId, from: IpAddr, why: Denied) {
+        let now = Instant::now();
+        if !self.register.knows(id) || self.told.get(id).is_some_and(|told| now - *told < DENIED_AGAIN) {
+            return;
+        }
+        self.told.insert(id.clone(), now);
+        let text = match why {
+            Denied::Downgrade => format!(
+                "{from} knew the charger's password and was refused: its connection is secured worse than registered. \
+                 Without TLS the password has been readable: rotate it"
+            ),
+            Denied::Foreign | Denied::Wrong | Denied::NoCertificate => {
+                format!("{from} showed another charger's certificate, or another organisation's, and was refused")
+            }
+        };
+        self.alerts.raise(Alert {
+            code: format!("connection_{}", why.label()),
+            level: "critical".to_owned(),
+            subject: format!("charger/{id}"),
+            text,
+            ticket: true,
+        });
     }
 }

@@ -1,24 +1,27 @@
 //! Performs what the rules of a charger's partition decided: calls to the socket, alerts, and the register's follow-up.
 
+use super::certificates::CertificateDesk;
 use super::journey;
 use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
-use crate::domain::charger::{self, Call, Outcome};
+use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
 use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
+use crate::persistence::vault::Vault;
 use crate::protocol::ocpp16::neutral;
 use arc_swap::ArcSwap;
+use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// What the shell works with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ChargerParts {
     /// Chargers and their connections.
     pub register: Arc<Register>,
@@ -30,6 +33,23 @@ pub struct ChargerParts {
     pub epoch: u64,
     /// The present limits.
     pub policy: Arc<ArcSwap<Policy>>,
+    /// Opens what is sealed of commands (OP-9), and new passwords.
+    pub vault: Arc<Vault>,
+    /// Who signs chargers' certificates; `None`: nobody.
+    pub certificates: Option<Arc<dyn CertificateDesk>>,
+}
+
+/// The purpose under which personal text of commands is sealed.
+pub const COMMAND_TEXTS: &str = "charger/command";
+
+/// The purpose under which chargers' new passwords are sealed.
+pub const CHARGER_KEYS: &str = "charger-key";
+
+impl std::fmt::Debug for ChargerParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let signer = self.certificates.is_some();
+        f.debug_struct("ChargerParts").field("certificates", &signer).finish_non_exhaustive()
+    }
 }
 
 /// The partners who are told of a site, and of which edition of the directory that is.
@@ -66,18 +86,61 @@ impl ChargerShell {
         journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
-        let payload = neutral::command(call).payload();
-        let sent = match link {
-            Some(link) => link.call(&id.to_string(), call.action(), &payload),
-            None => Err(LinkError::Closed),
+        let command = match call {
+            Call::SetAuthorizationKey { sealed } => self.open_key(sealed).map(|hex| neutral::authorization_key(&hex)),
+            call => neutral::command(call, &|sealed| self.open(sealed)),
         };
-        if let Err(error) = sent {
-            tracing::debug!(stream = %partition.stream, command = %id, %error, "a command found no socket");
-            let answered = charger::Command::CommandAnswered { command_id: id, generation, outcome: Outcome::Offline };
+        let outcome = match (command, link) {
+            (Some(command), Some(link)) => {
+                let sent = link.call(&id.to_string(), call.action(), &command.payload());
+                sent.err().map(|error| (Outcome::Offline, error.to_string()))
+            }
+            (Some(_), None) => Some((Outcome::Offline, LinkError::Closed.to_string())),
+            (None, _) => {
+                let description = "what was sealed of the command cannot be read back";
+                let outcome = Outcome::CallError { code: "InternalError".into(), description: description.into() };
+                Some((outcome, description.to_owned()))
+            }
+        };
+        if let Some((outcome, error)) = outcome {
+            tracing::debug!(stream = %partition.stream, command = %id, %error, "a command was not sent");
+            let told = Told::Nothing;
+            let answered = charger::Command::CommandAnswered { command_id: id, generation, outcome, told };
             let partition = Rc::clone(partition);
             // If it cannot be stored, the command's own time-out tells.
             actix_rt::spawn(async move { drop(partition.submit(Key::Charger, answered.into()).await) });
         }
+    }
+
+    fn open(&self, sealed: &SealedText) -> Option<String> {
+        let plain = self.parts.vault.unseal_secret(COMMAND_TEXTS, &sealed.0).ok()?;
+        String::from_utf8(plain.expose_secret().to_vec()).ok()
+    }
+
+    /// A charger's new password as hex digits.
+    fn open_key(&self, sealed: &str) -> Option<String> {
+        match self.parts.vault.unseal_secret(CHARGER_KEYS, sealed) {
+            Ok(key) => Some(hex::encode(key.expose_secret())),
+            Err(error) => {
+                tracing::error!(%error, "a charger's new password cannot be opened; register a password for it");
+                None
+            }
+        }
+    }
+
+    /// Asks the signer, and tells the rules what it says.
+    fn sign(&self, partition: &Rc<Partition<ChargingFamily>>, csr: Box<str>) {
+        let (Some(desk), Ok(charger)) = (self.parts.certificates.clone(), partition.id().parse::<ChargerId>()) else {
+            return;
+        };
+        let partition = Rc::clone(partition);
+        actix_rt::spawn(async move {
+            let outcome = desk.sign(&charger, &csr).await.map(Into::into).map_err(Into::into);
+            let answered = charger::Command::CertificateAnswered { outcome };
+            if let Err(error) = partition.submit(Key::Charger, answered.into()).await {
+                tracing::warn!(%charger, ?error, "a signed certificate could not be stored; the charger has to ask again");
+            }
+        });
     }
 }
 
@@ -94,6 +157,7 @@ impl Shell<ChargingFamily> for ChargerShell {
                     link.close(CloseReason::Ordered);
                 }
             }
+            Effect::SignCertificate { csr } => self.sign(partition, csr),
             Effect::Alert(case) => {
                 let level = match case.level {
                     Level::Info => "info",
@@ -122,6 +186,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             ambient.epoch = self.parts.epoch;
             ambient.audience = audience;
             ambient.quarantined = quarantined;
+            ambient.certificates = self.parts.certificates.is_some();
         });
     }
 

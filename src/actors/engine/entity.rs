@@ -80,27 +80,20 @@ fn still_armed<F: Family>(partition: &Partition<F>, key: &F::Key, deadline: &Dea
 }
 
 /// Waits for the earliest deadline and hands it in as a command, for ever. Ends with its actor.
+///
+/// What happens seldom is boxed: this waits for every idle charger, and holds only what it waits with.
 async fn keep_timers<F: Family>(partition: Weak<Partition<F>>, key: F::Key, rearm: Rc<Notify>) {
     loop {
         let Some(here) = partition.upgrade() else { return };
-        let (next, now) = (earliest(&here, &key), here.env.clock.now());
-        let (pacer, idle_after) = (Rc::clone(&here.env.pacer), here.env.limits.idle_after);
+        let (deadline, now) = (earliest(&here, &key), here.env.clock.now());
+        let time = deadline.as_ref().map_or(here.env.limits.idle_after, |deadline| deadline.due.since(now));
+        let overdue = deadline.as_ref().map(|deadline| deadline.due).filter(|due| now.since(*due) >= OVERDUE);
+        let line = overdue.map(|due| (Rc::clone(&here.env.pacer), due));
         drop(here);
-        let Some(deadline) = next else {
-            tokio::select! {
-                () = rearm.notified() => {}
-                () = tokio::time::sleep(idle_after), if key == F::root() => {
-                    let Some(here) = partition.upgrade() else { return };
-                    here.leave_if_idle().await;
-                }
-            }
-            continue;
-        };
         let wait = async {
-            if now.since(deadline.due) >= OVERDUE {
-                pacer.turn(deadline.due).await;
-            } else {
-                tokio::time::sleep(deadline.due.since(now)).await;
+            match line {
+                Some((pacer, due)) => Box::pin(async move { pacer.turn(due).await }).await,
+                None => tokio::time::sleep(time).await,
             }
         };
         tokio::select! {
@@ -108,10 +101,17 @@ async fn keep_timers<F: Family>(partition: Weak<Partition<F>>, key: F::Key, rear
             () = wait => {}
         }
         let Some(here) = partition.upgrade() else { return };
-        if still_armed(&here, &key, &deadline) {
-            fire(here, &key, deadline).await;
+        match deadline {
+            Some(deadline) if still_armed(&here, &key, &deadline) => Box::pin(fire(here, &key, deadline)).await,
+            Some(_) => {}
+            None if key == F::root() => Box::pin(leave(here)).await,
+            None => {}
         }
     }
+}
+
+async fn leave<F: Family>(partition: Rc<Partition<F>>) {
+    partition.leave_if_idle().await;
 }
 
 async fn fire<F: Family>(partition: Rc<Partition<F>>, key: &F::Key, deadline: Deadline<F::Timer>) {

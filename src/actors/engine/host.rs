@@ -119,32 +119,44 @@ impl<F: Family> HostCore<F> {
     }
 
     /// Sends a command to an entity's actor and waits for its answer.
-    pub async fn ask(self: &Rc<Self>, id: &str, key: F::Key, command: F::Command) -> Outcome<F> {
-        let (reply, answer) = oneshot::channel();
-        self.dispatch(id, key, command, reply, tracing::Span::current()).await;
-        // Dropped unanswered: the actor or its partition has gone.
-        answer.await.unwrap_or(Err(Refusal::Unavailable(self.env.limits.retry_after)))
-    }
-
-    async fn dispatch(
+    ///
+    /// The command is on its way when this returns, so that a caller's task has no room for it while it waits.
+    pub fn ask(
         self: &Rc<Self>,
         id: &str,
         key: F::Key,
         command: F::Command,
-        reply: oneshot::Sender<Outcome<F>>,
-        span: tracing::Span,
-    ) {
-        let Some(partition) = self.partition(id).await else {
-            // Whoever asked may have gone.
-            let _ = reply.send(Err(Refusal::Unavailable(self.env.limits.retry_after)));
+    ) -> impl Future<Output = Outcome<F>> + use<F> {
+        let (reply, answer) = oneshot::channel();
+        self.dispatch(id, key, Do { command, reply, span: tracing::Span::current() });
+        let retry_after = self.env.limits.retry_after;
+        // Dropped unanswered: the actor or its partition has gone.
+        async move { answer.await.unwrap_or(Err(Refusal::Unavailable(retry_after))) }
+    }
+
+    /// Hands an order to its actor, at once if the partition is in memory.
+    fn dispatch(self: &Rc<Self>, id: &str, key: F::Key, order: Do<F>) {
+        if let Some(partition) = self.loaded(id) {
+            Self::deliver(&partition, key, order);
             return;
-        };
+        }
+        let (this, id) = (Rc::clone(self), Box::<str>::from(id));
+        actix_rt::spawn(async move {
+            match this.partition(&id).await {
+                Some(partition) => Self::deliver(&partition, key, order),
+                // Whoever asked may have gone.
+                None => drop(order.reply.send(Err(Refusal::Unavailable(this.env.limits.retry_after)))),
+            }
+        });
+    }
+
+    fn deliver(partition: &Rc<Partition<F>>, key: F::Key, order: Do<F>) {
         let Some(actor) = partition.actor(&key) else {
             // Not born, or quarantined: the writer says which.
-            partition.hand_in(key, command, reply, span);
+            partition.hand_in(key, order.command, order.reply, order.span);
             return;
         };
-        match actor.try_send(Do { command, reply, span }) {
+        match actor.try_send(order) {
             Ok(()) => {}
             Err(actix::dev::SendError::Full(order)) => {
                 metrics::REFUSED.add(1, [F::NAME, "mailbox"]);
@@ -218,10 +230,7 @@ impl<F: Family> Handler<Ask<F>> for Host<F> {
     type Result = ();
 
     fn handle(&mut self, ask: Ask<F>, _: &mut Context<Self>) {
-        let core = Rc::clone(&self.0);
-        actix_rt::spawn(async move {
-            core.dispatch(&ask.id, ask.key, ask.order.command, ask.order.reply, ask.order.span).await;
-        });
+        self.0.dispatch(&ask.id, ask.key, ask.order);
     }
 }
 

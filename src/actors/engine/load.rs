@@ -4,9 +4,10 @@
 use super::codec;
 use super::host::HostCore;
 use super::messages::Retire;
-use super::partition::{Environment, Health, Inner, Partition, Repair, Slot};
+use super::partition::{Environment, Health, Inner, Partition, Repair};
 use super::restarts::{RestartBudget, Verdict};
 use super::settle::deadlines_of;
+use super::slots::{Slot, Slots};
 use super::turn::panic_text;
 use crate::domain::entity::{Family, Standing};
 use crate::persistence::{Claimed, JournalError, StreamName};
@@ -15,7 +16,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
-use tokio::sync::Notify;
 
 /// Why a partition cannot be brought into memory.
 #[derive(Debug, thiserror::Error)]
@@ -88,14 +88,14 @@ impl<F: Family> Partition<F> {
         let mut inner = Inner {
             token: claimed.token,
             sequence: claimed.sequence,
-            slots: BTreeMap::new(),
+            slots: Slots::default(),
             health: BTreeMap::new(),
             queue: VecDeque::new(),
             since_snapshot: u32::try_from(claimed.records.len()).unwrap_or(u32::MAX),
         };
         for (key, state) in folded.states {
             let deadlines = deadlines_of::<F>(&state);
-            inner.slots.insert(key, Slot { state, deadlines, actor: None, rearm: Rc::new(Notify::new()) });
+            inner.slots.insert(key, Slot::new(state, deadlines));
         }
         let partition = Rc::new(Partition {
             stream,
@@ -166,7 +166,7 @@ impl<F: Family> Partition<F> {
                 None => return Ok(()),
             };
             let deadlines = deadlines_of::<F>(&state);
-            inner.slots.insert(key.clone(), Slot { state, deadlines, actor: None, rearm: Rc::new(Notify::new()) });
+            inner.slots.insert(key.clone(), Slot::new(state, deadlines));
         }
         self.start_actor(key);
         Ok(())

@@ -24,6 +24,7 @@ pub mod pacer;
 pub mod partition;
 pub mod restarts;
 mod settle;
+mod slots;
 #[cfg(test)]
 mod tests;
 pub mod turn;

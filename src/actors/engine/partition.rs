@@ -6,21 +6,21 @@ use super::host::HostCore;
 use super::messages::{Outcome, Refusal};
 use super::pacer::Pacer;
 use super::restarts::RestartBudget;
+use super::slots::Slots;
 use super::turn::{self, Decided, Failed, Now, Working};
 use super::{codec, turn::States};
 use crate::clock::SharedClock;
 use crate::config::engine::Engine as Limits;
-use crate::domain::entity::{Deadline, Family};
+use crate::domain::entity::Family;
 use crate::ids::PartnerId;
 use crate::persistence::{Append, NewRecord, SharedJournal, StreamName, Token};
 use crate::telemetry::metrics::engine as metrics;
 use actix::Addr;
-use smallvec::SmallVec;
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 /// What a family's partitions need from outside. One an arbiter.
 pub struct Environment<F: Family> {
@@ -95,14 +95,6 @@ pub(super) enum Work<F: Family> {
     Poison,
 }
 
-/// One entity in memory.
-pub(super) struct Slot<F: Family> {
-    pub(super) state: F::State,
-    pub(super) deadlines: SmallVec<[Deadline<F::Timer>; 2]>,
-    pub(super) actor: Option<Addr<EntityActor<F>>>,
-    pub(super) rearm: Rc<Notify>,
-}
-
 /// How an entity that has failed stands.
 pub(super) struct Health {
     pub(super) budget: RestartBudget,
@@ -112,7 +104,7 @@ pub(super) struct Health {
 pub(super) struct Inner<F: Family> {
     pub(super) token: Token,
     pub(super) sequence: u64,
-    pub(super) slots: BTreeMap<F::Key, Slot<F>>,
+    pub(super) slots: Slots<F>,
     pub(super) health: BTreeMap<F::Key, Health>,
     pub(super) queue: VecDeque<Step<F>>,
     pub(super) since_snapshot: u32,
@@ -179,7 +171,7 @@ impl<F: Family> Partition<F> {
 
     /// The keys of all entities in memory.
     pub fn keys(&self) -> Vec<F::Key> {
-        self.inner.borrow().slots.keys().cloned().collect()
+        self.inner.borrow().slots.iter().map(|(key, _)| key.clone()).collect()
     }
 
     /// Whether any entity is left alone. Cheap.
@@ -255,15 +247,17 @@ impl<F: Family> Partition<F> {
             }
             self.busy.set(true);
             let partition = Rc::clone(self);
+            // As small as can be: in a storm one waits for every charger, and what they take together is hard to give back.
+            let (turn, repair) = (Box::new(turn), repair.map(Box::new));
             actix_rt::spawn(async move {
                 // Steps decided before the crash go on; the crashed entity is rebuilt after them.
                 if turn.records.is_empty() {
-                    partition.settle(turn);
+                    partition.settle(*turn);
                 } else {
                     partition.append_and_settle(turn).await;
                 }
                 match repair {
-                    Some(repair) if !partition.closed.get() => partition.repair(repair).await,
+                    Some(repair) if !partition.closed.get() => Box::pin(partition.repair(*repair)).await,
                     Some(_) | None => {}
                 }
                 partition.busy.set(false);
@@ -323,6 +317,10 @@ impl<F: Family> Partition<F> {
                     break;
                 }
             }
+        }
+        if inner.queue.is_empty() {
+            // Its room, for steps that are large, would stay for the life of an idle charger.
+            inner.queue = VecDeque::new();
         }
         Some(turn)
     }

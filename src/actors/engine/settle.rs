@@ -3,16 +3,15 @@
 
 use super::entity::EntityActor;
 use super::messages::{Refusal, Retire};
-use super::partition::{Partition, Slot, Turn};
+use super::partition::{Partition, Turn};
+use super::slots::{Deadlines, Slot};
 use super::{codec, turn};
-use crate::domain::entity::{Deadline, Family, Standing};
+use crate::domain::entity::{Family, Standing};
 use crate::persistence::{AppendError, Snapshot};
 use crate::telemetry::metrics::engine as metrics;
-use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// How a turn failed for everybody in it.
 #[derive(Clone, Copy)]
@@ -22,7 +21,7 @@ enum Lost {
 }
 
 impl<F: Family> Partition<F> {
-    pub(super) async fn append_and_settle(self: &Rc<Self>, mut turn: Turn<F>) {
+    pub(super) async fn append_and_settle(self: &Rc<Self>, mut turn: Box<Turn<F>>) {
         let append = turn.take_append();
         let records = append.records.len() as u64;
         let last = append.records.last().map(|record| record.id);
@@ -30,7 +29,7 @@ impl<F: Family> Partition<F> {
         metrics::RECORDS_A_TURN.record(records as f64, [F::NAME]);
         let lost = match self.env.journal.append(&token, append).await {
             Ok(appended) => {
-                self.stored(turn, records, appended.snapshot_advised);
+                self.stored(*turn, records, appended.snapshot_advised);
                 return;
             }
             Err(AppendError::Full) => Lost::Full,
@@ -42,7 +41,7 @@ impl<F: Family> Partition<F> {
             }
             Err(AppendError::Unknown(why)) => match self.env.journal.resolve(&token, last.unwrap_or(0)).await {
                 Ok(true) => {
-                    self.stored(turn, records, false);
+                    self.stored(*turn, records, false);
                     return;
                 }
                 Ok(false) => Lost::Unavailable(self.env.limits.retry_after),
@@ -90,12 +89,13 @@ impl<F: Family> Partition<F> {
                 shell.applied(self, key, &state);
             }
         }
-        if !turn.partners.is_empty() {
-            shell.noticed(&turn.partners);
-        }
+        // The log tells of a step before its partner can have been told.
         for (key, events, span) in turn.recorded {
             let _entered = span.entered();
             shell.recorded(self, &key, &events);
+        }
+        if !turn.partners.is_empty() {
+            shell.noticed(&turn.partners);
         }
         for (key, effect, span) in turn.effects {
             let _entered = span.entered();
@@ -122,7 +122,7 @@ impl<F: Family> Partition<F> {
                 }
             }
             None => {
-                inner.slots.insert(key.clone(), Slot { state, deadlines, actor: None, rearm: Rc::new(Notify::new()) });
+                inner.slots.insert(key.clone(), Slot::new(state, deadlines));
                 drop(inner);
                 self.start_actor(&key);
             }
@@ -169,29 +169,30 @@ impl<F: Family> Partition<F> {
         }
     }
 
-    /// Leaves memory if nothing is open, nothing holds it, and nobody has touched it for a while; it comes back when
-    /// touched.
+    /// Writes a snapshot if nobody has touched it for a while, so that neither the journal's index nor the next start has
+    /// its records to keep; then leaves memory if nothing is open and nothing holds it. It comes back when touched.
     pub(super) async fn leave_if_idle(self: &Rc<Self>) {
-        if !self.is_idle() {
+        if !self.is_quiet() {
             return;
         }
         let covered = self.inner.borrow().since_snapshot == 0 || self.write_snapshot().await;
         // Somebody may have come while the snapshot was written.
-        if covered && self.is_idle() && self.inner.borrow().since_snapshot == 0 {
+        let free = self.is_quiet() && !self.is_open() && !self.env.shell.pinned(self);
+        if covered && free && self.inner.borrow().since_snapshot == 0 {
             self.close("idle");
         }
     }
 
-    fn is_idle(&self) -> bool {
-        let quiet = self.env.clock.now().since(self.touched.get()) >= self.env.limits.idle_after;
+    fn is_quiet(&self) -> bool {
         let inner = self.inner.borrow();
-        let open = inner.slots.values().any(|slot| F::standing(&slot.state) == Standing::Open);
-        quiet
-            && !open
+        self.env.clock.now().since(self.touched.get()) >= self.env.limits.idle_after
             && !self.busy.get()
             && inner.queue.is_empty()
             && inner.health.is_empty()
-            && !self.env.shell.pinned(self)
+    }
+
+    fn is_open(&self) -> bool {
+        self.inner.borrow().slots.iter().any(|(_, slot)| F::standing(&slot.state) == Standing::Open)
     }
 
     /// Writes a snapshot beside the ordinary work, one at a time.
@@ -235,9 +236,9 @@ impl<F: Family> Partition<F> {
 }
 
 /// The deadlines of a state; none if the rule panics (its next step will, too, and be counted).
-pub(super) fn deadlines_of<F: Family>(state: &F::State) -> SmallVec<[Deadline<F::Timer>; 2]> {
-    catch_unwind(AssertUnwindSafe(|| F::timers(state).into_iter().collect())).unwrap_or_else(|panic| {
+pub(super) fn deadlines_of<F: Family>(state: &F::State) -> Deadlines<F> {
+    catch_unwind(AssertUnwindSafe(|| F::timers(state).into_boxed_slice())).unwrap_or_else(|panic| {
         tracing::error!(family = F::NAME, cause = turn::panic_text(&*panic), "the timers of a state cannot be told");
-        SmallVec::new()
+        Box::default()
     })
 }

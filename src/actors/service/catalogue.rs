@@ -4,7 +4,8 @@ use super::sessions::Eyes;
 use super::{Service, corrupt};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    ChargerView, ConnectorStatus, ConnectorView, Moment, Page, PageRequest, PositionView, Refusal, SiteView,
+    ChargerView, ConnectorStatus, ConnectorView, FaultView, LockView, Moment, Page, PageRequest, PositionView, Refusal,
+    SiteView,
 };
 use crate::clock::Timestamp;
 use crate::domain::charger::{Maintenance, Registration};
@@ -46,7 +47,9 @@ struct StatusOf {
     connector_id: ConnectorId,
     status: ConnectorStatus,
     #[serde(default)]
-    error: Option<serde_json::Value>,
+    error: Option<FaultView>,
+    #[serde(default)]
+    lock: Option<LockView>,
     #[serde(default)]
     status_at: Option<String>,
 }
@@ -179,13 +182,13 @@ impl Service {
 }
 
 fn connector(of: StatusOf) -> ConnectorView {
-    let code = of.error.as_ref().and_then(|error| error.get("code")).and_then(|code| code.as_str());
     ConnectorView {
         connector_id: of.connector_id,
         status: of.status,
         // A connector that was never heard of has its birth in 1970.
         status_at: of.status_at.and_then(|at| Timestamp::parse(&at).ok()).filter(|at| at.0 > 0).map(Moment),
-        error: code.map(str::to_owned),
+        error: of.error,
+        lock: of.lock,
         session_id: None,
     }
 }

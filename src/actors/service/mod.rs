@@ -158,9 +158,13 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::ConnectorUnavailable | Rejection::ChargerUnavailable => Code::ConnectorUnavailable,
         Rejection::ConnectorReserved => Code::ConnectorReserved,
         Rejection::ConnectorStatusUnknown => Code::ConnectorStatusUnknown,
+        Rejection::LockUnknown => Code::LockUnknown,
         Rejection::CommandQueueFull => Code::QueueFull,
+        Rejection::RotationUnderWay => Code::RotationUnderWay,
+        Rejection::ProfileFalls => Code::SecurityProfileFalls,
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,
+        Rejection::CommandRefused => Code::CommandRefused,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

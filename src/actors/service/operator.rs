@@ -5,12 +5,13 @@ use super::admin;
 use super::messages;
 use super::sessions::Eyes;
 use crate::api::port::{
-    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, MessageSearch, MessageView,
-    OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness,
-    Refusal, ReplayRequest, SessionFilter, SessionStatus, SessionView, SitePut, SiteView, TokenPut, WebhookView,
+    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, LockAction, MessageSearch,
+    MessageView, OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView,
+    Readiness, Refusal, ReplayRequest, SessionFilter, SessionStatus, SessionView, SitePut, SiteView, TokenPut,
+    WebhookView,
 };
 use crate::domain::session::StopBy;
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -46,11 +47,25 @@ impl OperatorPort for Service {
     }
 
     async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal> {
-        admin::chargers::command(self, id, command).await
+        admin::commands::command(self, id, command).await
     }
 
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal> {
-        admin::chargers::command_state(self, id, command).await
+        admin::commands::state(self, id, command).await
+    }
+
+    async fn move_lock(
+        &self,
+        id: &ChargerId,
+        connector: ConnectorId,
+        action: LockAction,
+        actor: &Actor,
+    ) -> Result<CommandId, Refusal> {
+        admin::chargers::move_lock(self, id, connector, action, &actor.name).await
+    }
+
+    async fn rotate_key(&self, id: &ChargerId) -> Result<CommandId, Refusal> {
+        admin::chargers::rotate_key(self, id).await
     }
 
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal> {
@@ -115,6 +130,10 @@ impl OperatorPort for Service {
 
     async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal> {
         self.session_view(Eyes::Operator, id).await
+    }
+
+    async fn signed_readings(&self, id: SessionId) -> Result<Vec<serde_json::Value>, Refusal> {
+        self.signed_readings_of(id).await
     }
 
     async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal> {

@@ -19,6 +19,9 @@ pub(super) const TABLE: &str = "session";
 /// Sessions by partner and user.
 pub(super) const BY_USER: &str = "user-session";
 
+/// Signed meter records by session.
+const SIGNED: &str = "signed-reading";
+
 /// The largest number of closed sessions that one page looks through for a filter.
 const LOOKED_THROUGH: usize = 2000;
 
@@ -113,8 +116,10 @@ impl Service {
             | Reply::TransactionStarted { .. }
             | Reply::TransactionStopped(_)
             | Reply::UnknownVendor
+            | Reply::Transferred { .. }
             | Reply::SessionStarting(_)
-            | Reply::Queued(_) => Err(Code::Internal.into()),
+            | Reply::Queued(_)
+            | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
 
@@ -159,6 +164,18 @@ impl Service {
             members.remove("readings");
         }
         serde_json::from_value(value).map_err(|error| corrupt(TABLE, &id.to_string(), &error))
+    }
+
+    pub(super) async fn signed_readings_of(&self, id: SessionId) -> Result<Vec<Value>, Refusal> {
+        self.find(Eyes::Operator, id).await?;
+        let prefix = format!("{id}/");
+        let rows = self.journal.rows(SIGNED, &prefix, None, usize::from(session::signed::KEPT_MAX)).await?;
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            records.push(serde_json::from_slice::<Value>(&row.value).map_err(|e| corrupt(SIGNED, &row.key, &e))?);
+        }
+        records.sort_by_key(|record| record["number"].as_u64());
+        Ok(records)
     }
 
     pub(super) async fn dress(&self, view: &mut Value, operator: bool) -> Result<(), Refusal> {

@@ -74,6 +74,9 @@ catalogue! {
         "The charger is offline. Please choose another one.", "充电桩已离线，请更换其他充电桩。";
     ChargerNotAccepted: "charger_not_accepted", 409, Platform, Later, "the charger has not been accepted for service yet",
         "The charger is not in service yet. Please choose another one.", "充电桩尚未投入使用，请更换其他充电桩。";
+    CommandRefused: "command_refused", 409, Device, No,
+        "the charger cannot do what the command wants, or not now; see details",
+        "The charger cannot do this.", "充电桩不支持此操作。";
     ConnectorUnknown: "connector_unknown", 404, Partner, No, "this charger has no such connector",
         "This connector is not known.", "未找到该充电枪。";
     ConnectorOccupied: "connector_occupied", 409, Partner, Later, "another session is on this connector",
@@ -86,8 +89,16 @@ catalogue! {
         "This connector is reserved. Please choose another one.", "充电枪已被预约，请更换其他充电枪。";
     ConnectorStatusUnknown: "connector_status_unknown", 409, Device, Later, "the charger has not told this connector's status",
         "The state of this connector is not known. Please try again in a moment.", "充电枪状态未知，请稍后再试。";
+    LockUnknown: "lock_unknown", 404, Partner, No, "the charger has told of no parking lock or barrier there",
+        "There is no parking lock here.", "此处没有地锁或道闸。";
     ChargerInMaintenance: "charger_in_maintenance", 409, Platform, Later, "the charger is being serviced",
         "The charger is being serviced. Please choose another one.", "充电桩维护中，请更换其他充电桩。";
+    RotationUnderWay: "rotation_under_way", 409, Platform, Later,
+        "the charger's password is being changed already, or was changed meanwhile; registering a password ends it",
+        "The password is being changed already.", "密码正在更换中，请稍后再试。";
+    SecurityProfileFalls: "security_profile_falls", 409, Platform, No,
+        "a security profile below the registered one would lock the charger out",
+        "The security profile cannot be lowered.", "安全等级不能降低。";
     StartInProgress: "start_in_progress", 409, Partner, Later, "another start on this connector is under way",
         "Somebody is just starting to charge here. Please choose another connector.", "该充电枪正在启动中，请更换其他充电枪。";
     StartTimeout: "start_timeout", 409, Device, Later, "the charger did not begin in time (event and operation only)",

@@ -178,9 +178,7 @@ fn charger(command: Charger) -> anyhow::Result<Task> {
         Charger::List { page } => Task::get(page.after("/chargers"), "{count} chargers"),
         Charger::Show { id } => Task::get(format!("/chargers/{id}"), format!("charger {id} shown")),
         Charger::Command { id, kind, payload } => {
-            let payload: Value = serde_json::from_str(&payload).map_err(|e| {
-                anyhow::anyhow!("the payload is no JSON ({e}): an object such as '{{\"type\":\"Soft\"}}' is allowed")
-            })?;
+            let payload = payload_of(&payload)?;
             let body = json!({"kind": kind, "payload": payload});
             Task::send(
                 "POST",
@@ -192,12 +190,28 @@ fn charger(command: Charger) -> anyhow::Result<Task> {
         Charger::CommandShow { id, command_id } => {
             Task::get(format!("/chargers/{id}/commands/{command_id}"), "command is {state}")
         }
+        Charger::RotateKey { id } => {
+            let said =
+                format!("command {{command_id}} to {id} taken: the old password counts until the new one was used");
+            Task::send("POST", format!("/chargers/{id}/authorization-key"), json!({}), said)
+        }
         Charger::Messages { id, which } => messages(&format!("/chargers/{id}/messages"), which),
         Charger::Maintenance { id, on, note } => {
             let body = json!({"on": on, "note": note});
             let said = format!("charger {id} {} service", if on { "taken out of" } else { "back in" });
             Task::send("POST", format!("/chargers/{id}/maintenance"), body, said)
         }
+    })
+}
+
+/// A command's payload: as given, or from the file behind `@`.
+fn payload_of(given: &str) -> anyhow::Result<Value> {
+    let text = match given.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|e| anyhow::anyhow!("{file} cannot be read: {e}"))?,
+        None => given.to_owned(),
+    };
+    serde_json::from_str(&text).map_err(|e| {
+        anyhow::anyhow!("the payload is no JSON ({e}): an object such as '{{\"type\":\"Soft\"}}' is allowed, or @FILE")
     })
 }
 

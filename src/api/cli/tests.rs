@@ -25,6 +25,10 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("charger show CP9", "charger CP9 shown"),
         ("charger command CP9 Reset {\"type\":\"Soft\"}", "command 00000000-0000-0000-0000-000000000007 to CP9 taken"),
         ("charger command-show CP9 00000000-0000-0000-0000-000000000007", "command is Accepted"),
+        (
+            "charger rotate-key CP9",
+            "command 00000000-0000-0000-0000-000000000007 to CP9 taken: the old password counts until the new one was used",
+        ),
         ("charger maintenance CP9 true --note broken", "charger CP9 taken out of service"),
         ("partner add p1 --name One --webhook https://example.com/hook --events session.ended", "partner p1 set"),
         ("partner list", "1 partners"),
@@ -48,6 +52,19 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
     ] {
         let told = admin(&rig, words).await;
         assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_commands_payload_may_be_in_a_file() {
+    let rig = World::new().serve().await;
+    let file = rig.folder.path().join("list.json");
+    std::fs::write(&file, r#"{"updateType": "Full", "localAuthorizationList": []}"#).unwrap();
+    let told = admin(&rig, &format!("charger command CP1 SendLocalList @{}", file.display())).await;
+    assert!(told.good, "{told:?}");
+    for (given, said) in [("@/nowhere/list.json", "cannot be read"), ("{", "is no JSON")] {
+        let error = payload_of(given).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
     }
 }
 

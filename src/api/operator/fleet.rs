@@ -3,12 +3,13 @@
 use super::{Answered, Shared};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    BootPolicy, ChargerAuth, ChargerPut, CommandRequest, CommandView, OperatorChargerView, Page, SitePut, SiteView,
-    TokenPut,
+    Actor, BootPolicy, ChargerAuth, ChargerPut, CommandRequest, CommandView, LockAction, OperatorChargerView, Page,
+    SitePut, SiteView, TokenPut,
 };
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
-use crate::ids::{ChargerId, CommandId, SiteId};
+use crate::domain::charger::SecurityProfile;
+use crate::ids::{ChargerId, CommandId, ConnectorId, SiteId};
 use crate::telemetry::redact::Personal;
 use axum::Json;
 use axum::body::Bytes;
@@ -77,6 +78,7 @@ struct ChargerBody {
     boot: BootPolicy,
     #[serde(default)]
     auth: ChargerAuth,
+    security_profile: Option<u8>,
     password: Option<String>,
 }
 
@@ -93,7 +95,19 @@ pub(super) async fn put_charger(
         let fits = PASSWORD_BYTES.contains(&password.len());
         findings.check(fits, "password", "is too short or too long", "16 to 40 bytes, as text or hex");
         let needed = body.auth == ChargerAuth::Basic;
-        findings.check(needed, "password", "is of no use", "no password with auth `none`");
+        findings.check(needed, "password", "is of no use", "no password with auth `none` or `certificate`");
+    }
+    let profile = body.security_profile.map(SecurityProfile::try_from);
+    let profile =
+        profile.transpose().map_err(|allowed| findings.check(false, "security_profile", "is out of range", allowed));
+    let profile = profile.unwrap_or_default();
+    if let Some(profile) = profile {
+        let (fits, allowed) = match body.auth {
+            ChargerAuth::None => (profile == SecurityProfile::Open, "0 with auth `none`"),
+            ChargerAuth::Basic => (profile != SecurityProfile::Open, "1 to 3 with auth `basic`"),
+            ChargerAuth::Certificate => (profile == SecurityProfile::Mutual, "3 with auth `certificate`"),
+        };
+        findings.check(fits, "security_profile", "does not go with auth", allowed);
     }
     findings.done()?;
     // A known charger keeps its password unless a new one is given; a new one gets one made for it, shown once.
@@ -102,7 +116,7 @@ pub(super) async fn put_charger(
     let made = wanted.then(|| hex::encode(rand::random::<[u8; 20]>()));
     let password = body.password.or_else(|| made.clone()).map(SecretString::from);
     let (boot, auth, connectors) = (body.boot, body.auth, body.connectors);
-    let put = ChargerPut { site_id: body.site_id, connectors, boot, auth, password };
+    let put = ChargerPut { site_id: body.site_id, connectors, boot, auth, security_profile: profile, password };
     let new = state.port.put_charger(&id, put).await?;
     let mut answer = json!({"charger_id": id, "new": new});
     if let (Some(made), Some(object)) = (made, answer.as_object_mut()) {
@@ -133,6 +147,35 @@ pub(super) async fn command_state(
     let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
     let command_id: CommandId = wire::path_id(&command_id, Code::NotFound)?;
     Ok(Json(state.port.command_state(&id, command_id).await?))
+}
+
+/// The body of `POST /chargers/{id}/lock`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoveLock {
+    connector_id: ConnectorId,
+    action: LockAction,
+}
+
+pub(super) async fn move_lock(
+    State(state): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<Value>)> {
+    let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
+    let MoveLock { connector_id, action } = wire::json(&body)?;
+    let command_id = state.port.move_lock(&id, connector_id, action, &actor).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"command_id": command_id}))))
+}
+
+pub(super) async fn rotate_key(
+    State(state): State<Shared>,
+    Path(id): Path<String>,
+) -> Answered<(StatusCode, Json<Value>)> {
+    let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
+    let command_id = state.port.rotate_key(&id).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"command_id": command_id}))))
 }
 
 /// The body of `POST /chargers/{id}/maintenance`.

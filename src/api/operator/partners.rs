@@ -156,7 +156,7 @@ pub(super) async fn erase_user(
     let mut findings = Findings::default();
     findings.text("user_id", &user_id, 1, 64);
     findings.done()?;
-    note.target(&format!("{id} user {}", Personal(&user_id)));
+    note.target(format!("{id} user {}", Personal(&user_id)));
     state.port.erase_user(&id, &user_id).await?;
     Ok(Json(json!({"partner_id": id, "erased": true})))
 }

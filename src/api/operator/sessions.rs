@@ -26,6 +26,12 @@ pub(super) async fn show(State(state): State<Shared>, Path(id): Path<String>) ->
     Ok(Json(state.port.any_session(id).await?))
 }
 
+pub(super) async fn signed(State(state): State<Shared>, Path(id): Path<String>) -> Answered<Json<Value>> {
+    let id: SessionId = wire::path_id(&id, Code::SessionUnknown)?;
+    let items = state.port.signed_readings(id).await?;
+    Ok(Json(json!({"session_id": id, "items": items})))
+}
+
 pub(super) async fn stop(
     State(state): State<Shared>,
     Extension(actor): Extension<Actor>,

@@ -9,10 +9,12 @@
 //! * writes of a session are idempotent by its id ([`PartnerPort::start_session`], [`PartnerPort::stop_session`]);
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
+mod device;
 mod messages;
 mod operator;
 mod views;
 
+pub use device::*;
 pub use messages::*;
 pub use operator::*;
 pub use views::*;

@@ -5,8 +5,8 @@ use super::{
     ChargerView, DeliveryView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, ReplayRequest,
     SessionFilter, SessionStatus, SessionView, SiteView, WebhookView,
 };
-use crate::api::port::Moment;
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::api::port::{DeviceView, Moment};
+use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub enum ChargerAuth {
     Basic,
     /// Not at all (control 1).
     None,
+    /// By a certificate alone (security profile 3).
+    Certificate,
 }
 
 /// A charger's registration.
@@ -77,6 +79,8 @@ pub struct ChargerPut {
     pub boot: BootPolicy,
     /// How it proves who it is.
     pub auth: ChargerAuth,
+    /// Below this security profile it does not come in; `None`: as it was, or as `auth` says.
+    pub security_profile: Option<crate::domain::charger::SecurityProfile>,
     /// Its new password, if it is to change; 16 to 40 bytes. Only HTTP ever sees it in the clear.
     pub password: Option<SecretString>,
 }
@@ -91,12 +95,35 @@ pub struct OperatorChargerView {
     pub boot: BootPolicy,
     /// How it proves who it is.
     pub auth: ChargerAuth,
+    /// How its connections are secured.
+    #[serde(default)]
+    pub security: SecurityView,
     /// Commands under way or just done, newest first.
     #[serde(default)]
     pub commands: Vec<CommandView>,
     /// What is to be known of it.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// What it told of itself; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceView>,
+}
+
+/// How a charger's connections are secured (CH-3).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecurityView {
+    /// Below this security profile it does not come in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<u8>,
+    /// That of the present connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<u8>,
+    /// It has been told to raise its profile to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raising: Option<u8>,
+    /// Since when its password is being changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotating_since: Option<Moment>,
 }
 
 /// Commands that operators can send (CH-6).
@@ -114,6 +141,22 @@ pub enum CommandKind {
     DataTransfer,
     RemoteStartTransaction,
     RemoteStopTransaction,
+    GetDiagnostics,
+    UpdateFirmware,
+    GetLocalListVersion,
+    SendLocalList,
+    ReserveNow,
+    CancelReservation,
+    SetChargingProfile,
+    ClearChargingProfile,
+    GetCompositeSchedule,
+    ExtendedTriggerMessage,
+    GetLog,
+    SignedUpdateFirmware,
+    InstallCertificate,
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+    CertificateSigned,
 }
 
 /// A command to a charger.
@@ -129,6 +172,16 @@ pub struct CommandRequest {
 
 fn empty_object() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// Where a parking lock or barrier goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockAction {
+    /// Up: nobody gets in.
+    Raise,
+    /// Down: the way is free.
+    Lower,
 }
 
 /// A command and what became of it (I12: answered exactly once).
@@ -280,6 +333,9 @@ pub trait OperatorPort: Send + Sync + 'static {
     /// All sites, by id.
     async fn all_sites(&self, page: PageRequest) -> Result<Page<SiteView>, Refusal>;
 
+    /// Gives a charger a new password (CH-3); the result is the command's.
+    async fn rotate_key(&self, id: &ChargerId) -> Result<CommandId, Refusal>;
+
     /// Registers or changes a charger; whether it is new. A new one with basic authentication always brings a password.
     async fn put_charger(&self, id: &ChargerId, charger: ChargerPut) -> Result<bool, Refusal>;
     /// Whether a charger is registered.
@@ -292,6 +348,15 @@ pub trait OperatorPort: Send + Sync + 'static {
     async fn command(&self, id: &ChargerId, command: CommandRequest) -> Result<CommandId, Refusal>;
     /// A command and what became of it, or `not_found`.
     async fn command_state(&self, id: &ChargerId, command: CommandId) -> Result<CommandView, Refusal>;
+    /// Journals an order to a parking lock or barrier (CH-10) and sends it; the command's id. The connector's `lock` tells
+    /// what comes of it. `lock_unknown` where the charger has told of none.
+    async fn move_lock(
+        &self,
+        id: &ChargerId,
+        connector: ConnectorId,
+        action: LockAction,
+        actor: &Actor,
+    ) -> Result<CommandId, Refusal>;
     /// Takes a charger out of service, or back.
     async fn set_maintenance(&self, id: &ChargerId, on: bool, note: Option<String>) -> Result<(), Refusal>;
 
@@ -329,6 +394,8 @@ pub trait OperatorPort: Send + Sync + 'static {
 
     /// One session with its readings, or `session_unknown`.
     async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal>;
+    /// Signed meter records of a session: `{"number", "at", "data"}`, the first and the newest; empty without any.
+    async fn signed_readings(&self, id: SessionId) -> Result<Vec<serde_json::Value>, Refusal>;
     /// All sessions, newest first.
     async fn all_sessions(&self, filter: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal>;
     /// Stops a session whoever owns it.

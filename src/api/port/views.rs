@@ -229,6 +229,9 @@ pub struct SessionView {
     /// Why it ended (SE-6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<String>,
+    /// The connector's fault while it charged, if any (`docs/fault-codes.md`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<FaultView>,
     /// Why it did not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureView>,
@@ -256,6 +259,60 @@ pub enum ConnectorStatus {
     Unknown,
 }
 
+/// A fault, as people are told (CH-8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FaultView {
+    /// OCPP's error code.
+    pub code: String,
+    /// The cause, a word of `docs/fault-codes.md`.
+    pub cause: String,
+    /// `info`, `warning` or `critical`.
+    #[serde(default)]
+    pub severity: String,
+    /// For a person.
+    #[serde(default)]
+    pub message_en: String,
+    /// For a person.
+    #[serde(default)]
+    pub message_zh: String,
+    /// The vendor's own code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_code: Option<String>,
+    /// What the charger said with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<String>,
+}
+
+/// A parking lock or barrier (CH-10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LockView {
+    /// `lock` or `barrier`.
+    pub kind: String,
+    /// `raised`, `lowered`, `moving`, `fault` or `unknown`.
+    pub state: String,
+    /// When that was learnt.
+    pub at: Moment,
+    /// Whether a vehicle stands there, if it can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vehicle_present: Option<bool>,
+    /// The last order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<LockOrderView>,
+}
+
+/// An order to a parking lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LockOrderView {
+    /// `raise` or `lower`.
+    pub action: String,
+    /// `Moving`, `Done`, `Refused`, `Stuck`, `Offline` or `Replaced`.
+    pub result: String,
+    /// When it was given.
+    pub at: Moment,
+    /// How often it was sent.
+    pub attempt: u8,
+}
+
 /// A connector with its live status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectorView {
@@ -267,9 +324,12 @@ pub struct ConnectorView {
     /// When that was learnt (EM-6); absent: never heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_at: Option<Moment>,
-    /// The charger's error code while faulted.
+    /// Its fault, if it has one (`docs/fault-codes.md`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: Option<FaultView>,
+    /// The parking lock or barrier before it, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockView>,
     /// The session on it; shown to operators and to the partner whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]

@@ -33,6 +33,15 @@ fn the_routes_are_those_of_the_document() {
     assert_eq!(listed, crate::api::operator::routes().len(), "and nothing else");
 }
 
+#[test]
+fn every_command_is_in_the_document() {
+    let document = include_str!("../../../docs/operator-api.md");
+    let table = document.split("## Commands to chargers").nth(1).unwrap();
+    for kind in <crate::api::port::CommandKind as clap::ValueEnum>::value_variants() {
+        assert!(table.contains(&format!("{kind:?}")), "docs/operator-api.md should list {kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn health_is_open_and_readiness_tells_its_reasons() {
     let world = World::new();

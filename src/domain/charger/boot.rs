@@ -1,8 +1,7 @@
 //! BootNotification: the gate (CH-3), the intervals (CH-5), the configuration at the first boot (SE-16).
 
-use super::facts::print;
 use super::state::{BootPolicy, TEXT_MAX};
-use super::{BootFact, Call, ChargerStep, Event, Purpose, queue, spread, status};
+use super::{BootFact, ChargerStep, Event, configuration, queue, spread, status};
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Rejection, Reply};
 
@@ -21,7 +20,7 @@ pub(super) fn booted(step: &mut ChargerStep<'_>, fact: BootFact) -> Result<Reply
     }
     queue::drop_triggers(step, "BootNotification");
     if policy == BootPolicy::Accepted {
-        configure(step);
+        configuration::booted(step);
         status::ask_again(step);
     }
     let interval = match policy {
@@ -42,34 +41,4 @@ fn bounded(fact: BootFact) -> BootFact {
         meter: cut(fact.meter),
         modem: cut(fact.modem),
     }
-}
-
-/// The keys that our rules rely on.
-fn wanted(step: &ChargerStep<'_>) -> [(&'static str, String); 3] {
-    let policy = &step.context.ambient.policy;
-    [
-        ("ConnectionTimeOut", policy.connection_timeout().as_secs().to_string()),
-        ("StopTransactionOnInvalidId", "true".to_owned()),
-        ("MeterValueSampleInterval", policy.session.sample_interval.as_secs().to_string()),
-    ]
-}
-
-fn configure(step: &mut ChargerStep<'_>) {
-    if !step.context.ambient.policy.charger.configure {
-        return;
-    }
-    let wanted = wanted(step);
-    let firmware = step.state.boot.as_ref().and_then(|boot| boot.fact.firmware.clone()).unwrap_or_default();
-    let parts: Vec<&str> = wanted.iter().flat_map(|(key, value)| [*key, value]).chain([&*firmware]).collect();
-    let print = print(&parts);
-    if print == step.state.configured {
-        return;
-    }
-    let from =
-        step.context.now + spread::wait(step.context.ambient.policy.charger.first_call_spread, step.context.fraction());
-    for (key, value) in wanted {
-        let call = Call::ChangeConfiguration { key: key.into(), value: value.into() };
-        queue::push(step, call, Purpose::System, from);
-    }
-    step.emit(Event::Configured { print });
 }

@@ -1,7 +1,11 @@
 //! What happens to a charger, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
+use super::care::CareEvent;
+use super::device_event::DeviceEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
+use super::lock::LockEvent;
+use super::smart_charging::ProfilePurpose;
 use super::state::{
     Boot, BootPolicy, Charger, Connector, Done, FAILED_MAX, FINISHED_MAX, FailedStart, Finished, Link, Live,
     Maintenance, ORPHANS_MAX, OrphanStop, Pending, RECENT_MAX, Recent, Registration, Sent, TROUBLES_MAX,
@@ -11,6 +15,7 @@ use crate::domain::charging::case::Raised;
 use crate::domain::charging::step::Fold;
 use crate::ids::{CommandId, ConnectorId, SessionId, TransactionId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What has happened to a charger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -189,10 +194,16 @@ pub enum Event {
         /// As received.
         raw: Box<str>,
     },
-    /// FirmwareStatusNotification.
+    /// FirmwareStatusNotification, as it was written before [`DeviceEvent::Reported`].
     FirmwareStatus(Box<str>),
-    /// DiagnosticsStatusNotification.
+    /// DiagnosticsStatusNotification, as it was written before [`DeviceEvent::Reported`].
     DiagnosticsStatus(Box<str>),
+    /// A remedy was wanted, tried, over (CH-9).
+    Care(CareEvent),
+    /// A parking lock or barrier has told its state, or was ordered to move (CH-10).
+    Lock(LockEvent),
+    /// The device has told something of itself.
+    Device(DeviceEvent),
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -245,7 +256,10 @@ impl Fold for Charger {
                     *offline_due = Some(*due);
                 }
             }
-            Event::WentOffline { at } => self.go_offline(*at),
+            Event::WentOffline { at } => {
+                self.go_offline(*at);
+                self.lose_locks(*at);
+            }
             Event::Troubled { at } => push_bounded(&mut self.troubles, *at, TROUBLES_MAX),
             Event::Booted { at, status, fact, ready_at } => {
                 self.boot_with(Boot { at: *at, status: *status, fact: fact.clone() }, *ready_at);
@@ -277,8 +291,11 @@ impl Fold for Charger {
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
             Event::StartForgotten { session } => self.failed.retain(|failed| failed.session != *session),
             Event::ClockDoubted { .. } => self.clock_doubted = true,
-            Event::FirmwareStatus(status) => self.firmware_status = Some(status.clone()),
-            Event::DiagnosticsStatus(status) => self.diagnostics_status = Some(status.clone()),
+            Event::Care(event) => self.fold_care(event),
+            Event::Lock(event) => self.fold_lock(event),
+            Event::Device(event) => self.device.get_or_insert_default().fold(event),
+            // What was written before device events: newer words have taken its place.
+            Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}
             Event::Minted { count } => self.minted = *count,
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }
@@ -288,7 +305,7 @@ impl Fold for Charger {
 impl Charger {
     fn register(&mut self, registration: &Registration, first_transaction: i32, epoch: u64) {
         self.connectors.resize(usize::from(registration.connectors), Connector::default());
-        self.registration = Some(Box::new(registration.clone()));
+        self.registration = Some(Arc::new(registration.clone()));
         if first_transaction > 0 {
             (self.next_transaction, self.epoch) = (first_transaction, epoch);
         }
@@ -304,6 +321,10 @@ impl Charger {
     }
 
     fn end(&mut self, transaction: TransactionId, stop: (u64, u64)) {
+        // The charger drops the profile of a transaction with it (OCPP 1.6 §3.13.1).
+        if let (Some(live), Some(device)) = (self.live_transaction(transaction).cloned(), &mut self.device) {
+            device.installed.retain(|one| one.purpose != ProfilePurpose::TxProfile || one.connector != live.connector);
+        }
         self.live.retain(|live| live.transaction != Some(transaction));
         let known = self.recent.iter_mut().filter(|recent| recent.transaction == transaction);
         known.for_each(|recent| recent.stop = Some(stop));
@@ -344,6 +365,8 @@ impl Charger {
     fn finish(&mut self, done: &Done) {
         let Some(place) = self.queue.iter().position(|pending| pending.id == done.id) else { return };
         let Pending { id, call, purpose, queued_at, .. } = self.queue.remove(place);
+        // The room of commands that are over would stay for as long as the charger is idle.
+        self.queue.shrink_to_fit();
         let answered = match done.outcome {
             super::calls::Outcome::TimedOut | super::calls::Outcome::LinkLost => false,
             super::calls::Outcome::Answered { .. }

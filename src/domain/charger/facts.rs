@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::config::charger::Charger as Limits;
+use crate::domain::fault::{Meaning, meaning_of};
 use crate::ids::{ConnectorId, PartnerId, TransactionId};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,27 @@ pub enum ErrorCode {
     WeakSignal,
 }
 
+impl ErrorCode {
+    /// Every code, in the order of the specification's names.
+    pub const ALL: [ErrorCode; 15] = [
+        ErrorCode::ConnectorLockFailure,
+        ErrorCode::EVCommunicationError,
+        ErrorCode::GroundFailure,
+        ErrorCode::HighTemperature,
+        ErrorCode::InternalError,
+        ErrorCode::LocalListConflict,
+        ErrorCode::OtherError,
+        ErrorCode::OverCurrentFailure,
+        ErrorCode::OverVoltage,
+        ErrorCode::PowerMeterFailure,
+        ErrorCode::PowerSwitchFailure,
+        ErrorCode::ReaderFailure,
+        ErrorCode::ResetFailure,
+        ErrorCode::UnderVoltage,
+        ErrorCode::WeakSignal,
+    ];
+}
+
 /// A fault as the charger told it (CH-8).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -91,6 +113,26 @@ pub struct Fault {
     /// Free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Box<str>>,
+    /// What the vendor's code was known to mean when it was told; it counts instead of the code's own meaning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<Box<Meaning<Box<str>>>>,
+}
+
+impl Fault {
+    /// A fault as told, before anything is known of its vendor's code.
+    pub fn told(code: ErrorCode, vendor: Option<Box<str>>, info: Option<Box<str>>) -> Self {
+        Fault { code, vendor, info, meaning: None }
+    }
+
+    /// What it means.
+    pub fn meaning(&self) -> Meaning<&str> {
+        self.meaning.as_ref().map_or_else(|| meaning_of(self.code), |meaning| meaning.lent())
+    }
+
+    /// Whether both tell the same; what they were known to mean and the free text may differ.
+    pub fn same_code(&self, other: &Fault) -> bool {
+        self.code == other.code && self.vendor == other.vendor
+    }
 }
 
 /// BootNotification.
@@ -123,6 +165,8 @@ pub struct StatusFact {
     pub status: Status,
     /// Its fault; `None` for `NoError`.
     pub fault: Option<Fault>,
+    /// The vendor's code beside `NoError`: a fault where it is known to mean one.
+    pub remark: Option<Box<str>>,
     /// When, if told.
     pub at: Option<WireTime>,
 }
@@ -225,6 +269,9 @@ pub struct Sample {
     /// A value was there but is no number that can be used: NaN, a text, an unknown unit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,
+    /// Signed records, as received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed: Vec<Box<str>>,
 }
 
 /// MeterValues.

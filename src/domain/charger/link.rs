@@ -1,7 +1,7 @@
 //! The connection as rules see it: attached, gone, offline, alternating, flapping (CH-3, CH-4, CH-9, RT-3).
 
 use super::state::{BootPolicy, Link, Maintenance, TEXT_MAX};
-use super::{Call, ChargerStep, Event, Outcome, Purpose, queue, spread, status, subject, to_session};
+use super::{Call, ChargerStep, Event, Outcome, Purpose, care, queue, spread, status, subject, to_session};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Case, Level};
@@ -48,6 +48,7 @@ pub(super) fn up(step: &mut ChargerStep<'_>, generation: u64, remote: &str, subp
         Some(BootPolicy::Pending | BootPolicy::Rejected) => {}
     }
     tell_running(step, &session::Command::Reconnected);
+    care::begin_quiet(step);
 }
 
 fn watch_alternation(step: &mut ChargerStep<'_>) {
@@ -108,21 +109,44 @@ pub(super) fn offline(step: &mut ChargerStep<'_>) {
     let text = format!("the charger is offline; {running} sessions are open there");
     let level = if running > 0 { Level::Critical } else { Level::Warning };
     step.raise(Case::alert(level, "charger_offline", subject(step), text));
-    troubled(step);
+    troubled(step, Trouble::Offline);
 }
 
-/// It faulted or went offline: often, and it goes into maintenance by itself (CH-9).
-pub(super) fn troubled(step: &mut ChargerStep<'_>) {
+/// What a charger did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// A connector is faulted.
+    Fault,
+    /// It went offline.
+    Offline,
+}
+
+/// It faulted or went offline: often, and it goes into maintenance by itself, after a reset has been tried where that is
+/// allowed (CH-9). Its absence while it restarts on our order is no trouble.
+pub(super) fn troubled(step: &mut ChargerStep<'_>, trouble: Trouble) {
+    if trouble == Trouble::Offline && care::is_rebooting(step) {
+        return;
+    }
     let now = step.context.now;
     step.emit(Event::Troubled { at: now });
     let limits = &step.context.ambient.policy.charger;
     let recent = count_since(&step.state.troubles, now - limits.flapping_window);
-    if recent < usize::from(limits.flapping_count) || step.state.maintenance.is_some() {
+    let often = recent >= usize::from(limits.flapping_count);
+    if step.state.maintenance.is_some() {
+        return care::begin_quiet(step);
+    }
+    if !often || care::reset_before_maintenance(step) {
         return;
     }
+    let limits = &step.context.ambient.policy.charger;
     let hours = limits.flapping_window.as_secs() / 3600;
     let note = Some(format!("{recent} faults or losses of connection in {hours} h").into());
-    step.emit(Event::MaintenanceSet(Some(Maintenance { since: now, by: "system".into(), note })));
+    step.emit(Event::MaintenanceSet(Some(Maintenance {
+        since: now,
+        by: care::SYSTEM.into(),
+        note,
+        release_due: care::release_due(step),
+    })));
     let text = format!("{recent} faults or losses of connection in {hours} h: no new orders until released");
     let case = Case::alert(Level::Critical, "charger_flapping", subject(step), text);
     step.raise(case.ticket("have the charger looked at, then release it from maintenance"));

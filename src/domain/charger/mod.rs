@@ -4,17 +4,30 @@
 //! Invariants: at most one live session a connector (I4); transaction ids positive and never used twice (I8); one
 //! CALL outstanding, journaled before it is sent (CH-2, law 1); a message of a transaction is always taken.
 
+mod answers;
 mod boot;
 mod calls;
+mod care;
+pub mod check;
+pub mod configuration;
+pub mod device;
+mod device_event;
 mod event;
 mod facts;
+mod faults;
 mod link;
+pub mod local_list;
+pub mod lock;
 mod meter;
+mod profile;
 mod queue;
 mod registration;
 pub mod remote_tag;
+mod reports;
 mod rows;
+mod security;
 mod sessions;
+pub mod smart_charging;
 mod spread;
 mod state;
 mod status;
@@ -25,27 +38,33 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{Call, Outcome, Purpose};
+pub use calls::{Call, CertificateHash, Outcome, Purpose, Retry, SealedText, SignedFirmware, Told};
+pub use care::{Care, CareEvent, ResetTried};
+pub use check::{Flaw, check};
+pub use device_event::DeviceEvent;
 pub use event::Event;
 pub use facts::{
     BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,
     TokenRef, UserRef, Verdict, WireTime, print,
 };
+pub use lock::{Lock, LockAction, LockEvent, TransferStatus};
+pub use profile::SecurityProfile;
+pub use reports::{ReportKind, SecurityFact, severity};
 pub use rows::project;
+pub use security::NewKey;
 pub use sessions::Opening;
 pub use state::{
     Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
-    Pending, Recent, Registration,
+    Pending, Recent, Registration, Rotation,
 };
 pub use view::{CommandView, ConnectorView, View};
 
-use crate::domain::charging::case::clip;
 use crate::domain::charging::step::Step;
 use crate::domain::charging::{
     Case, ChargingFamily, Command as FamilyCommand, Level, Rejection, Reply, StepContext, Timer,
 };
 use crate::domain::entity::{Deadline, Decision, Standing};
-use crate::ids::{CommandId, SessionId};
+use crate::ids::{CommandId, ConnectorId, SessionId};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -71,6 +90,22 @@ pub enum Command {
         remote: Box<str>,
         /// The sub-protocol.
         subprotocol: Box<str>,
+    },
+    /// What the charger of the present socket has proved of itself (CH-3).
+    CameIn {
+        /// How its connection is secured.
+        profile: SecurityProfile,
+        /// The print of the password that it used.
+        key: Option<u64>,
+    },
+    /// An operator wants the password changed (CH-3).
+    RotateKey {
+        /// The command's id, fresh.
+        command_id: CommandId,
+        /// To what.
+        key: NewKey,
+        /// Who.
+        by: Box<str>,
     },
     /// A socket is gone.
     LinkDown {
@@ -111,11 +146,43 @@ pub enum Command {
     DataTransfer {
         /// `vendorId`.
         vendor: Box<str>,
+        /// `messageId`.
+        message: Option<Box<str>>,
+        /// `data`.
+        data: Option<Box<str>>,
     },
-    /// FirmwareStatusNotification.
-    FirmwareStatus(Box<str>),
-    /// DiagnosticsStatusNotification.
-    DiagnosticsStatus(Box<str>),
+    /// An operator moves a parking lock or barrier (CH-10).
+    MoveLock {
+        /// The id of its command, fresh.
+        command_id: CommandId,
+        /// Which: 0 is the charger's own.
+        connector: ConnectorId,
+        /// Where to.
+        action: LockAction,
+        /// Who.
+        by: Box<str>,
+    },
+    /// How a transfer of firmware, diagnostics or a log goes.
+    Report {
+        /// Of which.
+        kind: ReportKind,
+        /// The charger's word.
+        status: Box<str>,
+        /// Of which request, if told.
+        request: Option<i32>,
+    },
+    /// SecurityEventNotification.
+    SecurityEvent(SecurityFact),
+    /// SignCertificate.
+    CertificateRequest {
+        /// PEM.
+        csr: Box<str>,
+    },
+    /// The certificate authority has answered what [`crate::domain::charging::Effect::SignCertificate`] handed over.
+    CertificateAnswered {
+        /// The chain in PEM, the charger's first, or why there is none.
+        outcome: Result<Box<str>, Box<str>>,
+    },
     /// A partner starts a session (SE-1).
     StartSession(Box<Opening>),
     /// An operator's command (CH-6).
@@ -135,6 +202,8 @@ pub enum Command {
         generation: u64,
         /// How.
         outcome: Outcome,
+        /// What the answer says beyond yes and no.
+        told: Told,
     },
     /// From a session: stop its transaction.
     StopTransaction(SessionId),
@@ -167,6 +236,7 @@ pub fn decide(
 ) -> Result<Decision<ChargingFamily>, Rejection> {
     let mut step = ChargerStep::new(charger, context, "c".to_owned());
     let reply = run(&mut step, command)?;
+    care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(reply))
 }
@@ -176,6 +246,8 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::Register(registration) => registration::register(step, registration),
         Command::SetMaintenance { on, by, note } => registration::set_maintenance(step, on, &by, note.as_deref()),
         Command::LinkUp { generation, remote, subprotocol } => link::up(step, generation, &remote, &subprotocol),
+        Command::CameIn { profile, key } => security::came_in(step, profile, key),
+        Command::RotateKey { command_id, key, by } => return security::rotate(step, command_id, key, &by),
         Command::LinkDown { generation, reason, silent } => link::down(step, generation, &reason, silent),
         Command::Restarted { downtime } => link::restarted(step, downtime),
         Command::Boot(fact) => return boot::booted(step, fact),
@@ -187,13 +259,20 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::UnreadableTransactionMessage { action, bytes, why } => {
             transaction_stop::unreadable(step, &action, &bytes, &why);
         }
-        Command::DataTransfer { .. } => return Ok(Reply::UnknownVendor),
-        Command::FirmwareStatus(status) => step.emit(Event::FirmwareStatus(clip(&status, state::TEXT_MAX))),
-        Command::DiagnosticsStatus(status) => step.emit(Event::DiagnosticsStatus(clip(&status, state::TEXT_MAX))),
+        Command::DataTransfer { vendor, message, data } => {
+            return Ok(lock::transferred(step, &vendor, message.as_deref(), data.as_deref()));
+        }
+        Command::MoveLock { command_id, connector, action, by } => {
+            return lock::order(step, command_id, connector, action, &by);
+        }
+        Command::Report { kind, status, request } => reports::reported(step, kind, &status, request),
+        Command::SecurityEvent(fact) => reports::secured(step, &fact),
+        Command::CertificateRequest { csr } => return Ok(reports::certificate_requested(step, &csr)),
+        Command::CertificateAnswered { outcome } => reports::certificate_answered(step, outcome),
         Command::StartSession(opening) => return sessions::start(step, *opening),
         Command::Enqueue { command_id, call, by } => return queue::enqueue(step, command_id, call, &by),
-        Command::CommandAnswered { command_id, generation, outcome } => {
-            queue::answered(step, command_id, generation, outcome);
+        Command::CommandAnswered { command_id, generation, outcome, told } => {
+            queue::answered(step, command_id, generation, outcome, told);
         }
         Command::StopTransaction(session) => sessions::stop(step, session),
         Command::CancelStart(session) => sessions::cancel(step, session),
@@ -220,6 +299,8 @@ pub fn fired(
         Timer::CallTimeout(id) => queue::timed_out(&mut step, id),
         Timer::Pump => {}
         Timer::StatusFallback => status::fall_back(&mut step),
+        Timer::Release => care::released(&mut step),
+        Timer::LockMove => lock::late(&mut step),
         Timer::StartDeadline
         | Timer::StopRetry
         | Timer::MaxDuration
@@ -228,6 +309,7 @@ pub fn fired(
         | Timer::Settle
         | Timer::Forget => return Err(Rejection::Misrouted),
     }
+    care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(Reply::Done))
 }
@@ -242,6 +324,9 @@ pub fn timers(charger: &Charger) -> SmallVec<[Deadline<Timer>; 4]> {
             timers.extend(fallback_due.map(|due| Deadline { timer: Timer::StatusFallback, due }));
         }
     }
+    let release = charger.maintenance.as_ref().and_then(|maintenance| maintenance.release_due);
+    timers.extend(release.map(|due| Deadline { timer: Timer::Release, due }));
+    timers.extend(charger.lock_due().map(|due| Deadline { timer: Timer::LockMove, due }));
     let in_flight = charger.in_flight().and_then(|pending| Some((pending.id, pending.sent.as_ref()?.due)));
     match in_flight {
         Some((id, due)) => timers.push(Deadline { timer: Timer::CallTimeout(id), due }),
@@ -252,7 +337,9 @@ pub fn timers(charger: &Charger) -> SmallVec<[Deadline<Timer>; 4]> {
 
 /// A charger is open as long as something may happen by itself (RT-5).
 pub fn standing(charger: &Charger) -> Standing {
-    let quiet = matches!(charger.link, Link::Down { offline_due: None, .. });
+    let settled = matches!(charger.link, Link::Down { offline_due: None, .. });
+    let release = charger.maintenance.as_ref().is_some_and(|maintenance| maintenance.release_due.is_some());
+    let quiet = settled && !release && charger.lock_due().is_none();
     match quiet && charger.live.is_empty() && charger.queue.is_empty() {
         true => Standing::Idle,
         false => Standing::Open,

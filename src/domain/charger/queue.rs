@@ -3,7 +3,7 @@
 
 use super::calls::Outcome;
 use super::state::{BootPolicy, Charger, Done, Link, Pending, Sent};
-use super::{Call, ChargerStep, Event, Purpose, sessions};
+use super::{Call, ChargerStep, Event, Purpose, Told, answers, care, check, local_list, lock, security, sessions};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Effect, Rejection, Reply};
@@ -12,8 +12,12 @@ use crate::ids::CommandId;
 /// Places of the queue that only the rules' own commands may take, so that operators cannot keep a stop out (OP-10).
 const KEPT_FREE: usize = 4;
 
-/// Characters of an answer that are kept: with the rest of its row it stays below a stored value's 4 KiB.
-const PAYLOAD_MAX: usize = 3072;
+/// Characters of an answer that are kept. Most are below 100; a configuration of 200 keys or a composite schedule of a
+/// day needs some 20,000, which the store keeps in pieces.
+const PAYLOAD_MAX: usize = 65_536;
+
+/// The same of an answer to the rules' own commands, which nobody asks for: what matters of it is in events of its own.
+const OWN_PAYLOAD_MAX: usize = 512;
 
 /// An operator's command.
 pub(super) fn enqueue(step: &mut ChargerStep<'_>, id: CommandId, call: Call, by: &str) -> Result<Reply, Rejection> {
@@ -27,12 +31,16 @@ pub(super) fn enqueue(step: &mut ChargerStep<'_>, id: CommandId, call: Call, by:
     if registration.boot == BootPolicy::Rejected || (starts && !charger.is_accepted()) {
         return Err(Rejection::ChargerNotAccepted);
     }
+    if !check(&call, charger, &step.context.ambient.policy.charger, step.context.now).is_empty() {
+        return Err(Rejection::CommandRefused);
+    }
     if charger.queue.iter().any(|pending| pending.id == id) || charger.finished.iter().any(|f| f.id == id) {
         return Err(Rejection::CommandExists);
     }
     if !has_room(step) {
         return Err(Rejection::CommandQueueFull);
     }
+    security::asked(step, &call)?;
     let (now, purpose) = (step.context.now, Purpose::Operator(clip(by, super::state::TEXT_MAX)));
     let pending = Pending { id, call, purpose, queued_at: now, not_before: now, sent: None };
     step.emit(Event::CommandQueued(pending));
@@ -83,19 +91,22 @@ pub(super) fn pump(step: &mut ChargerStep<'_>) {
     let (id, call) = (next.id, next.call.clone());
     let due = now + step.context.ambient.policy.charger.call_timeout;
     step.emit(Event::CommandSent { id, sent: Sent { generation, due } });
+    local_list::sent(step, &call);
     step.effect(Effect::SendCall { command_id: id, generation, call });
 }
 
 /// A CALL is over: by an answer, or because the shell could not deliver it.
-pub(super) fn answered(step: &mut ChargerStep<'_>, id: CommandId, generation: u64, outcome: Outcome) {
+pub(super) fn answered(step: &mut ChargerStep<'_>, id: CommandId, generation: u64, outcome: Outcome, told: Told) {
     let outstanding = step.state.queue.iter().find(|pending| pending.id == id).cloned();
     match outstanding {
         Some(pending) if pending.sent.as_ref().is_some_and(|sent| sent.generation == generation) => {
-            finish(step, &pending, bounded(outcome));
+            let outcome = bounded(outcome, &pending.purpose);
+            finish(step, &pending, outcome.clone());
+            answers::over(step, &pending, &outcome, told);
         }
         // Of a connection that is gone: that command waits again or is over.
         Some(_) => {}
-        None => late(step, id, bounded(outcome)),
+        None => late(step, id, outcome),
     }
 }
 
@@ -105,7 +116,7 @@ fn late(step: &mut ChargerStep<'_>, id: CommandId, outcome: Outcome) {
         Outcome::Answered { .. } | Outcome::CallError { .. } => {}
         Outcome::TimedOut | Outcome::LinkLost | Outcome::Offline | Outcome::Moot => return,
     }
-    let at = step.context.now;
+    let (at, outcome) = (step.context.now, bounded(outcome, &finished.purpose));
     step.emit(Event::CommandAnsweredLate(Done {
         id,
         at,
@@ -115,9 +126,10 @@ fn late(step: &mut ChargerStep<'_>, id: CommandId, outcome: Outcome) {
     sessions::command_over(step, &finished.purpose, &outcome);
 }
 
-fn bounded(outcome: Outcome) -> Outcome {
+fn bounded(outcome: Outcome, purpose: &Purpose) -> Outcome {
+    let max = if purpose.is_operator() { PAYLOAD_MAX } else { OWN_PAYLOAD_MAX };
     match outcome {
-        Outcome::Answered { accepted, payload } => Outcome::Answered { accepted, payload: clip(&payload, PAYLOAD_MAX) },
+        Outcome::Answered { accepted, payload } => Outcome::Answered { accepted, payload: clip(&payload, max) },
         Outcome::CallError { code, description } => {
             Outcome::CallError { code: clip(&code, super::state::TEXT_MAX), description: clip(&description, 255) }
         }
@@ -137,13 +149,17 @@ pub(super) fn finish(step: &mut ChargerStep<'_>, pending: &Pending, outcome: Out
         outcome: outcome.clone(),
         operator: pending.purpose.is_operator(),
     }));
+    security::command_over(step, pending, &outcome);
     sessions::command_over(step, &pending.purpose, &outcome);
+    care::command_over(step, pending.id, &outcome);
+    lock::command_over(step, pending.id, &outcome);
 }
 
 /// The outstanding CALL has no answer.
 pub(super) fn timed_out(step: &mut ChargerStep<'_>, id: CommandId) {
     let Some(pending) = step.state.in_flight().filter(|pending| pending.id == id).cloned() else { return };
     finish(step, &pending, Outcome::TimedOut);
+    answers::over(step, &pending, &Outcome::TimedOut, Told::Nothing);
 }
 
 /// The socket went while a CALL was outstanding: what may be sent twice waits again, what may not is uncertain.

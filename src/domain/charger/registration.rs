@@ -45,5 +45,10 @@ pub(super) fn set_maintenance(step: &mut ChargerStep<'_>, on: bool, by: &str, no
     }
     let since = step.context.now;
     let note = note.map(|note| clip(note, TEXT_MAX * 4));
-    step.emit(Event::MaintenanceSet(on.then(|| Maintenance { since, by: clip(by, TEXT_MAX), note })));
+    step.emit(Event::MaintenanceSet(on.then(|| Maintenance {
+        since,
+        by: clip(by, TEXT_MAX),
+        note,
+        release_due: None,
+    })));
 }

@@ -1,9 +1,9 @@
 //! The read models that follow from a charger's events: `charger/<id>`, `status/<id>`, `command/<charger>/<id>`, `alert`,
-//! `ticket`. Owns their shape.
+//! `ticket`; `report`, `security-event`, `configuration`, `configuration-change`, `certificate-request`. Owns their shape.
 
 use super::calls::{Outcome, Purpose};
 use super::state::{Charger, Done, Pending};
-use super::{Event, Link};
+use super::{Event, Link, device_event};
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
 
@@ -19,12 +19,14 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::WentOffline { .. }
             | Event::StatusReturned { .. }
             | Event::LinkUp { .. }
+            | Event::Lock(_)
             | Event::LinkDown { .. } => status = true,
             Event::CommandQueued(pending) => rows.extend(queued(partition, pending)),
             Event::CommandDone(done) | Event::CommandAnsweredLate(done) => {
                 rows.extend(done.operator.then(|| over(partition, done)));
             }
             Event::Raised(raised) => rows.extend(case::rows(raised)),
+            Event::Device(event) => rows.extend(device_event::project(partition, event)),
             Event::TransactionsJumped { .. }
             | Event::OfflineMoved { .. }
             | Event::Troubled { .. }
@@ -43,6 +45,7 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::ClockDoubted { .. }
             | Event::FirmwareStatus(_)
             | Event::DiagnosticsStatus(_)
+            | Event::Care(_)
             | Event::Minted { .. } => {}
         }
     }
@@ -69,7 +72,7 @@ fn status_row(partition: &str, charger: &Charger) -> Row {
         .into_iter()
         .map(|view| {
             serde_json::json!({"connector_id": view.connector_id, "status": view.status, "error": view.error,
-                "status_at": view.status_at})
+                "status_at": view.status_at, "lock": view.lock})
         })
         .collect();
     let value = serde_json::json!({"charger_id": partition, "online": matches!(charger.link, Link::Up { .. }),
@@ -79,7 +82,8 @@ fn status_row(partition: &str, charger: &Charger) -> Row {
 
 fn queued(partition: &str, pending: &Pending) -> Option<Row> {
     let Purpose::Operator(by) = &pending.purpose else { return None };
-    let value = serde_json::json!({"command_id": pending.id, "kind": pending.call.action(), "call": pending.call,
+    let call = pending.call.shown();
+    let value = serde_json::json!({"command_id": pending.id, "kind": call.action(), "call": call,
         "by": by, "queued_at": pending.queued_at.to_rfc3339()});
     Some(row("command", format!("{partition}/{}", pending.id), &value))
 }

@@ -50,7 +50,12 @@ pub(super) fn start(step: &mut ChargerStep<'_>, opening: Opening) -> Result<Repl
         accepted: false,
         ghost: false,
     }));
-    queue::push(step, Call::RemoteStart { connector: Some(connector), id_tag }, Purpose::Start(session), now);
+    queue::push(
+        step,
+        Call::RemoteStart { connector: Some(connector), id_tag, profile: None },
+        Purpose::Start(session),
+        now,
+    );
     to_session(step, session, session::Command::Place(Box::new(opening)));
     Ok(Reply::SessionStarting(session))
 }
@@ -58,11 +63,9 @@ pub(super) fn start(step: &mut ChargerStep<'_>, opening: Opening) -> Result<Repl
 /// The true state of a connector, now (SE-2).
 fn check(charger: &Charger, connector: ConnectorId, online: bool) -> Result<(), Rejection> {
     let Some(registration) = &charger.registration else { return Err(Rejection::ChargerUnknown) };
-    let known = match connector.0 {
-        0 => None,
-        _ => charger.connector(connector),
-    };
-    let Some(known) = known else { return Err(Rejection::ConnectorUnknown) };
+    if connector.0 == 0 || charger.connector(connector).is_none() {
+        return Err(Rejection::ConnectorUnknown);
+    }
     if charger.maintenance.is_some() {
         return Err(Rejection::ChargerMaintenance);
     }
@@ -78,6 +81,9 @@ fn check(charger: &Charger, connector: ConnectorId, online: bool) -> Result<(), 
     if charger.live_on(connector).is_some() {
         return Err(Rejection::ConnectorOccupied);
     }
+    if charger.is_resetting() {
+        return Err(Rejection::ChargerUnavailable);
+    }
     match charger.whole.status {
         Status::Faulted => return Err(Rejection::ChargerFaulted),
         Status::Unavailable => return Err(Rejection::ChargerUnavailable),
@@ -90,7 +96,7 @@ fn check(charger: &Charger, connector: ConnectorId, online: bool) -> Result<(), 
         | Status::Reserved
         | Status::Unknown => {}
     }
-    match known.status {
+    match charger.shown_status(connector) {
         Status::Available | Status::Preparing => Ok(()),
         Status::Charging | Status::SuspendedEv | Status::SuspendedEvse | Status::Finishing => {
             Err(Rejection::ConnectorOccupied)

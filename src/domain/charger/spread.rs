@@ -10,7 +10,7 @@ pub(super) fn interval(base: Duration, percent: u8, share: f64) -> Duration {
     Duration::from_secs(base.mul_f64(1.0 + share.clamp(0.0, 1.0) * most).as_secs())
 }
 
-/// The wait before a call that nobody asked for (status after a reconnect, configuration at a boot): evenly within
+/// The wait before a call that nobody asked for (boot or status after a reconnect): evenly within
 /// `window`.
 pub(super) fn wait(window: Duration, share: f64) -> Duration {
     window.mul_f64(share.clamp(0.0, 1.0))

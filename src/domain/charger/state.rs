@@ -3,11 +3,16 @@
 //! Invariant: everything here is bounded, because it is held for every connected charger (about 1 KiB when idle).
 
 use super::calls::{Call, Outcome, Purpose};
+use super::care::Care;
+use super::device::{Device, Limits, LocalList};
 use super::facts::{BootFact, Fault, Status, Verdict};
+use super::profile::SecurityProfile;
+use super::smart_charging::Installed;
 use crate::clock::Timestamp;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Transactions remembered to recognise their repeats. A charger repeats its last unanswered message; eight cover two
 /// connectors whose queues were sent over and over.
@@ -50,6 +55,37 @@ pub struct Registration {
     pub boot: BootPolicy,
     /// How it authenticates; the gateway's own text, opaque here, holding no secret in the clear.
     pub auth: Box<str>,
+    /// Below this security profile it does not come in (CH-3); `None`: what `auth` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<SecurityProfile>,
+    /// It has been told to raise its profile to this, and has not come in with it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raising: Option<SecurityProfile>,
+    /// Its password is being changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Box<Rotation>>,
+}
+
+/// A change of a charger's password that is under way: `auth` takes the old and the new one until it has come in with the
+/// new one (CH-3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The new password, sealed; only the shell can read it.
+    pub sealed: Box<str>,
+    /// What a login with it looks like (the gateway's print of its tag).
+    pub print: u64,
+    /// How it authenticates with the old one alone.
+    pub before: Box<str>,
+    /// How it authenticates with the new one alone.
+    pub after: Box<str>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The charger has said that it took it.
+    #[serde(default)]
+    pub accepted: bool,
+    /// A command with it was lost, or its answer: a later refusal does not mean that the charger has the old one.
+    #[serde(default)]
+    pub doubtful: bool,
 }
 
 /// Out of offer by order (CH-9).
@@ -62,6 +98,9 @@ pub struct Maintenance {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
+    /// When it ends by itself, if nothing happens until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_due: Option<Timestamp>,
 }
 
 /// What the journal believes of the connection. The shell's own view ([`crate::domain::charging::Ambient`]) is newer.
@@ -242,7 +281,7 @@ pub struct Finished {
 #[serde(default)]
 pub struct Charger {
     /// `None`: not registered.
-    pub registration: Option<Box<Registration>>,
+    pub registration: Option<Arc<Registration>>,
     /// `Some`: out of offer.
     pub maintenance: Option<Box<Maintenance>>,
     /// The connection, as journaled.
@@ -281,10 +320,11 @@ pub struct Charger {
     pub stray: Option<i32>,
     /// Its clock could not be believed since its last boot.
     pub clock_doubted: bool,
-    /// The last FirmwareStatusNotification and DiagnosticsStatusNotification.
-    pub firmware_status: Option<Box<str>>,
-    /// See above.
-    pub diagnostics_status: Option<Box<str>>,
+    /// Remedies and parking locks; most chargers have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub care: Option<Box<Care>>,
+    /// The device's own limits, local list, profiles, security; `None`: it has told nothing.
+    pub device: Option<Box<Device>>,
     /// Cases raised.
     pub raised: u32,
     /// Ids minted within steps: commands, local sessions. Wraps.
@@ -305,6 +345,21 @@ impl Charger {
             0 => Some(&mut self.whole),
             n => self.connectors.get_mut(usize::from(n) - 1),
         }
+    }
+
+    /// The device's own limits, as far as it has told them.
+    pub fn limits(&self) -> Limits {
+        self.device.as_ref().map_or(Limits::default(), |device| device.limits)
+    }
+
+    /// The versions of its local list.
+    pub fn list(&self) -> LocalList {
+        self.device.as_ref().map_or(LocalList::default(), |device| device.list)
+    }
+
+    /// The profiles that it accepted.
+    pub fn installed(&self) -> Vec<Installed> {
+        self.device.as_ref().map_or(Vec::new(), |device| device.installed.clone())
     }
 
     /// What runs, or is about to, on a connector.

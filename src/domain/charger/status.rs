@@ -3,7 +3,7 @@
 
 use super::state::{BootPolicy, Charger, Link, TEXT_MAX};
 use super::{
-    Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, link, queue, spread, subject, to_session,
+    Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, faults, queue, spread, subject, to_session,
 };
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
@@ -37,7 +37,7 @@ pub(super) fn told(step: &mut ChargerStep<'_>, fact: StatusFact) {
     if let Some(at) = doubted {
         doubt_clock(step, &at);
     }
-    let fault = fact.fault.map(|fault| Box::new(bounded(fault)));
+    let fault = faults::explained(step, fact.fault, fact.remark);
     let changed = known.status != fact.status || known.fault != fault;
     if !changed && now.since(known.learnt_at) < REFRESH {
         return;
@@ -48,8 +48,8 @@ pub(super) fn told(step: &mut ChargerStep<'_>, fact: StatusFact) {
         return;
     }
     tell(step, connector);
-    if status == Status::Faulted && known.status != Status::Faulted {
-        faulted(step, connector, fault.as_deref());
+    if let Some(told) = step.state.connector(connector).cloned() {
+        faults::happened(step, connector, &known, &told);
     }
     tell_session(step, connector, known.status, status, fault);
 }
@@ -63,19 +63,6 @@ pub(super) fn doubt_clock(step: &mut ChargerStep<'_>, at: &WireTime) {
     let text =
         format!("the charger's clock says {}; our time is used and flagged", clip(&at.raw, TEXT_MAX).escape_debug());
     step.raise(Case::alert(Level::Warning, "clock_implausible", subject(step), text));
-}
-
-fn bounded(fault: Fault) -> Fault {
-    let cut = |text: Option<Box<str>>| text.filter(|text| !text.is_empty()).map(|text| clip(&text, TEXT_MAX));
-    Fault { code: fault.code, vendor: cut(fault.vendor), info: cut(fault.info) }
-}
-
-fn faulted(step: &mut ChargerStep<'_>, connector: ConnectorId, fault: Option<&Fault>) {
-    let cause = fault.map_or("no cause told", |fault| fault.code.cause());
-    let vendor = fault.and_then(|fault| fault.vendor.as_deref()).unwrap_or("none");
-    let text = format!("connector {connector} is faulted: {cause}, vendor code {}", vendor.escape_debug());
-    step.raise(Case::alert(Level::Warning, "connector_faulted", subject(step), text));
-    link::troubled(step);
 }
 
 fn tell_session(
@@ -101,9 +88,10 @@ pub(super) fn tell(step: &mut ChargerStep<'_>, connector: ConnectorId) {
     }
     let Some(known) = step.state.connector(connector) else { return };
     let mut data = serde_json::json!({"charger_id": step.context.partition, "connector_id": connector,
-        "status": known.status, "status_at": known.learnt_at.to_rfc3339()});
-    if let (Some(fault), Some(members)) = (&known.fault, data.as_object_mut()) {
-        members.insert("error".to_owned(), fault.view());
+        "status": step.state.shown_status(connector), "status_at": known.learnt_at.to_rfc3339()});
+    if let Some(members) = data.as_object_mut() {
+        members.extend(step.state.fault_at(connector).map(|fault| ("error".to_owned(), fault.view())));
+        members.extend(step.state.lock_at(connector).map(|lock| ("lock".to_owned(), lock.view())));
     }
     let order_key = format!("connector/{}/{connector}", step.context.partition);
     let at = step.context.now;

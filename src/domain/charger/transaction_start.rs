@@ -81,6 +81,11 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
     if let Some(known) = repeat(step, start, message, timed) {
         return Reply::TransactionStarted { transaction: known.transaction, verdict: known.verdict };
     }
+    if let Some(known) = contradicted(step, &fact, timed) {
+        let command = session::Command::StartContradicted { meter_start_wh: fact.meter_start_wh };
+        to_session(step, known.session, command);
+        return Reply::TransactionStarted { transaction: known.transaction, verdict: known.verdict };
+    }
     if !timed {
         status::doubt_clock(step, &fact.at);
     }
@@ -145,6 +150,17 @@ fn tell(step: &mut ChargerStep<'_>, session: SessionId, ghost: bool, verdict: Ve
 fn repeat(step: &ChargerStep<'_>, start: u64, message: u64, timed: bool) -> Option<Recent> {
     let mut known = step.state.recent.iter().rev().filter(|recent| recent.start == start);
     known.find(|recent| timed || recent.stop.is_none() || recent.start_message == message).cloned()
+}
+
+/// A transaction that began at this connector, with this tag, at this very moment, but at another register: nobody plugs in
+/// twice in one moment, so the charger tells the same start again, maybe after its stop.
+fn contradicted(step: &ChargerStep<'_>, fact: &StartFact, timed: bool) -> Option<Recent> {
+    let timed = |recent: &&Recent| timed && recent.timed;
+    let same = |recent: &&Recent| {
+        let told = StartFact { meter_start_wh: recent.meter_start_wh, ..fact.clone() };
+        recent.start == content(&told)
+    };
+    step.state.recent.iter().rev().filter(timed).find(same).cloned()
 }
 
 fn reused(step: &ChargerStep<'_>, message: u64) -> bool {
@@ -256,7 +272,8 @@ fn orphan_of(step: &ChargerStep<'_>, beginning: &Beginning, tag: u64) -> Option<
     let started: Timestamp = beginning.at.plausible(step.context.now, limits)?;
     let fits = |orphan: &&OrphanStop| {
         orphan.tag.is_none_or(|orphan| orphan == tag)
-            && orphan.at.is_some_and(|at| at >= started)
+            // What ended at the moment of this start is what ran before it.
+            && orphan.at.is_some_and(|at| at > started)
             && orphan.meter_stop_wh.is_some_and(|meter| meter >= beginning.meter_start_wh)
     };
     step.state.orphans.iter().find(fits).cloned()

@@ -1,8 +1,10 @@
 //! How a charger is shown: to partners, to operators, in rows. Owns no fact.
 
-use super::facts::{ErrorCode, Fault};
+use super::device::Device;
+use super::facts::Fault;
+use super::lock::Lock;
 use super::state::{BootPolicy, Charger, Link, Maintenance};
-use super::{Connector, Purpose, Status};
+use super::{Connector, Purpose, ResetTried, Status};
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
 use serde::Serialize;
 
@@ -16,6 +18,9 @@ pub struct ConnectorView {
     /// Its fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<serde_json::Value>,
+    /// The parking lock or barrier before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<serde_json::Value>,
     /// When it was learnt.
     pub status_at: String,
     /// The session there.
@@ -61,49 +66,49 @@ pub struct View {
     /// Its last boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<serde_json::Value>,
+    /// When that was.
+    #[serde(skip)]
+    pub booted_at: Option<crate::clock::Timestamp>,
     /// Out of offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     /// What waits.
     pub commands: Vec<CommandView>,
-    /// Last FirmwareStatusNotification.
+    /// The last reset that the rules tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware_status: Option<Box<str>>,
-    /// Last DiagnosticsStatusNotification.
+    pub reset: Option<ResetTried>,
+    /// What the device told of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub diagnostics_status: Option<Box<str>>,
-}
-
-impl ErrorCode {
-    /// The cause that a person understands (CH-8).
-    pub const fn cause(self) -> &'static str {
-        match self {
-            ErrorCode::ConnectorLockFailure => "connector_lock",
-            ErrorCode::EVCommunicationError => "vehicle",
-            ErrorCode::GroundFailure => "insulation",
-            ErrorCode::HighTemperature => "over_temperature",
-            ErrorCode::InternalError | ErrorCode::ResetFailure | ErrorCode::LocalListConflict => "internal",
-            ErrorCode::OtherError => "other",
-            ErrorCode::OverCurrentFailure => "overload",
-            ErrorCode::OverVoltage => "over_voltage",
-            ErrorCode::PowerMeterFailure => "meter",
-            ErrorCode::PowerSwitchFailure => "power_switch",
-            ErrorCode::ReaderFailure => "card_reader",
-            ErrorCode::UnderVoltage => "under_voltage",
-            ErrorCode::WeakSignal => "signal",
-        }
-    }
+    pub device: Option<Device>,
 }
 
 impl Fault {
-    /// As partners see it.
+    /// As everybody sees it: code, cause, severity, both texts, and what the vendor said.
     pub fn view(&self) -> serde_json::Value {
-        let mut view = serde_json::json!({"code": self.code, "cause": self.code.cause()});
+        let meaning = self.meaning();
+        let mut view = serde_json::json!({"code": self.code, "cause": meaning.cause, "severity": meaning.severity,
+            "message_en": meaning.en, "message_zh": meaning.zh});
         if let (Some(vendor), Some(members)) = (&self.vendor, view.as_object_mut()) {
             members.insert("vendor_code".to_owned(), vendor.to_string().into());
         }
         if let (Some(info), Some(members)) = (&self.info, view.as_object_mut()) {
             members.insert("info".to_owned(), info.to_string().into());
+        }
+        view
+    }
+}
+
+impl Lock {
+    /// As everybody sees it: what it is, how it stands since when, and how far the last order is.
+    pub fn view(&self) -> serde_json::Value {
+        let mut view = serde_json::json!({"kind": self.kind, "state": self.state, "at": self.at.to_rfc3339()});
+        if let Some(members) = view.as_object_mut() {
+            members.extend(self.vehicle.map(|vehicle| ("vehicle_present".to_owned(), vehicle.into())));
+            members.extend(self.order.as_ref().map(|order| {
+                let order = serde_json::json!({"action": order.action, "result": order.result,
+                    "at": order.at.to_rfc3339(), "attempt": order.attempt});
+                ("order".to_owned(), order)
+            }));
         }
         view
     }
@@ -119,8 +124,9 @@ impl Charger {
         let live = self.live_on(connector_id);
         ConnectorView {
             connector_id,
-            status: connector.status,
-            error: connector.fault.as_ref().map(|fault| fault.view()),
+            status: self.shown_status(connector_id),
+            error: self.fault_at(connector_id).map(Fault::view),
+            lock: self.lock_at(connector_id).map(Lock::view),
             status_at: connector.learnt_at.to_rfc3339(),
             session_id: live.map(|live| live.session),
             transaction_id: live.and_then(|live| live.transaction),
@@ -138,10 +144,11 @@ impl Charger {
             status: self.whole.status,
             boot_policy: self.registration.as_ref().map(|registration| registration.boot),
             boot: boot.map(|b| serde_json::json!({"at": b.at.to_rfc3339(), "status": b.status, "charger": b.fact})),
+            booted_at: boot.map(|boot| boot.at),
             maintenance: self.maintenance.as_deref().cloned(),
             commands: self.queue.iter().map(CommandView::from).collect(),
-            firmware_status: self.firmware_status.clone(),
-            diagnostics_status: self.diagnostics_status.clone(),
+            reset: self.care.as_ref().and_then(|care| care.last.clone()),
+            device: self.device.as_deref().cloned(),
         }
     }
 }

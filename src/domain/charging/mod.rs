@@ -147,6 +147,12 @@ pub enum Effect {
         /// For the log.
         why: &'static str,
     },
+    /// Hands a certificate request to the authority; its answer is
+    /// [`CertificateAnswered`](charger::Command::CertificateAnswered).
+    SignCertificate {
+        /// PEM.
+        csr: Box<str>,
+    },
     /// Tells operators; the row is written already.
     Alert(Case),
 }
@@ -178,6 +184,13 @@ pub enum Reply {
     TransactionStopped(Option<charger::Verdict>),
     /// To DataTransfer: nobody here knows that vendor.
     UnknownVendor,
+    /// To DataTransfer of a profile that is known.
+    Transferred {
+        /// How it is answered.
+        status: charger::TransferStatus,
+        /// What is said with it.
+        data: Option<Box<str>>,
+    },
     /// To StartSession.
     SessionStarting(SessionId),
     /// To a stop.
@@ -189,6 +202,11 @@ pub enum Reply {
     },
     /// To Enqueue.
     Queued(CommandId),
+    /// To CertificateRequest.
+    Certificate {
+        /// A certificate will follow.
+        accepted: bool,
+    },
 }
 
 /// Names a deadline within one entity.
@@ -202,6 +220,10 @@ pub enum Timer {
     Pump,
     /// Charger: the last known statuses return (CH-4).
     StatusFallback,
+    /// Charger: its maintenance ends by itself (CH-9).
+    Release,
+    /// Charger: a parking lock has not moved (CH-10).
+    LockMove,
     /// Session: no transaction began (SE-4).
     StartDeadline,
     /// Session: the stop has not ended the transaction (SE-7).
@@ -234,6 +256,8 @@ pub struct Ambient {
     /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that
     /// the charger's facts are taken all the same.
     pub quarantined: Vec<SessionId>,
+    /// A certificate authority is there to sign what chargers ask for.
+    pub certificates: bool,
 }
 
 /// The context of a step in this family.

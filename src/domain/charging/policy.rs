@@ -1,21 +1,23 @@
-//! The limits that rules of a charger's partition are decided with. Owns nothing but a copy of two sections of the
+//! The limits that rules of a charger's partition are decided with. Owns nothing but a copy of three sections of the
 //! configuration, so that a change at run time reaches the rules as a volatile fact (RT-10).
 
 use crate::config::{self, Config};
 use std::time::Duration;
 
-/// Sections `[session]` and `[charger]`.
+/// Sections `[session]`, `[charger]` and `[faults]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// Limits of sessions.
     pub session: config::session::Session,
     /// What is expected of chargers.
     pub charger: config::charger::Charger,
+    /// What faults mean and what is tried.
+    pub faults: config::faults::Faults,
 }
 
 impl From<&Config> for Policy {
     fn from(config: &Config) -> Self {
-        Policy { session: config.session.clone(), charger: config.charger.clone() }
+        Policy { session: config.session.clone(), charger: config.charger.clone(), faults: config.faults.clone() }
     }
 }
 
@@ -43,7 +45,8 @@ mod tests {
         let value: toml::Table = config::DEFAULTS.parse().unwrap();
         let session: config::session::Session = value["session"].clone().try_into().unwrap();
         let charger: config::charger::Charger = value["charger"].clone().try_into().unwrap();
-        assert_eq!(Policy::default(), Policy { session, charger });
+        let faults: config::faults::Faults = value["faults"].clone().try_into().unwrap();
+        assert_eq!(Policy::default(), Policy { session, charger, faults });
     }
 
     #[test]

@@ -29,10 +29,18 @@ pub enum Rejection {
     ConnectorReserved,
     /// Its status is not known right now (CH-4).
     ConnectorStatusUnknown,
+    /// It has told of no parking lock or barrier there (CH-10).
+    LockUnknown,
     /// Too many commands wait for this charger (RT-8).
     CommandQueueFull,
+    /// The charger cannot do what the command wants, or not now; [`crate::domain::charger::check`] says why.
+    CommandRefused,
     /// A command of that id is there already.
     CommandExists,
+    /// Its password is being changed already (CH-3).
+    RotationUnderWay,
+    /// A security profile below the registered one (CH-3).
+    ProfileFalls,
     /// A session of that id is there already.
     SessionExists,
     /// No such session in memory: it never was, or is over for long; its row tells.
@@ -45,7 +53,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 18] = [
+    pub const ALL: [Rejection; 22] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -58,8 +66,12 @@ impl Rejection {
         Rejection::ConnectorUnavailable,
         Rejection::ConnectorReserved,
         Rejection::ConnectorStatusUnknown,
+        Rejection::LockUnknown,
         Rejection::CommandQueueFull,
+        Rejection::CommandRefused,
         Rejection::CommandExists,
+        Rejection::RotationUnderWay,
+        Rejection::ProfileFalls,
         Rejection::SessionExists,
         Rejection::SessionUnknown,
         Rejection::SessionOver,
@@ -81,8 +93,12 @@ impl Rejection {
             Rejection::ConnectorUnavailable => "connector_unavailable",
             Rejection::ConnectorReserved => "connector_reserved",
             Rejection::ConnectorStatusUnknown => "connector_status_unknown",
+            Rejection::LockUnknown => "lock_unknown",
             Rejection::CommandQueueFull => "command_queue_full",
+            Rejection::CommandRefused => "command_refused",
             Rejection::CommandExists => "command_exists",
+            Rejection::RotationUnderWay => "rotation_under_way",
+            Rejection::ProfileFalls => "security_profile_falls",
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",
             Rejection::SessionOver => "session_over",

@@ -77,7 +77,9 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let rng = Dice(seed);
-        let (world, meter) = (World::ready(), 1000);
+        let (mut world, meter) = (World::ready(), 1000);
+        world.policy().faults.reset = crate::config::faults::ResetKind::Soft;
+        world.policy().faults.release_after = Duration::from_secs(7200);
         let (sessions, tags, starts, stops) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (transactions, counted) = (Vec::new(), BTreeMap::new());
         Run { world, rng, sessions, tags, starts, stops, transactions, meter, counted }
@@ -129,11 +131,16 @@ impl Run {
             62..73 => self.read(),
             73..82 => self.stop(),
             82..86 => self.ask_stop(),
-            86..92 => self.status(),
+            86..90 => self.status(),
+            90 => self.report_lock(),
+            91 => self.move_lock(),
             92..95 => self.link(),
             95 => self.restart(),
             96 => drop(self.world.tell(charger::Command::Boot(boot()))),
-            97 => self.operate(),
+            97 => {
+                self.operate();
+                self.report();
+            }
             98 => self.authorize(),
             _ => self.change(),
         }
@@ -175,15 +182,52 @@ impl Run {
         let late = self.world.charger().finished.first().map(|finished| finished.id);
         match self.world.outstanding() {
             Some((_, Call::RemoteStart { .. })) if self.rng.chance(0.2) => self.count("unanswered"),
-            Some(_) => {
-                self.world.answer(outcome);
+            Some((_, call)) => {
+                let told = self.told(&call);
+                self.world.answer_with(outcome, told);
             }
             None => {
                 let command_id = late.unwrap_or(CommandId(uuid::Uuid::from_u128(9)));
                 let generation = self.world.ambient.generation;
-                self.world.tell(charger::Command::CommandAnswered { command_id, generation, outcome });
+                self.world.tell(charger::Command::CommandAnswered {
+                    command_id,
+                    generation,
+                    outcome,
+                    told: charger::Told::Nothing,
+                });
             }
         }
+    }
+
+    fn told(&mut self, call: &Call) -> charger::Told {
+        let word = ["Accepted", "Rejected", "VersionMismatch", "RebootRequired"][self.rng.range(0..4)];
+        match call {
+            Call::SendLocalList { .. } | Call::ChangeConfiguration { .. } => charger::Told::Status(word.into()),
+            Call::GetLocalListVersion => charger::Told::ListVersion(self.rng.range(0..6)),
+            Call::GetConfiguration { .. } if self.rng.chance(0.8) => {
+                let key = charger::configuration::Key {
+                    key: "ConnectionTimeOut".into(),
+                    value: Some(self.rng.range(49..52).to_string().into()),
+                    readonly: self.rng.chance(0.2),
+                };
+                let told = charger::configuration::Told { keys: vec![key], unknown: Vec::new() };
+                charger::Told::Configuration(Box::new(told))
+            }
+            _ => charger::Told::Nothing,
+        }
+    }
+
+    /// What the device tells of itself.
+    fn report(&mut self) {
+        let kind = ["TamperDetectionActivated", "InvalidMessages"][self.rng.range(0..2)];
+        let fact = charger::SecurityFact { kind: kind.into(), at: self.time(), info: None };
+        self.world.tell(charger::Command::SecurityEvent(fact));
+        let kind = charger::ReportKind::ALL[self.rng.range(0..4)];
+        let status = ["Downloading", "DownloadFailed"][self.rng.range(0..2)].into();
+        self.world.tell(charger::Command::Report { kind, status, request: None });
+        self.world.ambient.certificates = self.rng.chance(0.5);
+        self.world.tell(charger::Command::CertificateRequest { csr: kind.name().into() });
+        self.count("reported");
     }
 
     fn start(&mut self) {
@@ -241,7 +285,7 @@ impl Run {
             let (at, energy) = (self.time(), self.register());
             let soc_percent = Some(u8::try_from(self.rng.range(0..256)).unwrap());
             let unreadable = self.rng.chance(0.1);
-            Sample { at, energy_wh: Some(energy), power_w: Some(7000), soc_percent, unreadable }
+            Sample { at, energy_wh: Some(energy), power_w: Some(7000), soc_percent, unreadable, signed: Vec::new() }
         });
         let samples: Vec<Sample> = samples.collect();
         let transaction = self.rng.chance(0.9).then_some(transaction);
@@ -276,10 +320,29 @@ impl Run {
     fn status(&mut self) {
         let free = self.rng.chance(0.6);
         let status = if free { Status::Available } else { self.pick(&STATUSES).unwrap() };
-        let code = ErrorCode::GroundFailure;
-        let fault = (status == Status::Faulted).then_some(Fault { code, vendor: None, info: None });
+        let code = self.pick(&ErrorCode::ALL).unwrap();
+        let fault = (status == Status::Faulted || self.rng.chance(0.1)).then_some(Fault::told(code, None, None));
         let (connector, at) = (ConnectorId(self.rng.range(0..4)), Some(self.time()));
-        self.world.tell(charger::Command::Status(StatusFact { connector, status, fault, at }));
+        self.world.tell(charger::Command::Status(StatusFact { connector, status, fault, remark: None, at }));
+    }
+
+    fn report_lock(&mut self) {
+        let state = self.pick(&["raised", "lowered", "moving", "fault", "lost"]).unwrap();
+        let connector = self.rng.range(0..4u16);
+        let data = Some(format!("{{\"connectorId\":{connector},\"state\":\"{state}\"}}").into());
+        let message = Some(charger::lock::REPORT.into());
+        self.world.tell(charger::Command::DataTransfer { vendor: charger::lock::VENDOR.into(), message, data });
+        assert!(self.world.charger().locks().len() <= 3, "one a connector, and the charger's");
+    }
+
+    fn move_lock(&mut self) {
+        let command_id = CommandId(uuid::Uuid::from_u128(u128::from(self.rng.next())));
+        let action = self.pick(&[charger::LockAction::Raise, charger::LockAction::Lower]).unwrap();
+        let (connector, by) = (ConnectorId(self.rng.range(0..3)), "op".into());
+        match self.world.ask(Key::Charger, charger::Command::MoveLock { command_id, connector, action, by }) {
+            Ok(_) => self.count("lock moved"),
+            Err(rejection) => self.count(rejection.code()),
+        }
     }
 
     fn link(&mut self) {
@@ -300,7 +363,18 @@ impl Run {
 
     fn operate(&mut self) {
         let command_id = CommandId(uuid::Uuid::from_u128(u128::from(self.rng.next())));
-        let call = Call::Reset { hard: false };
+        let version = self.rng.range(0..5);
+        let call = match self.rng.range(0..5) {
+            0 => Call::SendLocalList {
+                version,
+                full: version == 1,
+                count: 1,
+                entries: charger::SealedText("sealed".into()),
+            },
+            1 => Call::GetConfiguration { keys: Vec::new() },
+            2 => Call::ClearChargingProfile { id: None, connector: None, purpose: None, stack_level: None },
+            _ => Call::Reset { hard: false },
+        };
         let command = charger::Command::Enqueue { command_id, call, by: "op".into() };
         match self.world.ask(Key::Charger, command) {
             Ok(_) => self.count("queued"),
@@ -339,6 +413,16 @@ fn come_to_rest(world: &mut World) {
     world.pass(8 * 86_400);
     assert_eq!(world.states.len(), 1, "sessions stay in memory");
     assert!(world.charger().queue.is_empty(), "{:?}", world.charger().queue);
+    for lock in world.charger().locks() {
+        let open = lock.order.as_ref().is_some_and(|order| order.result == charger::lock::MoveResult::Moving);
+        assert!(!open, "an order without an end: {lock:?}");
+    }
+    world.without_locks();
+    world.status(1, Status::Available);
+    world.fault(1, Status::Faulted, ErrorCode::InternalError, "");
+    world.pass(1);
+    world.answer_all();
+    assert!(world.cases().contains(&"charger_reset"), "a charger at rest is reset");
     world.status(1, Status::Available);
     world.tell(charger::Command::SetMaintenance { on: false, by: "op".into(), note: None });
     world.status(0, Status::Available);
@@ -374,13 +458,17 @@ fn random_runs_keep_the_invariants() {
     for wanted in ["opened", "began", "began invalid", "start repeated", "stop repeated", "stop asked offline"] {
         assert!(counted.contains_key(wanted), "{wanted} never happened: {counted:?}");
     }
+    for wanted in ["lock moved", "lock_unknown"] {
+        assert!(counted.contains_key(wanted), "{wanted} never happened: {counted:?}");
+    }
     for wanted in ["connector_occupied", "charger_offline", "session_over", "connector_unknown", "restarted"] {
         assert!(counted.contains_key(wanted), "{wanted} never happened: {counted:?}");
     }
     let told = ["session.started", "session.failed", "session.ended", "session.updated", "session.stop_result"];
     let cases = ["late_start", "settled_without_stop", "settled_late", "stop_not_confirmed", "charger_flapping"];
+    let care = ["charger_reset", "charger_released", "parking_lock_faulted", "start_contradicted"];
     let more = ["stop_of_unknown_transaction", "readings_implausible", "samples_missed", "stop_contradicts"];
-    for wanted in told.iter().chain(&cases).chain(&more) {
+    for wanted in told.iter().chain(&cases).chain(&care).chain(&more) {
         assert!(kinds.contains_key(*wanted), "{wanted} never happened: {kinds:?}");
     }
 }

@@ -4,8 +4,8 @@
 use super::{Ambient, ChargingFamily, Command, Effect, Event, Key, Rejection, Reply, State, Timer};
 use crate::clock::Timestamp;
 use crate::domain::charger::{
-    self, BootFact, BootPolicy, Call, Charger, MeterFact, Opening, Outcome, Registration, Sample, StartFact, Status,
-    StatusFact, StopFact, StopReason, Tag, TokenInfo, Verdict, WireTime,
+    self, BootFact, BootPolicy, Call, Charger, ErrorCode, Fault, MeterFact, Opening, Outcome, Registration, Sample,
+    StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo, Verdict, WireTime,
 };
 use crate::domain::entity::{Context, Deadline, Family, Notice, Row, Standing};
 use crate::domain::session::{self, Limits, Session, StopBy};
@@ -163,6 +163,7 @@ impl World {
         }
         self.project(&working, &events);
         self.states = working;
+        self.check_resets(&effects);
         self.check_notices(&notices);
         self.notices.extend(notices);
         self.effects.extend(effects);
@@ -190,6 +191,17 @@ impl World {
                 }
                 self.rows.insert((table, key), value.unwrap());
             }
+        }
+    }
+
+    /// A reset of the rules' own goes out only while nobody charges (CH-9).
+    fn check_resets(&self, effects: &[Effect]) {
+        for effect in effects {
+            let Effect::SendCall { command_id, call: Call::Reset { .. }, .. } = effect else { continue };
+            let ours = self.charger().queue.iter().any(|pending| {
+                pending.id == *command_id && pending.purpose == charger::Purpose::Operator("system".into())
+            });
+            assert!(!ours || self.charger().live.is_empty(), "a charger is reset under a session");
         }
     }
 
@@ -278,9 +290,14 @@ impl World {
     }
 
     pub(crate) fn answer(&mut self, outcome: Outcome) -> Call {
+        self.answer_with(outcome, charger::Told::Nothing)
+    }
+
+    /// With what the answer says beyond yes and no.
+    pub(crate) fn answer_with(&mut self, outcome: Outcome, told: charger::Told) -> Call {
         let (command_id, call) = self.outstanding().expect("a call is outstanding");
         let generation = self.ambient.generation;
-        self.tell(charger::Command::CommandAnswered { command_id, generation, outcome });
+        self.tell(charger::Command::CommandAnswered { command_id, generation, outcome, told });
         call
     }
 
@@ -297,8 +314,38 @@ impl World {
 
     pub(crate) fn status(&mut self, connector: u16, status: Status) {
         let at = Some(time(self.now));
-        let fact = StatusFact { connector: ConnectorId(connector), status, fault: None, at };
+        let fact = StatusFact { connector: ConnectorId(connector), status, fault: None, remark: None, at };
         self.tell(charger::Command::Status(fact));
+    }
+
+    /// A status with an error code.
+    pub(crate) fn fault(&mut self, connector: u16, status: Status, code: ErrorCode, vendor: &str) {
+        let vendor = (!vendor.is_empty()).then(|| vendor.into());
+        let (at, fault) = (Some(time(self.now)), Some(Fault::told(code, vendor, None)));
+        let fact = StatusFact { connector: ConnectorId(connector), status, fault, remark: None, at };
+        self.tell(charger::Command::Status(fact));
+    }
+
+    /// Every lock works.
+    pub(crate) fn without_locks(&mut self) {
+        let locks: Vec<u16> = self.charger().locks().iter().map(|lock| lock.connector_id.0).collect();
+        for connector in locks {
+            let data = Some(format!("{{\"connectorId\":{connector},\"state\":\"lowered\"}}").into());
+            let (vendor, message) = (charger::lock::VENDOR.into(), Some(charger::lock::REPORT.into()));
+            self.tell(charger::Command::DataTransfer { vendor, message, data });
+        }
+    }
+
+    /// The limits that the rules are decided with, to be changed.
+    pub(crate) fn policy(&mut self) -> &mut crate::domain::charging::Policy {
+        std::sync::Arc::make_mut(&mut self.ambient.policy)
+    }
+
+    /// The last case of that code, as its ticket or alert row.
+    pub(crate) fn case(&self, table: &'static str, code: &str) -> serde_json::Value {
+        let rows = self.rows.iter().filter(|((of, _), _)| *of == table);
+        let mut values = rows.map(|(_, value)| serde_json::from_slice::<serde_json::Value>(value).unwrap());
+        values.rfind(|value| value["code"] == code).unwrap_or_else(|| panic!("no {table} {code}"))
     }
 
     /// A partner's start of a fresh session.
@@ -388,7 +435,7 @@ impl World {
     pub(crate) fn cases(&self) -> Vec<&str> {
         let cases = self.effects.iter().filter_map(|effect| match effect {
             Effect::Alert(case) => Some(&*case.code),
-            Effect::SendCall { .. } | Effect::CloseLink { .. } => None,
+            Effect::SendCall { .. } | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
         });
         cases.collect()
     }
@@ -397,7 +444,7 @@ impl World {
     pub(crate) fn calls(&self) -> Vec<&Call> {
         let calls = self.effects.iter().filter_map(|effect| match effect {
             Effect::SendCall { call, .. } => Some(call),
-            Effect::Alert(_) | Effect::CloseLink { .. } => None,
+            Effect::Alert(_) | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
         });
         calls.collect()
     }
@@ -409,7 +456,15 @@ impl World {
 
 pub(crate) fn register(connectors: u16, boot: BootPolicy) -> charger::Command {
     let site = "S1".parse().unwrap();
-    charger::Command::Register(Registration { site, connectors, boot, auth: "{}".into() })
+    charger::Command::Register(Registration {
+        site,
+        connectors,
+        boot,
+        auth: "{}".into(),
+        profile: None,
+        raising: None,
+        rotation: None,
+    })
 }
 
 pub(crate) fn boot() -> BootFact {
@@ -451,5 +506,5 @@ pub(crate) fn stop_fact(
 
 pub(crate) fn sample(at: Timestamp, energy_wh: i64) -> Sample {
     let (power_w, soc_percent) = (Some(7000), Some(50));
-    Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false }
+    Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false, signed: Vec::new() }
 }

@@ -87,6 +87,20 @@ pub(super) fn began_late(step: &mut SessionStep<'_>, beginning: Beginning) {
     stop_begun(step, StopCause::LateStart, backlog);
 }
 
+/// The charger tells its start again, at another register. The first stands: it is what the partner was told; a person
+/// sees both.
+pub(super) fn contradicted(step: &mut SessionStep<'_>, meter_start_wh: i64) {
+    // One that is put away has been settled; its start is recognised all the same.
+    if step.state.status.is_none() || step.state.flags.has(Flag::StartContradicted) {
+        return;
+    }
+    step.flag(Flag::StartContradicted);
+    let first = step.state.meter_start_wh;
+    let text = format!("its start was told twice: at register {first} Wh, which counts, and at {meter_start_wh} Wh");
+    let case = Case::alert(Level::Warning, "start_contradicted", step.subject(), text);
+    step.raise(case.ticket("compare with the charger's meter and settle by hand if the second was right"));
+}
+
 /// Stops what should not have begun. Where it began long ago its stop is probably on the way behind it (CH-7).
 fn stop_begun(step: &mut SessionStep<'_>, cause: StopCause, backlog: bool) {
     let grace = step.context.now + step.context.ambient.policy.charger.backlog_grace;

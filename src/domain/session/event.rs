@@ -2,6 +2,7 @@
 //! (RT-6).
 
 use super::reasons::End;
+use super::signed::SignedRecord;
 use super::state::{
     Failure, Flag, Limits, Owner, Patience, READINGS_MAX, REQUESTS_MAX, Reading, Session, Status, StopCause, Stopping,
 };
@@ -181,6 +182,15 @@ pub enum Event {
         /// By how much.
         by_ms: u64,
     },
+    /// Signed meter data came.
+    SignedData {
+        /// When.
+        at: Timestamp,
+        /// The number of the first of them in the session, from 0.
+        first: u16,
+        /// As received.
+        records: Vec<SignedRecord>,
+    },
     /// Its partner was told.
     Told {
         /// The notice's number.
@@ -222,6 +232,9 @@ impl Fold for Session {
             }
             Event::Read { at, readings, register_wh } => self.read(*at, readings, *register_wh),
             Event::ReadLate { at, .. } => self.heard_at = *at,
+            Event::SignedData { first, records, .. } => {
+                self.signed = first.saturating_add(u16::try_from(records.len()).unwrap_or(u16::MAX));
+            }
             Event::Flagged { flag, on } => self.flags.set(*flag, *on),
             Event::StatusSeen { status, fault, at } => {
                 self.seen = Some(*status);

@@ -10,6 +10,7 @@ mod event;
 mod progress;
 pub mod reasons;
 mod rows;
+pub mod signed;
 mod state;
 mod stopping;
 mod view;
@@ -20,6 +21,7 @@ mod tests;
 pub use event::{Began, Ended, Event, Placed};
 pub use reasons::{End, EndReason};
 pub use rows::project;
+pub use signed::SignedRecord;
 pub use state::{
     Beginning, Ending, Failure, Flag, Flags, Limits, Owner, Patience, Reading, Session, Status, StopCause, Stopping,
 };
@@ -60,6 +62,11 @@ pub enum Command {
     BeganLate(Box<Beginning>),
     /// Readings of its transaction.
     Read(Vec<Sample>),
+    /// The charger tells its start again, at another register: the first one stands (CH-7).
+    StartContradicted {
+        /// The register now told.
+        meter_start_wh: i64,
+    },
     /// Its transaction has ended.
     EndedByCharger(Box<Ending>),
     /// Its connector has another status.
@@ -173,6 +180,7 @@ pub fn decide(
         Command::StartRefused(failure) => beginning::refused(&mut step, failure),
         Command::Began { beginning, deauthorised } => beginning::began(&mut step, *beginning, deauthorised),
         Command::BeganLate(beginning) => beginning::began_late(&mut step, *beginning),
+        Command::StartContradicted { meter_start_wh } => beginning::contradicted(&mut step, meter_start_wh),
         Command::Read(samples) => progress::read(&mut step, &samples),
         Command::EndedByCharger(ending) => ending::by_charger(&mut step, *ending),
         Command::StatusSeen { status, fault } => progress::status_seen(&mut step, status, fault),
@@ -201,7 +209,12 @@ pub fn fired(id: SessionId, session: &Session, timer: Timer, context: &StepConte
         Timer::Settle => ending::settle(&mut step),
         Timer::Forget => forget(&mut step),
         // A charger's: a defect of the engine, without harm.
-        Timer::Offline | Timer::CallTimeout(_) | Timer::Pump | Timer::StatusFallback => {}
+        Timer::Offline
+        | Timer::CallTimeout(_)
+        | Timer::Pump
+        | Timer::StatusFallback
+        | Timer::Release
+        | Timer::LockMove => {}
     }
     step.step.done(Reply::Done)
 }

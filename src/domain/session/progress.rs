@@ -2,7 +2,7 @@
 //! SE-14).
 
 use super::state::{Flag, Reading, Session, Status, StopCause};
-use super::{Event, SessionStep, stopping};
+use super::{Event, SessionStep, signed, stopping};
 use crate::clock::Timestamp;
 use crate::domain::charger::{Fault, Sample, Status as ConnectorStatus};
 use crate::domain::charging::{Case, Level};
@@ -77,6 +77,7 @@ pub(super) fn take(step: &mut SessionStep<'_>, samples: &[Sample]) {
         readings.push(Reading { at, energy_wh: sample.energy_wh, power_w, soc_percent });
     }
     step.emit(Event::Read { at: now, readings, register_wh: register.value });
+    signed::keep(step, samples);
     odd.into_iter().for_each(|flag| step.flag(flag));
 }
 
@@ -120,11 +121,17 @@ fn possible(time: Duration, max_power_w: u32) -> i64 {
     i64::from(max_power_w).saturating_mul(seconds).saturating_div(3600).saturating_add(SLACK_WH)
 }
 
+/// What is signed has an event of its own.
+fn unsigned(sample: &Sample) -> Sample {
+    Sample { signed: Vec::new(), ..sample.clone() }
+}
+
 /// Readings after its end: kept, flagged, told once; they change no energy (CH-7).
 fn read_late(step: &mut SessionStep<'_>, samples: &[Sample]) {
-    let newest = samples.iter().rev().take(LATE_SAMPLES_MAX).rev().cloned().collect();
+    let newest = samples.iter().rev().take(LATE_SAMPLES_MAX).rev().map(unsigned).collect();
     let at = step.context.now;
     step.emit(Event::ReadLate { at, samples: newest });
+    signed::keep(step, samples);
     let first = !step.state.flags.has(Flag::ReadingsAfterStop);
     if step.state.status.is_some() && first {
         step.flag(Flag::ReadingsAfterStop);

@@ -2,7 +2,8 @@
 //! and what was seen before. `docs/end-reasons.md` shows it; a test holds the two together.
 
 use super::state::{Session, StopCause};
-use crate::domain::charger::{ErrorCode, Status, StopReason};
+use crate::domain::charger::{Status, StopReason};
+use crate::domain::fault::Cause;
 use serde::{Deserialize, Serialize};
 
 /// A battery at or above this counts as full, percent: many vehicles stop at 99.
@@ -66,7 +67,7 @@ pub const TABLE: [(EndReason, &str, &str); 20] = [
     (
         EndReason::Vehicle,
         "the vehicle ended it",
-        "inferred: `Other`, vehicle suspended or error `EVCommunicationError`",
+        "inferred: `Other`, vehicle suspended; or as `fault`, with a cause of the vehicle",
     ),
     (EndReason::PlugPulled, "the plug was pulled", "`EVDisconnected`"),
     (
@@ -74,7 +75,11 @@ pub const TABLE: [(EndReason, &str, &str); 20] = [
         "the charger failed",
         "inferred: `Other`, `Local` or no reason while `Faulted`; `error` names the cause",
     ),
-    (EndReason::EmergencyStop, "somebody pressed the emergency stop", "`EmergencyStop`"),
+    (
+        EndReason::EmergencyStop,
+        "somebody pressed the emergency stop",
+        "`EmergencyStop`, or inferred: as `fault`, with a vendor's code of that cause",
+    ),
     (EndReason::PowerLoss, "the charger lost power", "`PowerLoss`"),
     (
         EndReason::DeAuthorized,
@@ -154,26 +159,27 @@ fn of_fault(session: &Session) -> Option<End> {
     if session.seen != Some(Status::Faulted) {
         return None;
     }
-    match session.fault.as_ref().map(|fault| fault.code) {
-        Some(ErrorCode::EVCommunicationError) => Some(inferred(EndReason::Vehicle)),
+    Some(inferred(match session.fault.as_ref().map(|fault| fault.meaning().cause) {
+        Some(Cause::Vehicle) => EndReason::Vehicle,
+        Some(Cause::EmergencyStop) => EndReason::EmergencyStop,
         Some(
-            ErrorCode::ConnectorLockFailure
-            | ErrorCode::GroundFailure
-            | ErrorCode::HighTemperature
-            | ErrorCode::InternalError
-            | ErrorCode::LocalListConflict
-            | ErrorCode::OtherError
-            | ErrorCode::OverCurrentFailure
-            | ErrorCode::OverVoltage
-            | ErrorCode::PowerMeterFailure
-            | ErrorCode::PowerSwitchFailure
-            | ErrorCode::ReaderFailure
-            | ErrorCode::ResetFailure
-            | ErrorCode::UnderVoltage
-            | ErrorCode::WeakSignal,
+            Cause::ConnectorLock
+            | Cause::Insulation
+            | Cause::OverTemperature
+            | Cause::Internal
+            | Cause::Other
+            | Cause::Overload
+            | Cause::OverVoltage
+            | Cause::UnderVoltage
+            | Cause::Meter
+            | Cause::PowerSwitch
+            | Cause::CardReader
+            | Cause::Signal
+            | Cause::Enclosure
+            | Cause::ParkingLock,
         )
-        | None => Some(inferred(EndReason::Fault)),
-    }
+        | None => EndReason::Fault,
+    }))
 }
 
 fn of_vehicle(session: &Session) -> Option<End> {

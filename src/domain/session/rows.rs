@@ -1,7 +1,7 @@
 //! The read models that follow from a session's events: `session/<id>` (where it is; at its end, all of it),
-//! `user-session/<partner>/<user>/<session>`, `alert`, `ticket`. Owns their shape.
+//! `user-session/<partner>/<user>/<session>`, `signed-reading/<session>/<place>`, `alert`, `ticket`. Owns their shape.
 
-use super::{Event, Session};
+use super::{Event, Session, signed};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
@@ -26,6 +26,7 @@ pub fn project<'a>(
             Event::Flagged { .. } | Event::Read { .. } => over |= !session.is_open() && session.status.is_some(),
             Event::Forgotten => forgotten = true,
             Event::Raised(raised) => rows.extend(case::rows(raised)),
+            Event::SignedData { first, records, .. } => rows.extend(signed::rows(id, *first, records)),
             Event::ReadLate { .. }
             | Event::StatusSeen { .. }
             | Event::SamplesMissed

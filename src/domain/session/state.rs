@@ -113,11 +113,13 @@ pub enum Flag {
     SuspendedByCharger,
     /// Readings were thinned to the bound.
     ReadingsThinned,
+    /// Its start was told twice, at two registers (CH-7).
+    StartContradicted,
 }
 
 impl Flag {
     /// Every flag, in the order of their bits.
-    pub const ALL: [Flag; 24] = [
+    pub const ALL: [Flag; 25] = [
         Flag::ClockImplausible,
         Flag::MeterBackwards,
         Flag::EnergyImplausible,
@@ -142,6 +144,7 @@ impl Flag {
         Flag::SuspendedByVehicle,
         Flag::SuspendedByCharger,
         Flag::ReadingsThinned,
+        Flag::StartContradicted,
     ];
 }
 
@@ -395,8 +398,16 @@ pub struct Session {
     pub progress_at: Option<Timestamp>,
     /// When it leaves memory.
     pub forget_due: Option<Timestamp>,
+    /// Signed records so far.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub signed: u16,
     /// Cases raised.
     pub raised: u32,
+}
+
+/// Most meters sign nothing.
+const fn is_zero(count: &u16) -> bool {
+    *count == 0
 }
 
 impl Session {

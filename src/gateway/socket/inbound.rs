@@ -46,7 +46,7 @@ impl Socket {
                 match action.and_then(|action| unreadable(&action, text.as_bytes(), &error.description)) {
                     Some(decoded) => {
                         let call = self.inbound(&id, decoded, text, Repeat::New, now);
-                        self.waiting.push_back(Waiting::Call(call));
+                        self.waiting.push(Waiting::Call(call));
                         None
                     }
                     None => self.refuse(&id, &error, idle),
@@ -73,7 +73,7 @@ impl Socket {
         match decode(id, action, payload) {
             Ok(decoded) => {
                 let call = self.inbound(id, decoded, payload, repeat, now);
-                self.waiting.push_back(Waiting::Call(call));
+                self.waiting.push(Waiting::Call(call));
                 None
             }
             Err(error) => self.refuse(id, &error, idle),
@@ -117,7 +117,7 @@ impl Socket {
             self.calls.answered_one();
             return Some(text);
         }
-        self.waiting.push_back(Waiting::Ready(text));
+        self.waiting.push(Waiting::Ready(text));
         None
     }
 

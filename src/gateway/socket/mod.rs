@@ -14,6 +14,8 @@ use super::guard::{FrameLimits, Guarded, Progress, Watch};
 use super::link::LinkHandle;
 use super::listener::Shared;
 use super::ports::{CallAnswer, ChargerPort, CloseReason, Generation, Outcome, Passed};
+use super::profile::Proof;
+use super::stream::Stream;
 use crate::clock::Timestamp;
 use crate::config::gateway::Gateway as Settings;
 use crate::ids::ChargerId;
@@ -22,13 +24,12 @@ use crate::telemetry::metrics::gateway as metric;
 use beats::Beats;
 use futures_util::SinkExt as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -40,7 +41,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 const LINGER_BYTES: u64 = 262_144;
 
 /// Boxed, so that moving it costs no room in the socket's task.
-type Ws = Box<WebSocketStream<Guarded<TcpStream>>>;
+type Ws = Box<WebSocketStream<Guarded<Stream>>>;
 
 /// An authenticated connection on its way to its charger's arbiter.
 #[derive(Debug)]
@@ -53,7 +54,8 @@ pub(crate) struct Start {
     pub(crate) generation: Generation,
     pub(crate) remote: SocketAddr,
     pub(crate) subprotocol: &'static str,
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) proof: Proof,
+    pub(crate) stream: Stream,
     pub(crate) response: Vec<u8>,
     pub(crate) rest: Vec<u8>,
     pub(crate) handshake: HandshakePermit,
@@ -66,8 +68,8 @@ struct Socket {
     port: Rc<dyn ChargerPort>,
     link: LinkHandle,
     calls: CallLink,
-    /// Calls read ahead, and errors that wait for their turn.
-    waiting: VecDeque<Waiting>,
+    /// Calls read ahead, and errors that wait for their turn; the oldest first.
+    waiting: SmallVec<[Waiting; 1]>,
     limiter: DefaultDirectRateLimiter,
     began: Instant,
     ping_due: Instant,
@@ -127,8 +129,19 @@ impl SocketStart {
 
     /// Completes the upgrade and makes the connection the current one.
     async fn begin(self, port: Rc<dyn ChargerPort>) -> Option<(Box<Socket>, ConnectionPermit, Ws)> {
-        let Start { shared, charger, generation, remote, subprotocol, stream, response, rest, handshake, connection } =
-            *self.0;
+        let Start {
+            shared,
+            charger,
+            generation,
+            remote,
+            subprotocol,
+            proof,
+            stream,
+            response,
+            rest,
+            handshake,
+            connection,
+        } = *self.0;
         let Some(ws) = upgrade(&shared, stream, &response, rest).await else {
             metric::HANDSHAKES.add(1, ["gone"]);
             return None;
@@ -137,7 +150,7 @@ impl SocketStart {
         metric::HANDSHAKES.add(1, ["accepted"]);
         let settings = shared.settings();
         let now = shared.ports.clock.now();
-        let link = LinkHandle::new(charger, generation, remote, subprotocol, settings.outgoing_queue, now);
+        let link = LinkHandle::new(charger, generation, (remote, proof), subprotocol, settings.outgoing_queue, now);
         let attached = shared.connections.attach(&link, settings.alternation_takeovers, settings.alternation_window);
         drop(settings);
         let Attached::Current { took_over, alternating } = attached else {
@@ -153,10 +166,14 @@ impl SocketStart {
 }
 
 /// Registers the stream with this thread's runtime and completes the handshake.
-async fn upgrade(shared: &Shared, stream: std::net::TcpStream, response: &[u8], rest: Vec<u8>) -> Option<Ws> {
+async fn upgrade(shared: &Shared, mut stream: Stream, response: &[u8], rest: Vec<u8>) -> Option<Ws> {
     let settings = shared.settings_kept();
-    let mut stream = TcpStream::from_std(stream).ok()?;
-    timeout(settings.write_timeout, stream.write_all(response)).await.ok()?.ok()?;
+    stream.wake().ok()?;
+    let told = async {
+        stream.write_all(response).await?;
+        stream.flush().await
+    };
+    timeout(settings.write_timeout, told).await.ok()?.ok()?;
     let limits = FrameLimits {
         message: settings.message_bytes_max,
         small: settings.message_bytes_small,
@@ -197,7 +214,7 @@ impl Socket {
             port,
             link,
             calls: CallLink::new(times),
-            waiting: VecDeque::new(),
+            waiting: SmallVec::new(),
             limiter: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             began,
             ping_due,
@@ -301,7 +318,7 @@ mod tests {
     #[test]
     fn the_task_of_a_socket_stays_small() {
         let task = size_of_future(|start, port| start.run(port));
-        let kept = size_of::<Socket>() + size_of::<WebSocketStream<Guarded<TcpStream>>>();
+        let kept = size_of::<Socket>() + size_of::<WebSocketStream<Guarded<Stream>>>();
         assert!(task <= 1024, "{task}");
         assert!(kept <= 900, "{kept}");
     }

@@ -11,8 +11,9 @@ use super::{Socket, Waiting, Ws, ws_config};
 use crate::protocol::ocppj::{NotYet, write_error, write_result};
 use crate::telemetry::metrics::gateway as metric;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, poll};
 use std::future::{pending, poll_fn};
+use std::task::Poll;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -27,6 +28,9 @@ struct Current {
     id: String,
     outcome: LocalBoxFuture<'static, CallOutcome>,
 }
+
+/// What a step leads to: a message to be written, or the end.
+type Step = Result<Option<Message>, CloseReason>;
 
 /// What happens next.
 enum Event {
@@ -44,9 +48,6 @@ impl Socket {
         let timer = sleep_until(armed);
         tokio::pin!(timer);
         loop {
-            if let Err(reason) = self.advance(&mut ws, &mut current).await {
-                return (ws, reason);
-            }
             if self.swollen && current.is_none() {
                 ws = match Box::pin(self.shrink(ws)).await {
                     Ok(ws) => ws,
@@ -58,8 +59,7 @@ impl Socket {
                 armed = due;
                 timer.as_mut().reset(due);
             }
-            let event = self.next_event(&mut ws, &mut current, timer.as_mut()).await;
-            let step = match event {
+            let step = match self.next_event(&mut ws, &mut current, timer.as_mut()).await {
                 Event::Order(Order::Close(reason)) => {
                     Box::pin(self.finish(&mut ws, current.take(), reason)).await;
                     Err(reason)
@@ -68,37 +68,45 @@ impl Socket {
                     // `next_event` asks for calls only when one may be sent.
                     let begun = self.calls.begin(call.id, self.began.elapsed());
                     debug_assert!(begun.is_ok());
-                    self.write(&mut ws, call.frame).await
+                    Ok(Some(self.outgoing(call.frame)))
                 }
-                Event::Done(outcome) => self.answer(&mut ws, current.take(), outcome).await,
+                Event::Done(outcome) => self.answer(current.take(), outcome),
                 Event::Timer => {
                     // A timer that has fired must be armed anew even for the same moment.
                     armed = self.began;
-                    self.on_timer(&mut ws).await
+                    self.on_timer(&ws)
                 }
-                Event::Frame(frame) => self.on_frame(&mut ws, frame, current.is_none()).await,
+                Event::Frame(frame) => self.on_frame(&ws, frame, current.is_none()),
             };
-            if let Err(reason) = step {
-                return (ws, reason);
+            let mut next = match step {
+                Ok(message) => message.or_else(|| self.advance(&mut current)),
+                Err(reason) => return (ws, reason),
+            };
+            // The one place that writes: room for writing is in the task once.
+            while let Some(message) = next {
+                if let Err(reason) = self.send(&mut ws, message).await {
+                    return (ws, reason);
+                }
+                next = self.advance(&mut current);
             }
         }
     }
 
-    /// Begins the next waiting call, if none is being worked on.
-    async fn advance(&mut self, ws: &mut Ws, current: &mut Option<Current>) -> Result<(), CloseReason> {
-        while current.is_none() {
-            match self.waiting.pop_front() {
-                None => break,
-                Some(Waiting::Ready(text)) => {
-                    self.calls.answered_one();
-                    self.write(ws, text).await?;
-                }
-                Some(Waiting::Call(call)) => {
-                    *current = Some(Current { id: call.id.clone(), outcome: self.port.call(*call) });
-                }
+    /// Begins the next waiting call, if none is being worked on, or gives the error that comes before it.
+    fn advance(&mut self, current: &mut Option<Current>) -> Option<Message> {
+        if current.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        match self.waiting.remove(0) {
+            Waiting::Ready(text) => {
+                self.calls.answered_one();
+                Some(self.outgoing(text))
+            }
+            Waiting::Call(call) => {
+                *current = Some(Current { id: call.id.clone(), outcome: self.port.call(*call) });
+                None
             }
         }
-        Ok(())
     }
 
     async fn next_event(
@@ -144,7 +152,7 @@ impl Socket {
         }
     }
 
-    async fn on_timer(&mut self, ws: &mut Ws) -> Result<(), CloseReason> {
+    fn on_timer(&mut self, ws: &Ws) -> Step {
         let now = Instant::now();
         if self.throttled_until.take_if(|until| *until <= now).is_some() {
             // The message that was too many is paid for now.
@@ -153,15 +161,12 @@ impl Socket {
         if let Some(id) = self.calls.expire(now.duration_since(self.began)) {
             self.tell(id, false, Outcome::TimedOut);
         }
-        if self.ping_due <= now {
-            self.ping(ws, now).await?;
-        }
-        Ok(())
+        if self.ping_due <= now { self.ping(ws, now).map(Some) } else { Ok(None) }
     }
 
     /// Counts silence and pings (CH-4). While we do not read, nobody is silent. A message under way counts as life as long
     /// as it comes nearer its end: a slow link must get a large one through, but nobody may hold the budget by stalling.
-    async fn ping(&mut self, ws: &mut Ws, now: Instant) -> Result<(), CloseReason> {
+    fn ping(&mut self, ws: &Ws, now: Instant) -> Result<Message, CloseReason> {
         let before = std::mem::replace(&mut self.progress, ws.get_ref().progress());
         let bytes = self.progress.bytes - before.bytes;
         let same_message = before.unfinished && self.progress.unfinished && before.messages == self.progress.messages;
@@ -174,15 +179,10 @@ impl Socket {
         }
         self.ping_due = now + self.shared.settings().ping_interval;
         metric::PINGS.add(1, []);
-        self.send(ws, Message::Ping(Default::default())).await
+        Ok(Message::Ping(Default::default()))
     }
 
-    async fn on_frame(
-        &mut self,
-        ws: &mut Ws,
-        frame: Option<Result<Message, WsError>>,
-        idle: bool,
-    ) -> Result<(), CloseReason> {
+    fn on_frame(&mut self, ws: &Ws, frame: Option<Result<Message, WsError>>, idle: bool) -> Step {
         let message = match frame {
             None => return Err(CloseReason::PeerClosed),
             Some(Err(error)) => return Err(ws.get_ref().broken().unwrap_or_else(|| reason_of(&error))),
@@ -195,23 +195,22 @@ impl Socket {
                 self.throttle();
                 self.swollen |= text.len() > self.shared.settings().read_buffer_bytes;
                 let idle = idle && self.waiting.is_empty();
-                match self.on_text(&text, idle) {
-                    Some(AtOnce::Beat(answer)) => self.put(ws, answer).await,
-                    Some(AtOnce::Text(answer)) => self.write(ws, answer).await,
-                    None => Ok(()),
-                }
+                Ok(self.on_text(&text, idle).map(|answer| match answer {
+                    AtOnce::Beat(answer) => self.counted(answer),
+                    AtOnce::Text(answer) => self.outgoing(answer),
+                }))
             }
             Message::Binary(bytes) => {
                 self.throttle();
                 self.swollen |= bytes.len() > self.shared.settings().read_buffer_bytes;
                 metric::IGNORED.add(1, ["binary"]);
-                Ok(())
+                Ok(None)
             }
             Message::Close(_) => Err(CloseReason::PeerClosed),
             // tungstenite answers pings at the next read.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
                 self.link.note_heard(self.shared.ports.clock.now());
-                Ok(())
+                Ok(None)
             }
         }
     }
@@ -226,8 +225,8 @@ impl Socket {
         }
     }
 
-    async fn answer(&mut self, ws: &mut Ws, current: Option<Current>, outcome: CallOutcome) -> Result<(), CloseReason> {
-        let Some(Current { id, .. }) = current else { return Ok(()) };
+    fn answer(&mut self, current: Option<Current>, outcome: CallOutcome) -> Step {
+        let Some(Current { id, .. }) = current else { return Ok(None) };
         let text = match outcome {
             CallOutcome::Result(payload) => write_result(&id, &payload),
             CallOutcome::Error(error) => {
@@ -237,7 +236,7 @@ impl Socket {
             CallOutcome::NoAnswer => return Err(CloseReason::NotDurable),
         };
         self.calls.answered_one();
-        self.write(ws, text).await
+        Ok(Some(self.outgoing(text)))
     }
 
     /// On shutdown, what is in flight is finished (RT-9); otherwise nobody waits for an answer here any more.
@@ -247,31 +246,38 @@ impl Socket {
             return;
         };
         let limit = self.shared.settings().close_timeout;
-        if let Ok(outcome) = timeout(limit, current.outcome.as_mut()).await {
+        if let Ok(outcome) = timeout(limit, current.outcome.as_mut()).await
+            && let Ok(Some(message)) = self.answer(Some(current), outcome)
+        {
             // The socket closes in any case.
-            let _ = self.answer(ws, Some(current), outcome).await;
+            let _ = self.send(ws, message).await;
         }
     }
 
-    /// Writes an OCPP message and lets the frame log keep it.
-    async fn write(&mut self, ws: &mut Ws, text: String) -> Result<(), CloseReason> {
+    /// An OCPP message that is about to be written, and that the frame log keeps.
+    fn outgoing(&mut self, text: String) -> Message {
         self.seen(self.shared.ports.clock.now(), Passed::Out(&text));
-        self.put(ws, text).await
+        self.counted(text)
     }
 
-    async fn put(&mut self, ws: &mut Ws, text: String) -> Result<(), CloseReason> {
+    fn counted(&self, text: String) -> Message {
         self.shared.hot.messages_out.increment(1);
         self.shared.hot.bytes_out.increment(text.len() as u64);
-        self.send(ws, Message::text(text)).await
+        Message::text(text)
     }
 
+    /// Nearly always the system takes a message at once. The wait for one who does not read is boxed, so that its timer
+    /// costs no room in the task of those who do.
     async fn send(&self, ws: &mut Ws, message: Message) -> Result<(), CloseReason> {
-        let limit = self.shared.settings().write_timeout;
-        match timeout(limit, ws.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ws.get_ref().broken().unwrap_or_else(|| reason_of(&error))),
-            Err(_) => Err(CloseReason::Stuck),
-        }
+        let mut sending = ws.send(message);
+        let sent = match poll!(&mut sending) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => {
+                let limit = self.shared.settings().write_timeout;
+                Box::pin(timeout(limit, sending)).await.map_err(|_| CloseReason::Stuck)?
+            }
+        };
+        sent.map_err(|error| ws.get_ref().broken().unwrap_or_else(|| reason_of(&error)))
     }
 
     /// Gives back the buffers that a large message left behind, once nothing of it is left in them.

@@ -6,14 +6,17 @@ mod frames;
 mod handshake;
 mod storm;
 mod takeover;
+mod tls;
 
 use super::credentials::{Access, Pepper};
 use super::link::LinkHandle;
-use super::listener::{Gateway, GatewayHandle, Ports};
+use super::listener::{Gateway, GatewayHandle, Ports, TlsPort};
 use super::ports::*;
+use super::profile::{Denied, Standing};
 use super::socket::SocketStart;
 use crate::clock::{Timestamp, WallClock};
 use crate::config::gateway::Gateway as Settings;
+use crate::domain::charger::SecurityProfile;
 use crate::ids::ChargerId;
 use crate::protocol::ocpp16::Request;
 use arc_swap::ArcSwap;
@@ -137,11 +140,18 @@ impl Script {
     }
 }
 
-struct FakeRegister(HashMap<ChargerId, Access>);
+struct FakeRegister(HashMap<ChargerId, Standing>, Denials);
+
+/// Of whom operators would be told.
+pub(super) type Denials = Arc<Mutex<Vec<(ChargerId, Denied)>>>;
 
 impl ChargerRegister for FakeRegister {
-    fn access(&self, id: &ChargerId) -> Option<Access> {
+    fn standing(&self, id: &ChargerId) -> Option<Standing> {
         self.0.get(id).cloned()
+    }
+
+    fn denied(&self, id: &ChargerId, _: IpAddr, why: Denied) {
+        self.1.lock().unwrap().push((id.clone(), why));
     }
 }
 
@@ -192,6 +202,7 @@ pub(super) struct Rig {
     pub(super) handle: GatewayHandle,
     pub(super) script: Arc<Script>,
     pub(super) settings: Arc<ArcSwap<Settings>>,
+    pub(super) denials: Denials,
 }
 
 pub(super) fn defaults() -> Settings {
@@ -199,17 +210,23 @@ pub(super) fn defaults() -> Settings {
     all["gateway"].clone().try_into().unwrap()
 }
 
-/// Chargers `CP-0` to `CP-2999` with [`PASSWORD`], and `OPEN` without.
+/// Chargers `CP-0` to `CP-2999` with [`PASSWORD`], `OPEN` without, `TLS` of profile 2, `CERT` of profile 3.
 pub(super) fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
-    rig_on(change, |script| {
-        let (starts, receiver) = mpsc::channel(10_000);
-        arbiter(receiver, script.clone());
-        Arc::new(FakePlacement { starts, script })
-    })
+    rig_on(change, None, fake_placement)
+}
+
+fn fake_placement(script: Arc<Script>) -> Arc<dyn Placement> {
+    let (starts, receiver) = mpsc::channel(10_000);
+    arbiter(receiver, script.clone());
+    Arc::new(FakePlacement { starts, script })
 }
 
 /// The same with a placement of its own.
-fn rig_on(change: impl FnOnce(&mut Settings), placement: impl FnOnce(Arc<Script>) -> Arc<dyn Placement>) -> Rig {
+fn rig_on(
+    change: impl FnOnce(&mut Settings),
+    tls_port: Option<TlsPort>,
+    placement: impl FnOnce(Arc<Script>) -> Arc<dyn Placement>,
+) -> Rig {
     let mut settings = defaults();
     settings.listen = "127.0.0.1:0".parse().unwrap();
     settings.handshakes_per_second = 100_000;
@@ -218,11 +235,15 @@ fn rig_on(change: impl FnOnce(&mut Settings), placement: impl FnOnce(Arc<Script>
     let settings = Arc::new(ArcSwap::from_pointee(settings));
     let pepper = Arc::new(Pepper::new([3; 32]));
     let password = |id: &ChargerId| Access::Password(SmallVec::from_iter([pepper.tag(id, PASSWORD)]));
-    let mut known: HashMap<ChargerId, Access> = (0..3000)
+    let standing = |access, least| Standing { access, least, certificate: least == SecurityProfile::Mutual };
+    let mut known: HashMap<ChargerId, Standing> = (0..3000)
         .map(|n| format!("CP-{n}").parse::<ChargerId>().unwrap())
-        .map(|id| (id.clone(), password(&id)))
+        .map(|id| (id.clone(), standing(password(&id), SecurityProfile::Basic)))
         .collect();
-    known.insert("OPEN".parse().unwrap(), Access::Open);
+    known.insert("OPEN".parse().unwrap(), standing(Access::Open, SecurityProfile::Open));
+    let tls: ChargerId = "TLS".parse().unwrap();
+    known.insert(tls.clone(), standing(password(&tls), SecurityProfile::Tls));
+    known.insert("CERT".parse().unwrap(), standing(Access::Certificate, SecurityProfile::Mutual));
     let script = Arc::new(Script {
         seen: Mutex::default(),
         frames: Mutex::default(),
@@ -231,17 +252,21 @@ fn rig_on(change: impl FnOnce(&mut Settings), placement: impl FnOnce(Arc<Script>
         ready: AtomicBool::new(true),
         outcome: Mutex::new(CallOutcome::Result("{}".into())),
     });
+    let denials = Denials::default();
     let ports = Ports {
-        register: Arc::new(FakeRegister(known)),
+        register: Arc::new(FakeRegister(known, denials.clone())),
         placement: placement(script.clone()),
         frames: script.clone(),
         clock: Arc::new(WallClock),
         pepper,
     };
-    let gateway = Gateway::bind(settings.clone(), ports).unwrap();
+    let mut gateway = Gateway::bind(settings.clone(), ports).unwrap();
+    if let Some(port) = tls_port {
+        gateway = gateway.with_tls(port).unwrap();
+    }
     let handle = gateway.handle().unwrap();
     tokio::spawn(gateway.run());
-    Rig { handle, script, settings }
+    Rig { handle, script, settings, denials }
 }
 
 pub(super) fn basic(user: &str, password: &[u8]) -> String {

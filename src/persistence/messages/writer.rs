@@ -62,6 +62,8 @@ impl Writer {
                 }
                 Ok(Job::Stop(done)) => {
                     self.write();
+                    // The file is closed before anybody hears of it.
+                    drop(self);
                     let _ = done.send(());
                     return;
                 }

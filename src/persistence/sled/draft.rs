@@ -153,7 +153,7 @@ impl<'a> Draft<'a> {
             }
             Job::Claim { stream, reply } => {
                 let (token, known) = self.index.claim(&stream);
-                let tail = known.tail.iter().copied().collect();
+                let tail = known.runs().collect();
                 self.answers.push(Answer::Claim(reply, ClaimStart { token, tail }));
             }
             Job::Resolve { token, id, reply } => {

@@ -9,13 +9,13 @@ use crate::persistence::envelope::Envelope;
 use crate::persistence::{StreamName, Token};
 use std::collections::{HashMap, VecDeque};
 
-/// Record ids remembered a stream, at least; more while its tail in memory is longer is not needed: a writer has one
-/// append in flight and asks only about that one (architecture §2), and an append has a handful of records.
-/// After a restart the ids of the tail are remembered, up to this many; tokens do not outlive the process.
-pub(super) const RECENT_IDS: usize = 32;
+/// Record ids remembered a stream. A writer has one append in flight and asks only about the last record of that one
+/// (architecture §2); a few more do not let a retry that was overtaken be taken for a stranger's. Tokens, and with them
+/// the questions, do not outlive the process.
+const RECENT_IDS: usize = 4;
 
 /// Records of a tail that begin in one block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) first_sequence: u64,
     pub(super) block: u64,
@@ -29,8 +29,45 @@ pub(super) struct Stream {
     pub(super) loaded: bool,
     pub(super) snapshot: u64,
     pub(super) snapshot_pieces: u16,
-    pub(super) tail: VecDeque<Run>,
-    recent: VecDeque<u128>,
+    tail: Tail,
+    /// The halves of the last ids that tell them apart: they are random. The newest first.
+    recent: [u64; RECENT_IDS],
+    /// How many of them there are.
+    known: u8,
+}
+
+/// Where the records lie that no snapshot covers. Held for every stream, so the runs are kept as distances from the first.
+#[derive(Debug, Default)]
+struct Tail {
+    base: Run,
+    runs: VecDeque<(u32, u32)>,
+}
+
+impl Tail {
+    fn iter(&self) -> impl DoubleEndedIterator<Item = Run> {
+        self.runs.iter().map(|run| self.whole(*run))
+    }
+
+    fn whole(&self, (sequences, blocks): (u32, u32)) -> Run {
+        Run {
+            first_sequence: self.base.first_sequence + u64::from(sequences),
+            block: self.base.block + u64::from(blocks),
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<Run> {
+        self.runs.get(place).map(|run| self.whole(*run))
+    }
+
+    fn push(&mut self, run: Run) {
+        if self.runs.is_empty() {
+            self.base = run;
+        }
+        // A distance that does not fit would be 16 TiB of log behind one stream.
+        let far = |to: u64, from: u64| u32::try_from(to - from).unwrap_or(u32::MAX);
+        let distance = (far(run.first_sequence, self.base.first_sequence), far(run.block, self.base.block));
+        self.runs.push_back(distance);
+    }
 }
 
 /// What the fence says of an append.
@@ -57,19 +94,18 @@ impl Stream {
 
     /// The sequence of a remembered record.
     pub(super) fn find(&self, id: u128) -> Option<u64> {
-        let back = self.recent.iter().rev().position(|known| *known == id)?;
+        let back = self.recent[..usize::from(self.known)].iter().position(|known| *known == id as u64)?;
         Some(self.last - back as u64)
     }
 
     /// Takes note of the record that follows.
     pub(super) fn push(&mut self, id: u128, block: u64) {
         self.last += 1;
-        if self.recent.len() == RECENT_IDS {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(id);
-        if self.tail.back().is_none_or(|run| run.block != block) {
-            self.tail.push_back(Run { first_sequence: self.last, block });
+        self.recent.rotate_right(1);
+        self.recent[0] = id as u64;
+        self.known = RECENT_IDS.min(usize::from(self.known) + 1) as u8;
+        if self.tail.iter().next_back().is_none_or(|run| run.block != block) {
+            self.tail.push(Run { first_sequence: self.last, block });
         }
     }
 
@@ -77,13 +113,10 @@ impl Stream {
     pub(super) fn cover(&mut self, sequence: u64, pieces: u16) {
         (self.snapshot, self.snapshot_pieces) = (sequence, pieces);
         while self.tail.get(1).is_some_and(|next| next.first_sequence <= sequence + 1) {
-            self.tail.pop_front();
+            self.tail.runs.pop_front();
         }
         if self.last <= sequence {
-            self.tail.clear();
-        }
-        if self.tail.is_empty() {
-            self.tail.shrink_to_fit();
+            self.tail = Tail::default();
         }
     }
 
@@ -92,13 +125,19 @@ impl Stream {
     }
 
     pub(super) fn first_block(&self) -> Option<u64> {
-        self.tail.front().map(|run| run.block)
+        self.tail.get(0).map(|run| run.block)
+    }
+
+    /// The runs of the tail, oldest first.
+    pub(super) fn runs(&self) -> impl DoubleEndedIterator<Item = Run> {
+        self.tail.iter()
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    pub(super) streams: HashMap<StreamName, Stream>,
+    /// Boxed: the places of a map are half empty.
+    pub(super) streams: HashMap<StreamName, Box<Stream>>,
     claims: u64,
 }
 
@@ -113,7 +152,7 @@ impl Index {
 
     /// The block before which no tail begins; `next` if there is none.
     pub(super) fn horizon(&self, next: u64) -> u64 {
-        self.streams.values().filter_map(Stream::first_block).min().unwrap_or(next)
+        self.streams.values().filter_map(|stream| stream.first_block()).min().unwrap_or(next)
     }
 
     /// Streams whose tail begins before `block`, the farthest behind first.
@@ -137,7 +176,7 @@ impl Index {
             let name = StreamName::parse(envelope.stream).ok_or(0u64)?;
             let fresh =
                 Stream { last: head.0, snapshot: head.0, snapshot_pieces: head.1, loaded: true, ..Stream::default() };
-            self.streams.insert(name, fresh);
+            self.streams.insert(name, Box::new(fresh));
         }
         let Some(stream) = self.streams.get_mut(envelope.stream) else { return Err(0) };
         if envelope.sequence != stream.last + 1 {
@@ -168,6 +207,20 @@ mod tests {
         assert_eq!(stream.judge(3, 0, 2), Verdict::Duplicate(2));
         assert_eq!(stream.judge(3, 3, 5), Verdict::Fenced);
         assert_eq!(stream.judge(2, 4, 5), Verdict::Fenced);
+    }
+
+    #[test]
+    fn a_tail_is_told_as_it_was_noted_and_begins_anew_after_a_snapshot() {
+        let mut stream = stream(1..=4);
+        stream.push(5, 100 + u64::from(u32::MAX) - 1);
+        let far = Run { first_sequence: 5, block: 100 + u64::from(u32::MAX) - 1 };
+        let near = [Run { first_sequence: 1, block: 100 }, Run { first_sequence: 3, block: 101 }];
+        assert_eq!(stream.runs().collect::<Vec<_>>(), [near[0], near[1], far]);
+        stream.cover(2, 0);
+        assert_eq!(stream.runs().collect::<Vec<_>>(), [near[1], far]);
+        stream.cover(5, 0);
+        stream.push(6, far.block + 7);
+        assert_eq!(stream.runs().collect::<Vec<_>>(), [Run { first_sequence: 6, block: far.block + 7 }]);
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub(super) fn streams(shared: &Shared, family: &str) -> Result<Vec<StreamSummary
         found.insert(name, head.live);
     }
     for (name, stream) in &shared.index().streams {
-        if name.family() == family && !stream.tail.is_empty() {
+        if name.family() == family && stream.first_block().is_some() {
             found.insert(name.clone(), true);
         }
     }

@@ -55,8 +55,7 @@ impl Sled {
         let shared = &self.open().shared;
         let block = {
             let index = shared.index();
-            let tail = &index.streams[stream].tail;
-            tail.iter().rev().find(|run| run.first_sequence <= sequence).unwrap().block
+            index.streams[stream].runs().rev().find(|run| run.first_sequence <= sequence).unwrap().block
         };
         let mut raw = shared.raw(&keys::log(block)).unwrap().unwrap().to_vec();
         let last = raw.len() - 6;

@@ -3,10 +3,11 @@
 use super::reader::{Flag, Mode, Reading};
 use super::request::{Parse, to_payload};
 use super::{
-    cancel_reservation, change_availability, change_configuration, clear_cache, clear_charging_profile, data_transfer,
-    get_composite_schedule, get_configuration, get_diagnostics, get_local_list_version, remote_start_transaction,
-    remote_stop_transaction, reserve_now, reset, send_local_list, set_charging_profile, trigger_message,
-    unlock_connector, update_firmware,
+    cancel_reservation, certificate_signed, change_availability, change_configuration, clear_cache,
+    clear_charging_profile, data_transfer, delete_certificate, extended_trigger_message, get_composite_schedule,
+    get_configuration, get_diagnostics, get_installed_certificate_ids, get_local_list_version, get_log,
+    install_certificate, remote_start_transaction, remote_stop_transaction, reserve_now, reset, send_local_list,
+    set_charging_profile, signed_update_firmware, trigger_message, unlock_connector, update_firmware,
 };
 use crate::protocol::ocppj::{CallError, ErrorCode};
 
@@ -82,21 +83,28 @@ macro_rules! commands {
 
 commands! {
     CancelReservation: cancel_reservation,
+    CertificateSigned: certificate_signed,
     ChangeAvailability: change_availability,
     ChangeConfiguration: change_configuration,
     ClearCache: clear_cache,
     ClearChargingProfile: clear_charging_profile,
     DataTransfer: data_transfer,
+    DeleteCertificate: delete_certificate,
+    ExtendedTriggerMessage: extended_trigger_message,
     GetCompositeSchedule: get_composite_schedule,
     GetConfiguration: get_configuration,
     GetDiagnostics: get_diagnostics,
+    GetInstalledCertificateIds: get_installed_certificate_ids,
     GetLocalListVersion: get_local_list_version,
+    GetLog: get_log,
+    InstallCertificate: install_certificate,
     RemoteStartTransaction: remote_start_transaction,
     RemoteStopTransaction: remote_stop_transaction,
     ReserveNow: reserve_now,
     Reset: reset,
     SendLocalList: send_local_list,
     SetChargingProfile: set_charging_profile,
+    SignedUpdateFirmware: signed_update_firmware,
     TriggerMessage: trigger_message,
     UnlockConnector: unlock_connector,
     UpdateFirmware: update_firmware,

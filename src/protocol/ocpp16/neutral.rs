@@ -5,16 +5,22 @@ use super::id_tag_info::{AuthorizationStatus, IdTagInfo};
 use super::status_notification::{ChargePointErrorCode, ChargePointStatus};
 use super::stop_transaction::Reason;
 use super::{
-    Answer, Command, Flag, Text, boot_notification, change_availability, change_configuration, clear_cache,
-    data_transfer, get_configuration, meter_values, remote_start_transaction, remote_stop_transaction, reset,
-    start_transaction, status_notification, stop_transaction, trigger_message, unlock_connector,
+    Flag, boot_notification, data_transfer, meter_values, security_event_notification, start_transaction,
+    status_notification, stop_transaction,
 };
 use crate::domain::charger::{
-    BootFact, Call, ErrorCode, Fault, MeterFact, Outcome, Sample, StartFact, Status, StatusFact, StopFact, StopReason,
-    Tag, Verdict, WireTime,
+    self, BootFact, ErrorCode, Fault, MeterFact, Sample, SecurityFact, StartFact, Status, StatusFact, StopFact,
+    StopReason, Tag, TransferStatus, Verdict, WireTime,
 };
 use crate::protocol::metering::{MeterReading, Value};
 use crate::protocol::wire_time;
+
+mod answers;
+mod calls;
+mod profiles;
+
+pub use answers::outcome;
+pub use calls::{authorization_key, call, command, list_entries};
 
 fn boxed(text: String) -> Box<str> {
     text.into_boxed_str()
@@ -61,13 +67,13 @@ pub fn status(request: status_notification::Request) -> StatusFact {
         ChargePointStatus::Unlisted(_) => Status::Unknown,
     };
     let (code, unlisted) = error_code(request.error_code);
-    let vendor = request.vendor_error_code.filter(|code| !code.is_empty()).or(unlisted);
-    let fault = code.map(|code| Fault {
-        code,
-        vendor: vendor.map(boxed),
-        info: request.info.filter(|info| !info.is_empty()).map(boxed),
-    });
-    StatusFact { connector: request.connector_id, status, fault, at: request.timestamp.map(time) }
+    let vendor = request.vendor_error_code.filter(|code| !code.is_empty()).or(unlisted).map(boxed);
+    let info = request.info.filter(|info| !info.is_empty()).map(boxed);
+    let (fault, remark) = match code {
+        Some(code) => (Some(Fault::told(code, vendor, info)), None),
+        None => (None, vendor),
+    };
+    StatusFact { connector: request.connector_id, status, fault, remark, at: request.timestamp.map(time) }
 }
 
 /// The code, and its text where the specification does not have it.
@@ -93,6 +99,31 @@ fn error_code(code: ChargePointErrorCode) -> (Option<ErrorCode>, Option<String>)
         Wire::WeakSignal => ErrorCode::WeakSignal,
     };
     (Some(known), None)
+}
+
+/// DataTransfer.req.
+pub fn data_transfer(request: data_transfer::Request) -> charger::Command {
+    charger::Command::DataTransfer {
+        vendor: request.vendor_id.as_str().into(),
+        message: request.message_id.map(|message| message.as_str().into()),
+        data: request.data.map(boxed),
+    }
+}
+
+/// DataTransfer.conf where nobody here knows the vendor.
+pub fn unknown_vendor() -> data_transfer::Confirmation {
+    data_transfer::Confirmation { status: data_transfer::DataTransferStatus::UnknownVendorId, data: None }
+}
+
+/// DataTransfer.conf of a profile that is known.
+pub fn transferred(status: TransferStatus, data: Option<Box<str>>) -> data_transfer::Confirmation {
+    use data_transfer::DataTransferStatus;
+    let status = match status {
+        TransferStatus::Accepted => DataTransferStatus::Accepted,
+        TransferStatus::Rejected => DataTransferStatus::Rejected,
+        TransferStatus::UnknownMessage => DataTransferStatus::UnknownMessageId,
+    };
+    data_transfer::Confirmation { status, data: data.map(String::from) }
 }
 
 /// StartTransaction.req.
@@ -146,14 +177,30 @@ fn reason(reason: Reason) -> StopReason {
     }
 }
 
+/// Bytes of a signed record that are kept: those of known makes have 1 to 4 KiB.
+const SIGNED_MAX: usize = 8192;
+
+/// Signed records of one reading that are kept: one a register, at most two of them.
+const SIGNED_RECORDS_MAX: usize = 4;
+
 fn sample(reading: MeterReading) -> Sample {
+    let fits = |record: &&str| record.len() <= SIGNED_MAX;
+    let signed: Vec<Box<str>> = reading.signed().filter(fits).take(SIGNED_RECORDS_MAX).map(Into::into).collect();
+    let lost = reading.signed().count() > signed.len();
     Sample {
+        signed,
         energy_wh: reading.energy_import_wh(),
         power_w: reading.power_import_w(),
         soc_percent: reading.soc_percent().and_then(|soc| u8::try_from(soc).ok()).filter(|soc| *soc <= 100),
-        unreadable: reading.samples.iter().any(|sample| matches!(sample.value, Value::Unreadable(_))),
+        unreadable: lost || reading.samples.iter().any(|sample| matches!(sample.value, Value::Unreadable(_))),
         at: time(reading.at),
     }
+}
+
+/// SecurityEventNotification.req.
+pub fn security_event(request: security_event_notification::Request) -> SecurityFact {
+    let info = request.tech_info.filter(|info| !info.is_empty()).map(boxed);
+    SecurityFact { kind: boxed(request.kind), at: time(request.timestamp), info }
 }
 
 /// What a token's verdict is on the wire.
@@ -164,130 +211,4 @@ pub fn id_tag_info(verdict: Verdict) -> IdTagInfo {
         Verdict::Expired => AuthorizationStatus::Expired,
         Verdict::Invalid | Verdict::Unknown => AuthorizationStatus::Invalid,
     })
-}
-
-/// A call of the rules as a request of this version.
-pub fn command(call: &Call) -> Command {
-    match call {
-        Call::RemoteStart { connector, id_tag } => Command::RemoteStartTransaction(remote_start_transaction::Request {
-            connector_id: *connector,
-            id_tag: Text::cut(id_tag),
-            charging_profile: None,
-        }),
-        Call::RemoteStop { transaction } => {
-            Command::RemoteStopTransaction(remote_stop_transaction::Request { transaction_id: *transaction })
-        }
-        Call::Trigger { message, connector } => Command::TriggerMessage(trigger_message::Request {
-            requested_message: trigger_message::MessageTrigger::read(message),
-            connector_id: *connector,
-        }),
-        Call::Reset { hard } => {
-            Command::Reset(reset::Request { kind: if *hard { reset::ResetType::Hard } else { reset::ResetType::Soft } })
-        }
-        Call::GetConfiguration { keys } => Command::GetConfiguration(get_configuration::Request {
-            key: (!keys.is_empty()).then(|| keys.iter().map(|key| Text::cut(key)).collect()),
-        }),
-        Call::ChangeConfiguration { key, value } => {
-            Command::ChangeConfiguration(change_configuration::Request { key: Text::cut(key), value: Text::cut(value) })
-        }
-        Call::ChangeAvailability { connector, operative } => {
-            use change_availability::AvailabilityType;
-            Command::ChangeAvailability(change_availability::Request {
-                connector_id: *connector,
-                kind: if *operative { AvailabilityType::Operative } else { AvailabilityType::Inoperative },
-            })
-        }
-        Call::UnlockConnector { connector } => {
-            Command::UnlockConnector(unlock_connector::Request { connector_id: *connector })
-        }
-        Call::ClearCache => Command::ClearCache(clear_cache::Request {}),
-        Call::DataTransfer { vendor, message, data } => Command::DataTransfer(data_transfer::Request {
-            vendor_id: Text::cut(vendor),
-            message_id: message.as_deref().map(Text::cut),
-            data: data.as_deref().map(str::to_owned),
-        }),
-    }
-}
-
-/// A request that an operator gives, as a call of the rules; `None`: one that they do not know yet.
-pub fn call(command: Command) -> Option<Call> {
-    let owned = |text: &str| Box::<str>::from(text);
-    Some(match command {
-        Command::RemoteStartTransaction(request) => {
-            Call::RemoteStart { connector: request.connector_id, id_tag: owned(request.id_tag.as_str()) }
-        }
-        Command::RemoteStopTransaction(request) => Call::RemoteStop { transaction: request.transaction_id },
-        Command::TriggerMessage(request) => {
-            Call::Trigger { message: owned(request.requested_message.as_str()), connector: request.connector_id }
-        }
-        Command::Reset(request) => Call::Reset { hard: request.kind == reset::ResetType::Hard },
-        Command::GetConfiguration(request) => Call::GetConfiguration {
-            keys: request.key.unwrap_or_default().iter().map(|key| owned(key.as_str())).collect(),
-        },
-        Command::ChangeConfiguration(request) => {
-            Call::ChangeConfiguration { key: owned(request.key.as_str()), value: owned(request.value.as_str()) }
-        }
-        Command::ChangeAvailability(request) => Call::ChangeAvailability {
-            connector: request.connector_id,
-            operative: request.kind == change_availability::AvailabilityType::Operative,
-        },
-        Command::UnlockConnector(request) => Call::UnlockConnector { connector: request.connector_id },
-        Command::ClearCache(clear_cache::Request {}) => Call::ClearCache,
-        Command::DataTransfer(request) => Call::DataTransfer {
-            vendor: owned(request.vendor_id.as_str()),
-            message: request.message_id.map(|id| owned(id.as_str())),
-            data: request.data.map(boxed),
-        },
-        Command::CancelReservation(_)
-        | Command::ClearChargingProfile(_)
-        | Command::GetCompositeSchedule(_)
-        | Command::GetDiagnostics(_)
-        | Command::GetLocalListVersion(_)
-        | Command::ReserveNow(_)
-        | Command::SendLocalList(_)
-        | Command::SetChargingProfile(_)
-        | Command::UpdateFirmware(_) => return None,
-    })
-}
-
-/// What a charger's confirmation of `action` comes to.
-pub fn outcome(action: &str, payload: &str) -> Outcome {
-    match Answer::read(action, payload) {
-        Ok(answered) => Outcome::Answered { accepted: accepted(&answered.answer), payload: payload.into() },
-        Err(error) => Outcome::CallError {
-            code: error.code.as_1_6().into(),
-            description: format!("the charger's answer cannot be read: {}", error.description).into(),
-        },
-    }
-}
-
-fn accepted(answer: &Answer) -> bool {
-    use change_availability::AvailabilityStatus;
-    use change_configuration::ConfigurationStatus;
-    match answer {
-        Answer::ChangeAvailability(c) => {
-            matches!(c.status, AvailabilityStatus::Accepted | AvailabilityStatus::Scheduled)
-        }
-        Answer::ChangeConfiguration(c) => {
-            matches!(c.status, ConfigurationStatus::Accepted | ConfigurationStatus::RebootRequired)
-        }
-        Answer::ClearCache(c) => c.status == clear_cache::ClearCacheStatus::Accepted,
-        Answer::DataTransfer(c) => c.status == data_transfer::DataTransferStatus::Accepted,
-        Answer::GetConfiguration(_) => true,
-        Answer::RemoteStartTransaction(c) => c.status == remote_start_transaction::RemoteStartStopStatus::Accepted,
-        Answer::RemoteStopTransaction(c) => c.status == remote_start_transaction::RemoteStartStopStatus::Accepted,
-        Answer::Reset(c) => c.status == reset::ResetStatus::Accepted,
-        Answer::TriggerMessage(c) => c.status == trigger_message::TriggerMessageStatus::Accepted,
-        Answer::UnlockConnector(c) => c.status == unlock_connector::UnlockStatus::Unlocked,
-        // Never asked: `command` makes none of these.
-        Answer::CancelReservation(_)
-        | Answer::ClearChargingProfile(_)
-        | Answer::GetCompositeSchedule(_)
-        | Answer::GetDiagnostics(_)
-        | Answer::GetLocalListVersion(_)
-        | Answer::ReserveNow(_)
-        | Answer::SendLocalList(_)
-        | Answer::SetChargingProfile(_)
-        | Answer::UpdateFirmware(_) => false,
-    }
 }

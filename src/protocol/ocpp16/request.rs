@@ -3,7 +3,8 @@
 use super::reader::{Fields, Flag, FlagKind, Mode, Path, Reading, shown};
 use super::{
     authorize, boot_notification, data_transfer, diagnostics_status_notification, firmware_status_notification,
-    meter_values, start_transaction, status_notification, stop_transaction,
+    log_status_notification, meter_values, security_event_notification, sign_certificate,
+    signed_firmware_status_notification, start_transaction, status_notification, stop_transaction,
 };
 use crate::protocol::json::{Limits, read};
 use crate::protocol::ocppj::{CallError, ErrorCode, MESSAGE_ID_MAX};
@@ -22,7 +23,11 @@ pub enum Request {
     DiagnosticsStatusNotification(diagnostics_status_notification::Request),
     FirmwareStatusNotification(firmware_status_notification::Request),
     Heartbeat,
+    LogStatusNotification(log_status_notification::Request),
     MeterValues(meter_values::Request),
+    SecurityEventNotification(security_event_notification::Request),
+    SignCertificate(sign_certificate::Request),
+    SignedFirmwareStatusNotification(signed_firmware_status_notification::Request),
     StartTransaction(start_transaction::Request),
     StatusNotification(status_notification::Request),
     StopTransaction(stop_transaction::Request),
@@ -96,7 +101,17 @@ fn dispatch(action: &str, payload: &str, reading: &Reading) -> Result<Request, C
             .with(firmware_status_notification::FIELDS, firmware_status_notification::read)
             .map(Request::FirmwareStatusNotification),
         "Heartbeat" => parse.with(&[], |_| Ok(Request::Heartbeat)),
+        "LogStatusNotification" => parse
+            .with(log_status_notification::FIELDS, log_status_notification::read)
+            .map(Request::LogStatusNotification),
         "MeterValues" => parse.with(meter_values::FIELDS, meter_values::read).map(Request::MeterValues),
+        "SecurityEventNotification" => parse
+            .with(security_event_notification::FIELDS, security_event_notification::read)
+            .map(Request::SecurityEventNotification),
+        "SignCertificate" => parse.with(sign_certificate::FIELDS, sign_certificate::read).map(Request::SignCertificate),
+        "SignedFirmwareStatusNotification" => parse
+            .with(signed_firmware_status_notification::FIELDS, signed_firmware_status_notification::read)
+            .map(Request::SignedFirmwareStatusNotification),
         "StartTransaction" => {
             parse.with(start_transaction::FIELDS, start_transaction::read).map(Request::StartTransaction)
         }
@@ -108,7 +123,7 @@ fn dispatch(action: &str, payload: &str, reading: &Reading) -> Result<Request, C
     }
 }
 
-/// Actions of the specification that a charger may not ask, or that we do not serve yet.
+/// Actions of the specification that a charger may not ask: they go the other way.
 const NOT_SERVED: &[&str] = &[
     "CancelReservation",
     "CertificateSigned",
@@ -125,16 +140,12 @@ const NOT_SERVED: &[&str] = &[
     "GetLocalListVersion",
     "GetLog",
     "InstallCertificate",
-    "LogStatusNotification",
     "RemoteStartTransaction",
     "RemoteStopTransaction",
     "ReserveNow",
     "Reset",
-    "SecurityEventNotification",
     "SendLocalList",
     "SetChargingProfile",
-    "SignCertificate",
-    "SignedFirmwareStatusNotification",
     "SignedUpdateFirmware",
     "TriggerMessage",
     "UnlockConnector",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::domain::charger::{Call, Outcome, SealedText, Told};
 use crate::ids::{ConnectorId, TransactionId};
 use crate::protocol::metering::{Measurand, Unit, Value};
 use crate::protocol::ocppj::{CallError, ErrorCode};
@@ -25,6 +26,10 @@ fn every_core_message_of_a_charger_is_read() {
         ("DataTransfer", r#"{"vendorId":"v","messageId":"m","data":"{}"}"#.to_owned()),
         ("DiagnosticsStatusNotification", r#"{"status":"Uploading"}"#.to_owned()),
         ("FirmwareStatusNotification", r#"{"status":"Installed"}"#.to_owned()),
+        ("LogStatusNotification", r#"{"status":"UploadFailure","requestId":7}"#.to_owned()),
+        ("SecurityEventNotification", format!(r#"{{"type":"TamperDetectionActivated","techInfo":"door",{at}}}"#)),
+        ("SignCertificate", r#"{"csr":"-----BEGIN CERTIFICATE REQUEST-----"}"#.to_owned()),
+        ("SignedFirmwareStatusNotification", r#"{"status":"InstallVerificationFailed","requestId":7}"#.to_owned()),
         ("Heartbeat", "{}".to_owned()),
         ("MeterValues", format!(r#"{{"connectorId":1,"meterValue":[{{{at},"sampledValue":[{{"value":"1"}}]}}]}}"#)),
         ("StartTransaction", format!(r#"{{"connectorId":1,"idTag":"T","meterStart":5,{at}}}"#)),
@@ -209,6 +214,27 @@ fn a_reading_yields_energy_power_and_charge() {
 }
 
 #[test]
+fn signed_records_are_bounded() {
+    let record = |text: &str| format!(r#"{{"value":"{text}","format":"SignedData"}}"#);
+    let long = "x".repeat(9000);
+    for (list, kept, unreadable) in [
+        (vec!["OCMF|1", "OCMF|2"], vec!["OCMF|1", "OCMF|2"], false),
+        (vec!["OCMF|1", &long], vec!["OCMF|1"], true),
+        (vec!["a", "b", "c", "d", "e"], vec!["a", "b", "c", "d"], true),
+    ] {
+        let records: Vec<String> = list.iter().map(|text| record(text)).collect();
+        let payload = format!(
+            r#"{{"connectorId":1,"meterValue":[{{"timestamp":"2026-01-01T00:00:00Z","sampledValue":[{}]}}]}}"#,
+            records.join(",")
+        );
+        let Request::MeterValues(values) = taken("MeterValues", &payload).0 else { panic!("{payload}") };
+        let sample = &neutral::meter(values).samples[0];
+        assert_eq!(sample.signed.iter().map(|text| &**text).collect::<Vec<_>>(), kept);
+        assert_eq!(sample.unreadable, unreadable);
+    }
+}
+
+#[test]
 fn what_we_write_is_what_the_specification_spells() {
     let now = Timestamp(1_767_225_600_123);
     let id_tag_info = id_tag_info::IdTagInfo {
@@ -240,6 +266,22 @@ fn what_we_write_is_what_the_specification_spells() {
 /// Every command with every member, as an operator would give it.
 const COMMANDS: &[(&str, &str)] = &[
     ("CancelReservation", r#"{"reservationId":7}"#),
+    ("CertificateSigned", r#"{"certificateChain":"PEM"}"#),
+    (
+        "DeleteCertificate",
+        r#"{"certificateHashData":{"hashAlgorithm":"SHA384","issuerNameHash":"a","issuerKeyHash":"b","serialNumber":"c"}}"#,
+    ),
+    ("ExtendedTriggerMessage", r#"{"requestedMessage":"SignChargePointCertificate","connectorId":1}"#),
+    ("GetInstalledCertificateIds", r#"{"certificateType":"ManufacturerRootCertificate"}"#),
+    (
+        "GetLog",
+        r#"{"logType":"SecurityLog","requestId":7,"retries":1,"retryInterval":60,"log":{"remoteLocation":"https://x/","oldestTimestamp":"2026-01-01T00:00:00.000Z","latestTimestamp":"2026-01-02T00:00:00.000Z"}}"#,
+    ),
+    ("InstallCertificate", r#"{"certificateType":"CentralSystemRootCertificate","certificate":"PEM"}"#),
+    (
+        "SignedUpdateFirmware",
+        r#"{"retries":1,"retryInterval":60,"requestId":7,"firmware":{"location":"https://x/f","retrieveDateTime":"2026-01-01T00:00:00.000Z","installDateTime":"2026-01-02T00:00:00.000Z","signingCertificate":"PEM","signature":"c2ln"}}"#,
+    ),
     ("ChangeAvailability", r#"{"connectorId":0,"type":"Inoperative"}"#),
     ("ChangeConfiguration", r#"{"key":"HeartbeatInterval","value":"300"}"#),
     ("ClearCache", "{}"),
@@ -285,6 +327,14 @@ fn commands_are_written_as_they_are_read() {
         let command = Command::read(action, payload).unwrap_or_else(|e| panic!("{action}: {e}"));
         assert_eq!((command.action(), command.payload().as_str()), (*action, *payload));
     }
+    for (action, payload) in COMMANDS {
+        let command = Command::read(action, payload).unwrap();
+        let call = neutral::call(command, &|text| SealedText(text.into())).unwrap();
+        let back = neutral::command(&call, &|sealed| Some(sealed.0.to_string())).unwrap();
+        assert_eq!((call.action(), back.payload().as_str()), (*action, *payload), "through the rules and back");
+        let journaled: Call = serde_json::from_str(&serde_json::to_string(&call).unwrap()).unwrap();
+        assert_eq!(journaled, call);
+    }
     for action in Command::ACTIONS {
         assert!(COMMANDS.iter().any(|(known, _)| known == action), "{action} has no sample");
     }
@@ -321,6 +371,29 @@ fn answers_are_understood_leniently() {
     };
     assert_eq!(got.charging_schedule.unwrap().charging_schedule_period[0].limit.0, 160);
     assert!(Answer::read("Reset", "null").is_err() && Answer::read("Reset", "{}").is_err());
+}
+
+#[test]
+fn answers_come_to_outcomes() {
+    for (action, payload, accepted, told) in [
+        ("GetLog", r#"{"status":"AcceptedCanceled","filename":"x"}"#, true, Told::Nothing),
+        ("SignedUpdateFirmware", r#"{"status":"InvalidCertificate"}"#, false, Told::Nothing),
+        ("GetInstalledCertificateIds", r#"{"status":"NotFound"}"#, false, Told::Nothing),
+        ("UpdateFirmware", "{}", true, Told::Nothing),
+        ("GetDiagnostics", "{}", true, Told::Nothing),
+        ("ReserveNow", r#"{"status":"Occupied"}"#, false, Told::Nothing),
+        ("ExtendedTriggerMessage", r#"{"status":"NotImplemented"}"#, false, Told::Nothing),
+        ("GetLocalListVersion", r#"{"listVersion":-1}"#, true, Told::ListVersion(-1)),
+        ("SendLocalList", r#"{"status":"VersionMismatch"}"#, false, Told::Status("VersionMismatch".into())),
+        ("ChangeConfiguration", r#"{"status":"RebootRequired"}"#, true, Told::Status("RebootRequired".into())),
+    ] {
+        let (outcome, said) = neutral::outcome(action, payload);
+        assert_eq!((outcome, said), (Outcome::Answered { accepted, payload: payload.into() }, told), "{action}");
+    }
+    let payload = r#"{"configurationKey":[{"key":"a","readonly":true,"value":"1"}],"unknownKey":["b"]}"#;
+    let (_, Told::Configuration(told)) = neutral::outcome("GetConfiguration", payload) else { panic!() };
+    assert_eq!((&*told.keys[0].key, told.keys[0].readonly, &*told.unknown[0]), ("a", true, "b"));
+    assert!(matches!(neutral::outcome("GetLog", "[]"), (Outcome::CallError { .. }, Told::Nothing)));
 }
 
 mod any_input {

@@ -29,6 +29,7 @@ pub const HANDSHAKES: Metric<1> = Metric {
             "throttled",
             "no_subprotocol",
             "not_ready",
+            "tls_failed",
         ],
     )],
     page: None,
@@ -56,9 +57,53 @@ pub const REFUSED: Metric<1> = Metric {
 pub const AUTH_FAILURES: Metric<1> = Metric {
     name: "chargeline_gateway_auth_failures_total",
     kind: Kind::Counter,
-    help: "Logins refused: wrong (password, unknown id, none given), or not tried because of a limit.",
-    labels: [("cause", &["wrong", "id_limit", "address_limit", "total_limit"])],
-    page: Some("a sustained rate of *_limit: someone guesses passwords"),
+    help: "Logins refused: wrong (password, unknown id, none given), a certificate for another identity, none where one is \
+           required, secured worse than the charger's least profile, or not tried because of a limit.",
+    labels: [(
+        "cause",
+        &["wrong", "foreign_certificate", "no_certificate", "downgrade", "id_limit", "address_limit", "total_limit"],
+    )],
+    page: Some("a sustained rate of *_limit: someone guesses passwords; any downgrade or foreign_certificate"),
+};
+
+/// TLS handshakes that failed.
+pub const TLS_FAILURES: Metric<1> = Metric {
+    name: "chargeline_gateway_tls_failures_total",
+    kind: Kind::Counter,
+    help: "TLS handshakes of chargers that came to nothing, by cause (CH-3).",
+    labels: [(
+        "cause",
+        &[
+            "unknown_issuer",
+            "expired_certificate",
+            "revoked_certificate",
+            "bad_certificate",
+            "not_tls",
+            "incompatible",
+            "alert",
+            "gone",
+            "other",
+        ],
+    )],
+    page: Some("a sustained rate of *_certificate or unknown_issuer: chargers' certificates have ended, or are forged"),
+};
+
+/// How long certificates last.
+pub const CERTIFICATE_DAYS: Metric<1> = Metric {
+    name: "chargeline_gateway_certificate_expires_days",
+    kind: Kind::Gauge,
+    help: "Days until a certificate ends; below 0: it has ended, infinite: there is none.",
+    labels: [("certificate", &["server", "client_ca"])],
+    page: Some("below 14"),
+};
+
+/// Reading certificates anew.
+pub const TLS_RELOADS: Metric<1> = Metric {
+    name: "chargeline_gateway_tls_reloads_total",
+    kind: Kind::Counter,
+    help: "Changed files of TLS by outcome: taken, or not usable, so that the old ones stay.",
+    labels: [("outcome", &["taken", "refused"])],
+    page: Some("any refused"),
 };
 
 /// Frames.
@@ -205,6 +250,9 @@ pub const ALL: &[Described] = &[
     HANDSHAKE_SECONDS.described(),
     REFUSED.described(),
     AUTH_FAILURES.described(),
+    TLS_FAILURES.described(),
+    CERTIFICATE_DAYS.described(),
+    TLS_RELOADS.described(),
     FRAMES.described(),
     BYTES.described(),
     HEARTBEATS.described(),

@@ -69,6 +69,17 @@ class Frames:
                 wrong.append(f"{who}: {problem}")
         return wrong
 
+    def answered(self):
+        """The messages that were sent and had a CALLRESULT: (action, sent by the charger)."""
+        asked, answered = {}, set()
+        for charger, by_charger, text in self._frames:
+            frame = json.loads(text)
+            if frame[0] == CALL:
+                asked[charger, by_charger, frame[1]] = frame[2]
+            elif frame[0] == RESULT and (charger, not by_charger, frame[1]) in asked:
+                answered.add((asked[charger, not by_charger, frame[1]], not by_charger))
+        return answered
+
     def _problem(self, frame, charger, by_charger, asked):
         kind, unique_id = frame[0], frame[1]
         if not isinstance(unique_id, str) or not 1 <= len(unique_id) <= 36:

@@ -3,28 +3,17 @@
 import asyncio
 import base64
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import websockets
+from ocpp.charge_point import camel_to_snake_case
 from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
 
-CONFIGURATION = [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}]
-
 # What the charger answers to each command.
-PLAIN = {
-    Action.change_configuration: lambda: call_result.ChangeConfiguration(status="Accepted"),
-    Action.change_availability: lambda: call_result.ChangeAvailability(status="Accepted"),
-    Action.clear_cache: lambda: call_result.ClearCache(status="Accepted"),
-    Action.get_configuration: lambda: call_result.GetConfiguration(configuration_key=CONFIGURATION),
-    Action.data_transfer: lambda: call_result.DataTransfer(status="UnknownVendorId"),
-    Action.reset: lambda: call_result.Reset(status="Accepted"),
-    Action.unlock_connector: lambda: call_result.UnlockConnector(status="Unlocked"),
-    Action.trigger_message: lambda: call_result.TriggerMessage(status="Accepted"),
-    Action.remote_start_transaction: lambda: call_result.RemoteStartTransaction(status="Accepted"),
-    Action.remote_stop_transaction: lambda: call_result.RemoteStopTransaction(status="Accepted"),
-}
+ANSWERS = json.loads((Path(__file__).parent / "answers.json").read_text())
 
 
 class Recorded:
@@ -53,7 +42,7 @@ class Recorded:
 
 
 class Client(ChargePoint):
-    """The package's own charge point with handlers for everything that a central system can ask in Core."""
+    """The package's own charge point with handlers for everything that a central system can ask."""
 
     def __init__(self, identity, connection, asked):
         super().__init__(identity, connection, response_timeout=15)
@@ -62,7 +51,7 @@ class Client(ChargePoint):
 
 def _handlers(action, answer):
     def handler(self, **_):
-        return answer()
+        return getattr(call_result, action.value)(**camel_to_snake_case(answer))
 
     def told(self, **payload):
         # The scenario goes on once the answer is out, as a charger would.
@@ -73,8 +62,8 @@ def _handlers(action, answer):
     return on(action)(handler), after(action)(told)
 
 
-for _action, _answer in PLAIN.items():
-    for _handler in _handlers(_action, _answer):
+for _action, _answer in ANSWERS.items():
+    for _handler in _handlers(Action(_action), _answer):
         setattr(Client, _handler.__name__, _handler)
 
 
@@ -117,8 +106,6 @@ class PythonCharger:
 
     async def call(self, action, unique_id=None, **payload):
         """A call and its answer, by the package's own types. Names are the specification's."""
-        from ocpp.charge_point import camel_to_snake_case
-
         request = getattr(call, action)(**camel_to_snake_case(payload))
         answer = await self._client.call(request, suppress=False, unique_id=unique_id)
         return {key: value for key, value in vars(answer).items() if value is not None}

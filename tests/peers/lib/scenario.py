@@ -83,8 +83,8 @@ def reading(wh, power_w=7000):
     return [{"timestamp": now(), "sampledValue": values}]
 
 
-async def run(stage):
-    """The whole scenario."""
+async def run(stage, further):
+    """The whole scenario; `further` goes on with the charger before the end."""
     await asyncio.to_thread(stage.set_up)
     try:
         await begin(stage)
@@ -92,6 +92,7 @@ async def run(stage):
         local = await local_session_with_lost_answers(stage)
         killed = await session_over_a_kill(stage)
         await commands(stage)
+        await further(stage)
         await told_everything(stage, [remote, local, killed])
     finally:
         await stage.charger.close()

@@ -37,6 +37,8 @@ listen = "127.0.0.1:{ocpp}"
 [charger]
 first_call_delay = "0ms"
 first_call_spread = "0ms"
+file_hosts = ["files.example.org"]
+unsigned_firmware = true
 
 [journal]
 path = "{directory}/data"
@@ -61,7 +63,9 @@ class Server:
     """The real binary. Leaves nothing behind: it is ended by its process id."""
 
     def __init__(self, binary, sink_port, keep=False):
-        self._binary = Path(binary).resolve()
+        self.binary = Path(binary).resolve()
+        # Keys that only some runs set.
+        self.more = ""
         self._keep = keep
         self.sink_port = sink_port
         self.directory = Path(tempfile.mkdtemp(prefix="chargeline-peers-"))
@@ -74,14 +78,17 @@ class Server:
         self._process = None
 
     def __enter__(self):
-        config = self.directory / "chargeline.toml"
-        config.write_text(configuration(self._ports, self.directory))
+        self.configure()
         self._log = open(self.directory / "server.log", "ab")
         self.start()
         return self
 
+    def configure(self):
+        config = self.directory / "chargeline.toml"
+        config.write_text(configuration(self._ports, self.directory) + self.more)
+
     def start(self):
-        command = [str(self._binary), "serve", "--config", str(self.directory / "chargeline.toml")]
+        command = [str(self.binary), "serve", "--config", str(self.directory / "chargeline.toml")]
         streams = {"stdin": subprocess.DEVNULL, "stdout": self._log, "stderr": self._log}
         self._process = subprocess.Popen(command, cwd=self.directory, **streams)
         deadline = time.monotonic() + 30

@@ -8,18 +8,8 @@ const { RPCClient } = require("ocpp-rpc");
 
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 
-const ANSWERS = {
-  ChangeConfiguration: { status: "Accepted" },
-  ChangeAvailability: { status: "Accepted" },
-  ClearCache: { status: "Accepted" },
-  DataTransfer: { status: "UnknownVendorId" },
-  GetConfiguration: { configurationKey: [{ key: "HeartbeatInterval", readonly: false, value: "300" }] },
-  Reset: { status: "Accepted" },
-  UnlockConnector: { status: "Unlocked" },
-  TriggerMessage: { status: "Accepted" },
-  RemoteStartTransaction: { status: "Accepted" },
-  RemoteStopTransaction: { status: "Accepted" },
-};
+// What the charger answers to each command.
+const ANSWERS = require("../lib/answers.json");
 
 let client;
 // Answers to frames that were sent past the library, by message id.

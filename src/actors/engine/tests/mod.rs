@@ -13,7 +13,7 @@ use crate::ids::PartnerId;
 use crate::persistence::memory::{Fault, MemoryJournal};
 use crate::persistence::{Append, Journal, NewRecord, StreamName};
 use counter::{Command, Counter, Effect, Key};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,7 @@ struct Recorder {
     effects: RefCell<Vec<(Key, Effect)>>,
     noticed: RefCell<Vec<PartnerId>>,
     quarantined: RefCell<Vec<(Key, String)>>,
+    pinned: Cell<bool>,
 }
 
 impl Shell<Counter> for Recorder {
@@ -46,7 +47,7 @@ impl Shell<Counter> for Recorder {
     }
 
     fn pinned(&self, _: &Partition<Counter>) -> bool {
-        false
+        self.pinned.get()
     }
 }
 
@@ -358,6 +359,19 @@ fn an_ended_entity_leaves_memory_and_an_idle_partition_too() {
         tokio::time::sleep(limits().idle_after * 3).await;
         assert!(world.core.loaded("one").is_none());
         assert_eq!(world.total(Key::Root).await, Some(2), "it comes back when touched");
+    });
+}
+
+#[test]
+fn a_quiet_partition_that_is_held_in_memory_leaves_no_tail() {
+    virtual_time(async {
+        let world = World::new();
+        world.shell.pinned.set(true);
+        world.ask(Key::Root, Command::Add(2)).await.expect("added");
+        tokio::time::sleep(limits().idle_after * 3).await;
+        assert!(world.core.loaded("one").is_some(), "a socket holds it");
+        let claimed = world.journal.claim(&StreamName::new("counter", "one")).await.expect("readable");
+        assert!(claimed.snapshot.is_some() && claimed.records.is_empty());
     });
 }
 

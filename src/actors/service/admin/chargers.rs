@@ -1,24 +1,29 @@
-//! Registering chargers and commanding them (CH-3, CH-6).
+//! Registering chargers and showing them (CH-3).
 
+use super::device;
+use crate::actors::charger::register;
+use crate::actors::charger::shell::CHARGER_KEYS;
 use crate::actors::engine::Refusal as Refused;
 use crate::actors::service::catalogue::CHARGER;
 use crate::actors::service::sessions::Eyes;
 use crate::actors::service::{Service, corrupt, refused, rejected};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandKind, CommandRequest, CommandView, Moment,
-    OperatorChargerView, Page, PageRequest, Refusal,
+    BootPolicy, ChargerAuth, ChargerPut, ChargerView, CommandView, LockAction, Moment, OperatorChargerView, Page,
+    PageRequest, Refusal, SecurityView,
 };
 use crate::clock::Timestamp;
-use crate::domain::charger::{self, Command, Registration};
+use crate::domain::charger::{self, Command, NewKey, Registration};
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::gateway::Access;
-use crate::ids::{ChargerId, CommandId};
-use crate::protocol::ocpp16::{self, neutral};
-use secrecy::ExposeSecret as _;
+use crate::ids::{ChargerId, CommandId, ConnectorId};
+use secrecy::{ExposeSecret as _, SecretBox};
 use smallvec::smallvec;
 
-async fn ask(service: &Service, id: &ChargerId, command: Command) -> Result<Reply, Refusal> {
+/// Bytes of a password that we make: the most that the white paper allows (A00.FR.205).
+const KEY_BYTES: usize = 20;
+
+pub(super) async fn ask(service: &Service, id: &ChargerId, command: Command) -> Result<Reply, Refusal> {
     service.working()?;
     let asked: Result<Reply, Refused<Rejection>> =
         service.chargers.ask(id.as_str(), Key::Charger, command.into()).await;
@@ -36,6 +41,7 @@ pub(in crate::actors::service) async fn put(
     }
     let auth = match (&put.auth, &put.password, &known) {
         (ChargerAuth::None, _, _) => stored(&Access::Open)?,
+        (ChargerAuth::Certificate, _, _) => stored(&Access::Certificate)?,
         (ChargerAuth::Basic, Some(password), _) => {
             let tag = service.pepper.tag(id, password.expose_secret().as_bytes());
             stored(&Access::Password(smallvec![tag]))?
@@ -50,7 +56,14 @@ pub(in crate::actors::service) async fn put(
         BootPolicy::Pending => charger::BootPolicy::Pending,
         BootPolicy::Rejected => charger::BootPolicy::Rejected,
     };
-    let registration = Registration { site: put.site_id, connectors: put.connectors, boot, auth };
+    // A change that is under way goes on, unless the operator says how the charger comes in.
+    let same = known.clone().filter(|known| known.auth == auth);
+    let rotation = same.as_ref().and_then(|known| known.rotation.clone());
+    let given = put.security_profile;
+    let profile = given.or(same.as_ref().and_then(|known| known.profile));
+    let raising = same.and_then(|known| known.raising).filter(|raising| profile.is_none_or(|least| least < *raising));
+    let (site, connectors) = (put.site_id, put.connectors);
+    let registration = Registration { site, connectors, boot, auth, profile, raising, rotation };
     ask(service, id, Command::Register(registration)).await?;
     Ok(known.is_none())
 }
@@ -71,8 +84,21 @@ async fn operator_view(service: &Service, charger: ChargerView) -> Result<Operat
         charger::BootPolicy::Pending => BootPolicy::Pending,
         charger::BootPolicy::Rejected => BootPolicy::Rejected,
     };
-    let auth = if is_basic(&registration) { ChargerAuth::Basic } else { ChargerAuth::None };
-    Ok(OperatorChargerView { charger, boot, auth, commands: Vec::new(), flags: Vec::new() })
+    let access = serde_json::from_str(&registration.auth);
+    let auth = match access {
+        Ok(Access::Password(_)) => ChargerAuth::Basic,
+        Ok(Access::Certificate) => ChargerAuth::Certificate,
+        Ok(Access::Open) | Err(_) => ChargerAuth::None,
+    };
+    let least = access.map_or(registration.profile, |access| Some(register::standing(access, &registration).least));
+    let security = SecurityView {
+        profile: least.map(u8::from),
+        connected: service.register.link(&id).map(|link| link.proof().profile.number()),
+        raising: registration.raising.map(u8::from),
+        rotating_since: registration.rotation.as_ref().map(|rotation| Moment(rotation.since)),
+    };
+    let (commands, flags) = (Vec::new(), Vec::new());
+    Ok(OperatorChargerView { charger, boot, auth, security, commands, flags, device: None })
 }
 
 pub(in crate::actors::service) async fn show(
@@ -85,18 +111,37 @@ pub(in crate::actors::service) async fn show(
     let live = service
         .chargers
         .read(id.as_str(), Key::Charger, move |state: &State| state.charger().map(|charger| charger.view(&name)));
-    if let Some(live) = live.await.flatten() {
+    let live = live.await.flatten();
+    let known = live.as_ref().and_then(|live| live.device.clone()).unwrap_or_default();
+    let booted = live.as_ref().and_then(|live| live.booted_at);
+    let device = device::view(service, id, known, booted).await?;
+    let reboot = device.configuration.iter().flat_map(|configuration| &configuration.reboot_required);
+    view.flags.extend(reboot.map(|key| format!("{key} was changed and counts after a restart")));
+    view.device = Some(device);
+    if let Some(live) = live {
         view.commands = live.commands.iter().map(waiting).collect();
         for connector in &mut view.charger.connectors {
             let of = live.connectors.iter().find(|of| of.connector_id == connector.connector_id);
             connector.session_id = of.and_then(|of| of.session_id);
         }
-        if let Some(maintenance) = live.maintenance {
-            let note = maintenance.note.as_deref().unwrap_or("");
-            view.flags.push(format!("in maintenance since {} by {}: {note}", maintenance.since, maintenance.by));
-        }
+        view.flags.extend(remarks(&live));
     }
     Ok(view)
+}
+
+/// What is to be known of a charger in trouble (CH-9).
+fn remarks(live: &charger::View) -> Vec<String> {
+    let maintenance = live.maintenance.as_ref().map(|maintenance| {
+        let note = maintenance.note.as_deref().unwrap_or("");
+        let until = maintenance.release_due.map(|due| format!(", released at {due} if nothing happens"));
+        let (since, by) = (maintenance.since, &maintenance.by);
+        format!("in maintenance since {since} by {by}: {note}{}", until.unwrap_or_default())
+    });
+    let reset = live.reset.as_ref().map(|reset| {
+        let (result, id) = (reset.result.as_deref().unwrap_or("not answered yet"), reset.command_id);
+        format!("reset as the first remedy at {} ({}): {result}, command {id}", reset.at, reset.why)
+    });
+    maintenance.into_iter().chain(reset).collect()
 }
 
 fn waiting(command: &charger::CommandView) -> CommandView {
@@ -121,66 +166,44 @@ pub(in crate::actors::service) async fn list(
     Ok(Page { items, next: chargers.next })
 }
 
-pub(in crate::actors::service) async fn command(
+pub(in crate::actors::service) async fn move_lock(
     service: &Service,
     id: &ChargerId,
-    request: CommandRequest,
+    connector: ConnectorId,
+    action: LockAction,
+    by: &str,
 ) -> Result<CommandId, Refusal> {
     if !service.register.knows(id) {
         return Err(Code::ChargerUnknown.into());
     }
-    let action = action(request.kind);
-    let wire = ocpp16::Command::read(action, &request.payload.to_string())
-        .map_err(|error| Refusal::field("payload", error.description, format!("the members of {action}.req")))?;
-    let call =
-        neutral::call(wire).ok_or_else(|| Refusal::field("kind", "not served yet", "one of the documented kinds"))?;
+    let action = match action {
+        LockAction::Raise => charger::LockAction::Raise,
+        LockAction::Lower => charger::LockAction::Lower,
+    };
     let command_id = CommandId(uuid::Uuid::now_v7());
-    ask(service, id, Command::Enqueue { command_id, call, by: "operator".into() }).await?;
+    ask(service, id, Command::MoveLock { command_id, connector, action, by: by.into() }).await?;
     Ok(command_id)
 }
 
-const fn action(kind: CommandKind) -> &'static str {
-    match kind {
-        CommandKind::Reset => "Reset",
-        CommandKind::TriggerMessage => "TriggerMessage",
-        CommandKind::GetConfiguration => "GetConfiguration",
-        CommandKind::ChangeConfiguration => "ChangeConfiguration",
-        CommandKind::ChangeAvailability => "ChangeAvailability",
-        CommandKind::UnlockConnector => "UnlockConnector",
-        CommandKind::ClearCache => "ClearCache",
-        CommandKind::DataTransfer => "DataTransfer",
-        CommandKind::RemoteStartTransaction => "RemoteStartTransaction",
-        CommandKind::RemoteStopTransaction => "RemoteStopTransaction",
-    }
-}
-
-pub(in crate::actors::service) async fn command_state(
-    service: &Service,
-    id: &ChargerId,
-    command: CommandId,
-) -> Result<CommandView, Refusal> {
-    let key = format!("{id}/{command}");
-    let read = |table: &'static str, row: Vec<u8>| {
-        serde_json::from_slice::<serde_json::Value>(&row).map_err(|error| corrupt(table, &key, &error))
+/// Gives the charger a new password: a random one, kept sealed before it goes out (CH-3).
+pub(in crate::actors::service) async fn rotate_key(service: &Service, id: &ChargerId) -> Result<CommandId, Refusal> {
+    let known = service.register.registration(id).ok_or(Code::ChargerUnknown)?;
+    let Ok(Access::Password(old)) = serde_json::from_str(&known.auth) else {
+        return Err(Refusal::field("charger_id", "has no password", "a charger with auth `basic`"));
     };
-    let asked = service.journal.row("command", &key).await?.ok_or(Code::NotFound)?;
-    let asked = read("command", asked)?;
-    let done = service.journal.row("command-result", &key).await?.map(|row| read("command-result", row)).transpose()?;
-    let text = |value: &serde_json::Value, member: &str| value.get(member).and_then(|v| v.as_str()).map(str::to_owned);
-    let payload = done.as_ref().and_then(|done| text(done, "payload"));
-    let result = match (&done, payload) {
-        (Some(_), Some(payload)) => serde_json::from_str(&payload).ok(),
-        (Some(done), None) => text(done, "description").map(serde_json::Value::from),
-        (None, _) => None,
+    let secret: SecretBox<[u8; KEY_BYTES]> = SecretBox::new(Box::new(rand::random()));
+    let new = service.pepper.tag(id, secret.expose_secret());
+    let both = old.iter().take(1).chain([&new]).cloned().collect();
+    let key = NewKey {
+        sealed: service.vault.seal_secret(CHARGER_KEYS, secret.expose_secret()).into(),
+        print: new.print(),
+        before: known.auth.clone(),
+        both: stored(&Access::Password(both))?,
+        after: stored(&Access::Password(smallvec![new]))?,
     };
-    let at = text(&asked, "queued_at").and_then(|at| Timestamp::parse(&at).ok()).unwrap_or_default();
-    Ok(CommandView {
-        command_id: command,
-        kind: text(&asked, "kind").unwrap_or_default(),
-        state: done.as_ref().and_then(|done| text(done, "state")).unwrap_or_else(|| "Pending".to_owned()),
-        result,
-        at: Moment(at),
-    })
+    let command_id = CommandId(uuid::Uuid::now_v7());
+    ask(service, id, Command::RotateKey { command_id, key, by: "operator".into() }).await?;
+    Ok(command_id)
 }
 
 pub(in crate::actors::service) async fn set_maintenance(

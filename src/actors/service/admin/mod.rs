@@ -1,6 +1,8 @@
 //! What operators do besides looking: master data, configuration, backups, quarantine.
 
 pub(super) mod chargers;
+pub(super) mod commands;
+mod device;
 pub(super) mod partners;
 pub(super) mod quarantine;
 

@@ -188,7 +188,7 @@ pub enum Charger {
         id: ChargerId,
         /// Which command.
         kind: CommandKind,
-        /// Its OCPP payload, a JSON object.
+        /// Its OCPP payload, a JSON object, or @FILE with one: certificates and lists are long.
         #[arg(default_value = "{}")]
         payload: String,
     },
@@ -198,6 +198,11 @@ pub enum Charger {
         id: ChargerId,
         /// Which command.
         command_id: CommandId,
+    },
+    /// Gives a charger a new password, made and kept by the server.
+    RotateKey {
+        /// Which.
+        id: ChargerId,
     },
     /// Shows the OCPP frames that passed its socket, newest first.
     Messages {
@@ -233,9 +238,13 @@ pub struct ChargerBody {
     /// How its boot is answered: Accepted, Pending or Rejected.
     #[arg(long, default_value = "Accepted", value_parser = boot)]
     boot: BootPolicy,
-    /// How it proves who it is: basic or none.
-    #[arg(long, default_value = "basic", value_parser = ["basic", "none"])]
+    /// How it proves who it is: basic, none, or certificate (security profile 3).
+    #[arg(long, default_value = "basic", value_parser = ["basic", "none", "certificate"])]
     auth: String,
+    /// Below this security profile it does not come in, 0 to 3; unchanged if not given.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_profile: Option<u8>,
     /// Its password, 16 to 40 bytes.
     #[arg(long, env = "CHARGELINE_CHARGER_PASSWORD", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

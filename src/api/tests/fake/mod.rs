@@ -134,6 +134,7 @@ pub(crate) fn charger_view(id: &str, site: &str, connectors: u16) -> ChargerView
         status: ConnectorStatus::Available,
         status_at: Some(NOW),
         error: None,
+        lock: None,
         session_id: None,
     };
     ChargerView {
@@ -167,7 +168,15 @@ impl Runtime {
         for id in ["CP1", "CP2"] {
             let charger = charger_view(id, "S1", 2);
             let (boot, auth) = (BootPolicy::Accepted, ChargerAuth::Basic);
-            let view = OperatorChargerView { charger, boot, auth, commands: vec![], flags: vec![] };
+            let view = OperatorChargerView {
+                charger,
+                boot,
+                auth,
+                security: SecurityView::default(),
+                commands: vec![],
+                flags: vec![],
+                device: None,
+            };
             runtime.world().chargers.insert(id.parse().unwrap(), view);
         }
         runtime
@@ -252,6 +261,7 @@ impl Runtime {
             meter_start_wh: None,
             meter_stop_wh: None,
             end_reason: None,
+            error: None,
             failure: None,
             flags: vec![],
             readings: None,

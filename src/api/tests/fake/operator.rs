@@ -26,7 +26,16 @@ impl OperatorPort for Runtime {
     }
     async fn put_charger(&self, id: &ChargerId, put: ChargerPut) -> Result<bool, Refusal> {
         let charger = charger_view(id.as_str(), put.site_id.as_str(), put.connectors);
-        let view = OperatorChargerView { charger, boot: put.boot, auth: put.auth, commands: vec![], flags: vec![] };
+        let security = SecurityView { profile: put.security_profile.map(u8::from), ..SecurityView::default() };
+        let view = OperatorChargerView {
+            charger,
+            boot: put.boot,
+            auth: put.auth,
+            security,
+            commands: vec![],
+            flags: vec![],
+            device: None,
+        };
         Ok(self.world().chargers.insert(id.clone(), view).is_none())
     }
     async fn charger_exists(&self, id: &ChargerId) -> Result<bool, Refusal> {
@@ -48,6 +57,21 @@ impl OperatorPort for Runtime {
     }
     async fn command_state(&self, _: &ChargerId, id: crate::ids::CommandId) -> Result<CommandView, Refusal> {
         self.world().commands.get(&id.0).cloned().ok_or(Code::NotFound.into())
+    }
+    async fn move_lock(
+        &self,
+        id: &ChargerId,
+        connector: crate::ids::ConnectorId,
+        _: LockAction,
+        _: &Actor,
+    ) -> Result<crate::ids::CommandId, Refusal> {
+        let charger = self.any_charger(id).await?;
+        let known = connector.0 > 0 && usize::from(connector.0) <= charger.charger.connectors.len();
+        if known { Ok(crate::ids::CommandId(uuid::Uuid::from_u128(8))) } else { Err(Code::LockUnknown.into()) }
+    }
+    async fn rotate_key(&self, id: &ChargerId) -> Result<crate::ids::CommandId, Refusal> {
+        self.any_charger(id).await?;
+        Ok(crate::ids::CommandId(uuid::Uuid::from_u128(7)))
     }
     async fn set_maintenance(&self, id: &ChargerId, on: bool, _: Option<String>) -> Result<(), Refusal> {
         let mut world = self.world();
@@ -143,6 +167,9 @@ impl OperatorPort for Runtime {
     }
     async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal> {
         self.world().sessions.get(&id).map(|(_, s)| s.clone()).ok_or(Code::SessionUnknown.into())
+    }
+    async fn signed_readings(&self, id: SessionId) -> Result<Vec<serde_json::Value>, Refusal> {
+        self.any_session(id).await.map(|_| vec![serde_json::json!({"number": 0, "at": "x", "data": "OCMF|{}"})])
     }
     async fn all_sessions(&self, _: SessionFilter, page: PageRequest) -> Result<Page<SessionView>, Refusal> {
         Ok(paged(self.world().sessions.iter().map(|(id, (_, s))| (id.to_string(), s.clone())), &page))

@@ -1,6 +1,6 @@
 //! Registration, boot, configuration, maintenance (CH-3, CH-9, SE-16).
 
-use crate::domain::charger::{self, BootFact, BootPolicy, Call, Charger, Command, Registration, Verdict};
+use crate::domain::charger::{self, BootPolicy, Call, Charger, Command, Registration, Verdict};
 use crate::domain::charging::testkit::*;
 use crate::domain::charging::{Effect, Rejection, Reply};
 
@@ -35,7 +35,7 @@ fn a_pending_charger_may_be_configured_and_not_started() {
         world.ask(crate::domain::charging::Key::Charger, Command::Enqueue { command_id, call, by: "op".into() })
     };
     assert!(enqueue(1, Call::GetConfiguration { keys: vec![] }).is_ok());
-    let start = Call::RemoteStart { connector: None, id_tag: "x".into() };
+    let start = Call::RemoteStart { connector: None, id_tag: "x".into(), profile: None };
     assert_eq!(enqueue(2, start), Err(Rejection::ChargerNotAccepted));
 }
 
@@ -63,30 +63,6 @@ fn a_pending_charger_that_boots_every_minute_fills_no_journal() {
         world.tell(Command::Boot(boot()));
     }
     assert_eq!(world.journal.len(), steps);
-}
-
-#[test]
-fn the_first_boot_configures_and_the_next_does_not_until_the_firmware_changes() {
-    let mut world = World::empty();
-    world.tell(register(1, BootPolicy::Accepted));
-    world.link_up();
-    world.tell(Command::Boot(boot()));
-    let configured = |charger: &Charger| {
-        let calls = charger.queue.iter().map(|pending| &pending.call);
-        let keys = calls.filter_map(|call| match call {
-            Call::ChangeConfiguration { key, value } => Some(format!("{key}={value}")),
-            _ => None,
-        });
-        keys.collect::<Vec<_>>()
-    };
-    let expected = ["ConnectionTimeOut=50", "StopTransactionOnInvalidId=true", "MeterValueSampleInterval=60"];
-    assert_eq!(configured(world.charger()), expected);
-    world.pass(10);
-    world.answer_all();
-    world.tell(Command::Boot(boot()));
-    assert_eq!(configured(world.charger()), [""; 0]);
-    world.tell(Command::Boot(BootFact { firmware: Some("2.0".into()), ..boot() }));
-    assert_eq!(configured(world.charger()), expected);
 }
 
 #[test]
@@ -129,11 +105,14 @@ fn transaction_ids_rise_from_a_random_start_and_jump_in_another_journal() {
     assert!(starts.0 > 0 && starts.1 > 0 && starts.0 != starts.1, "{starts:?}");
     let mut world = first;
     let one = world.start(1, token(Verdict::Accepted), 0, "m1");
+    world.pass(1);
     let two = world.start(1, token(Verdict::Accepted), 5, "m2");
     assert_eq!((one.0, two.0), (starts.0, starts.0 + 1));
     world.ambient.epoch = 7;
+    world.pass(1);
     assert_eq!(world.start(1, token(Verdict::Accepted), 9, "m3").0, starts.0 + 2 + 1_000_000);
     world.tell(register(2, BootPolicy::Accepted));
+    world.pass(1);
     assert_eq!(world.start(1, token(Verdict::Accepted), 12, "m4").0, starts.0 + 3 + 1_000_000, "keeps counting");
 }
 

@@ -150,7 +150,12 @@ fn a_refusal_that_comes_late_still_fails_the_start() {
     world.pass(31);
     assert!(world.outstanding().is_none(), "given up");
     let generation = world.ambient.generation;
-    world.tell(Command::CommandAnswered { command_id, generation, outcome: refused() });
+    world.tell(Command::CommandAnswered {
+        command_id,
+        generation,
+        outcome: refused(),
+        told: crate::domain::charger::Told::Nothing,
+    });
     assert_eq!(world.session(session).status, Some(SessionStatus::Failed));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 fn tell(world: &mut World, status: Status, at: Option<WireTime>) {
     let connector = ConnectorId(1);
-    world.tell(Command::Status(StatusFact { connector, status, fault: None, at }));
+    world.tell(Command::Status(StatusFact { connector, status, fault: None, remark: None, at }));
 }
 
 fn now_is(world: &World) -> Status {
@@ -79,9 +79,15 @@ fn a_change_is_told_to_the_audience_and_a_repeat_is_not() {
 #[test]
 fn a_fault_is_kept_shown_and_takes_the_connector_out_of_offer() {
     let mut world = World::ready();
-    let fault = Fault { code: ErrorCode::GroundFailure, vendor: Some("E\u{1b}7".into()), info: None };
+    let fault = Fault::told(ErrorCode::GroundFailure, Some("E\u{1b}7".into()), None);
     let (connector, at) = (ConnectorId(1), Some(time(world.now)));
-    world.tell(Command::Status(StatusFact { connector, status: Status::Faulted, fault: Some(fault), at }));
+    world.tell(Command::Status(StatusFact {
+        connector,
+        status: Status::Faulted,
+        fault: Some(fault),
+        remark: None,
+        at,
+    }));
     assert_eq!(world.last("connector.status")["error"]["cause"], "insulation");
     assert_eq!(world.cases(), ["connector_faulted"]);
     assert_eq!(world.open(1, 1), Err(Rejection::ConnectorFaulted));

@@ -15,14 +15,15 @@ fn session_of(world: &World, transaction: TransactionId) -> SessionId {
 #[test]
 fn the_same_start_is_recognised_by_its_content() {
     type Change = fn(&mut StartFact);
-    let cases: [(&str, Change, bool); 7] = [
+    let cases: [(&str, Change, bool); 8] = [
         ("the same message", |_| {}, true),
         ("another message id", |f| f.message_id = "m2".into(), true),
         ("another time", |f| f.at = time(f.at.at.unwrap() + Duration::from_secs(1)), false),
-        ("another meter", |f| f.meter_start_wh += 1, false),
+        ("another meter at the same moment", |f| f.meter_start_wh += 1, true),
+        ("another meter at another moment", |f| (f.meter_start_wh, f.at) = (101, time(START)), false),
         ("another connector", |f| f.connector = ConnectorId(2), false),
         ("another token", |f| f.tag = other_token(), false),
-        ("other content under a used message id", |f| f.meter_start_wh += 7, false),
+        ("other content under a used message id", |f| f.connector = ConnectorId(2), false),
     ];
     for (what, change, same) in cases {
         let mut world = World::ready();

@@ -6,7 +6,7 @@ use crate::domain::session::{EndReason, Failure, Flag, Session, StopCause, Stopp
 
 fn session(cause: Option<StopCause>, seen: Option<ConnectorStatus>, soc: u8, code: Option<ErrorCode>) -> Session {
     let stop = cause.map(|cause| Box::new(Stopping { cause, attempts: 1, next_due: None, requests: Vec::new() }));
-    let fault = code.map(|code| Box::new(Fault { code, vendor: None, info: None }));
+    let fault = code.map(|code| Box::new(Fault::told(code, None, None)));
     Session { stop, seen, soc_percent: Some(soc), fault, ..Session::default() }
 }
 
