@@ -9,6 +9,8 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod domain;
+#[cfg(test)]
+mod fuzz;
 pub mod gateway;
 pub mod ids;
 pub mod persistence;

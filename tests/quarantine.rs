@@ -46,6 +46,7 @@ allow_cidrs = ["127.0.0.0/8"]
 allow_http = true
 [charger]
 first_call_delay = "0ms"
+first_call_spread = "0ms"
 answer_lead = "0ms"
 configure = false
 "#

@@ -110,13 +110,7 @@ pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
     let mut server = Server::new(&options.binary, &options.work_dir)?;
     server.start()?;
     server.ready(READY_MAX).await?;
-    let ports = server.ports();
-    let endpoints = Endpoints {
-        ocpp: format!("ws://127.0.0.1:{}/ocpp", ports.ocpp),
-        partner: format!("http://127.0.0.1:{}/api/v1", ports.partner),
-        operator: format!("http://127.0.0.1:{}", ports.operator),
-        operator_token: server.token()?,
-    };
+    let endpoints = server.endpoints()?;
     let mut world = World::build(&endpoints, fleet(&endpoints, &options)).await?;
     world.sink.set_mode(SinkMode::Sometimes { fail_permille: 10 });
     let (stop, stopped) = tokio::sync::watch::channel(false);

@@ -146,6 +146,11 @@ impl World {
         Ok(World { operator, partner, sink, chargers, stats, partner_id, histories, dir })
     }
 
+    /// One of the registered cards.
+    pub fn card(&self, n: usize) -> String {
+        card(&self.partner_id, n as u64 % CARDS)
+    }
+
     /// How many deliveries wait for the partner, and how old the oldest is, s.
     pub async fn queue(&self) -> (Option<u64>, Option<u64>) {
         self.operator.queue(&self.partner_id).await.unwrap_or_default()

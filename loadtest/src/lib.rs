@@ -4,6 +4,7 @@
 //! API, webhooks). Never shares code with the product, so that it is an independent check of it; what it knows comes from
 //! `docs/partner-api.md` and `docs/operator-api.md`.
 
+pub mod bare;
 pub mod charger;
 pub mod check;
 pub mod crash;

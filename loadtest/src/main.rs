@@ -6,7 +6,8 @@ use loadtest::check;
 use loadtest::crash::{CrashOptions, crash};
 use loadtest::fleet::{Endpoints, partner_of};
 use loadtest::operator::Operator;
-use loadtest::scenario::{self, RunOptions};
+use loadtest::scenario::{self, RunOptions, StormOptions};
+use loadtest::server::Server;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,10 +28,22 @@ enum Command {
     Storm {
         #[command(flatten)]
         run: RunArgs,
-        /// How often they drop within the duration.
+        /// How often they drop.
         #[arg(long, default_value_t = 3)]
         rounds: u32,
+        /// The most that a round may take, as a multiple of as many bare WebSocket handshakes.
+        #[arg(long, default_value_t = 10.0)]
+        ratio_max: f64,
+        /// The most that the partner's calls may take in a storm, p99, ms.
+        #[arg(long, default_value_t = 1_000)]
+        partner_p99_max: u64,
+        /// Start this server for the run, in the directory of the run, instead of using one that is there.
+        #[arg(long)]
+        binary: Option<PathBuf>,
     },
+    /// Accept WebSockets and nothing else, for `storm` to compare with.
+    #[command(hide = true)]
+    Bare,
     /// Verify an earlier run from its directory.
     Verify {
         /// The directory of the run.
@@ -140,6 +153,8 @@ impl RunArgs {
     }
 }
 
+/// How long a server may take to start or to end.
+const READY_MAX: Duration = Duration::from_secs(60);
 /// How long the end of a run may take: the start deadline of 60 s and two webhook retries are within.
 const SETTLE_MAX: Duration = Duration::from_secs(600);
 
@@ -170,13 +185,18 @@ async fn perform(command: Command) -> anyhow::Result<bool> {
             println!("{}", report.line());
             Ok(report.holds())
         }
-        Command::Storm { run, rounds } => {
-            let options = run.options();
-            let report = scenario::storm(&run.server.endpoints()?, &options, rounds).await?;
-            tell(&report.verdict, &options.dir);
-            println!("{}", report.line());
-            Ok(report.holds())
+        Command::Storm { run, rounds, ratio_max, partner_p99_max, binary } => {
+            let partner_p99_max = Duration::from_millis(partner_p99_max);
+            let options = StormOptions {
+                run: run.options(),
+                rounds,
+                ratio_max,
+                partner_p99_max,
+                program: std::env::current_exe()?,
+            };
+            storm(&run.server, &options, binary).await
         }
+        Command::Bare => loadtest::bare::serve().await.map(|()| true),
         Command::Verify { dir, ask, server } => verify(&dir, ask, &server).await,
         Command::Crash { kills, seed, binary, dir, chargers, starts_per_s } => {
             let work_dir = dir.unwrap_or_else(fresh_dir);
@@ -190,6 +210,28 @@ async fn perform(command: Command) -> anyhow::Result<bool> {
             Ok(report.holds())
         }
     }
+}
+
+async fn storm(given: &ServerArgs, options: &StormOptions, binary: Option<PathBuf>) -> anyhow::Result<bool> {
+    let dir = &options.run.dir;
+    let report = match binary {
+        None => scenario::storm(&given.endpoints()?, options).await?,
+        Some(binary) => {
+            let binary = binary.canonicalize().with_context(|| binary.display().to_string())?;
+            let mut server = Server::new(&binary, &dir.join("server"))?;
+            server.settle_as_shipped()?;
+            server.start()?;
+            server.ready(READY_MAX).await?;
+            let report = scenario::storm(&server.endpoints()?, options).await?;
+            println!("memory of the server, highest: {}", server.peak_memory().unwrap_or_else(|| "unknown".into()));
+            server.stop(READY_MAX).await?;
+            report
+        }
+    };
+    println!("{}", report.table);
+    tell(&report.verdict, dir);
+    println!("{}", report.line());
+    Ok(report.holds())
 }
 
 async fn verify(dir: &std::path::Path, ask: bool, server: &ServerArgs) -> anyhow::Result<bool> {

@@ -2,6 +2,7 @@
 //!
 //! Owns that one process and its directory. Never touches another process: it kills by the handle that it holds.
 
+use crate::fleet::Endpoints;
 use crate::operator::Operator;
 use anyhow::{Context, bail};
 use std::fs::File;
@@ -68,6 +69,7 @@ events_burst = 100000
 [charger]
 offline_after = "20s"
 first_call_delay = "1s"
+first_call_spread = "1s"
 # Meter values every second, as the simulated chargers send them of their own.
 configure = false
 flapping_count = 16
@@ -143,6 +145,36 @@ impl Server {
                 Ok(None)
             }
         }
+    }
+
+    /// Gives chargers the times that the product ships with, instead of the short ones of a test.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn settle_as_shipped(&self) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?;
+        let text = text.replace("offline_after = \"20s\"\nfirst_call_delay = \"1s\"\nfirst_call_spread = \"1s\"\n", "");
+        Ok(std::fs::write(self.config(), text)?)
+    }
+
+    /// Where it is reached.
+    ///
+    /// # Errors
+    /// When it has made no operator's token yet.
+    pub fn endpoints(&self) -> anyhow::Result<Endpoints> {
+        let ports = self.ports;
+        Ok(Endpoints {
+            ocpp: format!("ws://127.0.0.1:{}/ocpp", ports.ocpp),
+            partner: format!("http://127.0.0.1:{}/api/v1", ports.partner),
+            operator: format!("http://127.0.0.1:{}", ports.operator),
+            operator_token: self.token()?,
+        })
+    }
+
+    /// The most memory that its process has held, as the kernel says it.
+    pub fn peak_memory(&self) -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map(|rest| rest.trim().to_owned())
     }
 
     /// Its ports.

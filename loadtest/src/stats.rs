@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,11 +31,17 @@ pub enum Measure {
     AcceptedToStarted,
     /// An event's timestamp to its first arrival at the sink.
     CreatedToDelivered,
+    /// Any call of the partner to its answer, whatever it says, in calm.
+    PartnerCall,
+    /// The same while a storm lasts.
+    PartnerCallInStorm,
+    /// MeterValues to its answer while a storm lasts.
+    MeterInStorm,
 }
 
 impl Measure {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Measure; 10] = [
+    pub const ALL: [Measure; 13] = [
         Measure::Boot,
         Measure::Heartbeat,
         Measure::Meter,
@@ -46,6 +52,9 @@ impl Measure {
         Measure::StopAccepted,
         Measure::AcceptedToStarted,
         Measure::CreatedToDelivered,
+        Measure::PartnerCall,
+        Measure::PartnerCallInStorm,
+        Measure::MeterInStorm,
     ];
 
     /// A name for people.
@@ -61,6 +70,9 @@ impl Measure {
             Measure::StopAccepted => "stop call -> 202",
             Measure::AcceptedToStarted => "202 -> session.started",
             Measure::CreatedToDelivered => "webhook created -> delivered",
+            Measure::PartnerCall => "partner call",
+            Measure::PartnerCallInStorm => "partner call in a storm",
+            Measure::MeterInStorm => "meter values in a storm",
         }
     }
 }
@@ -92,6 +104,14 @@ pub struct Stats {
     accepted: Mutex<HashMap<String, Instant>>,
     /// Sockets open now.
     pub connected: AtomicU64,
+    /// Connections that were ever open.
+    pub connections: AtomicU64,
+    /// Chargers that have told everything on their connection.
+    pub whole: AtomicU64,
+    /// How often a charger came to that.
+    pub made_whole: AtomicU64,
+    /// Whether a storm lasts.
+    pub storming: AtomicBool,
     /// Chargers whose boot was accepted since they connected first.
     pub booted: AtomicU64,
     /// Connection attempts that failed.

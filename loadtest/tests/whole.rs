@@ -5,7 +5,7 @@ mod mini;
 
 use loadtest::check::Kind;
 use loadtest::demo::{DemoFleet, DemoOptions, Snapshot};
-use loadtest::scenario::{RunOptions, run, storm};
+use loadtest::scenario::{RunOptions, StormOptions, run, storm};
 use mini::Breaks;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,10 +54,18 @@ async fn a_run_with_mishaps_against_a_sound_platform_verifies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_brings_everyone_back() {
     let (dir, endpoints) = (Scratch::new(), mini::start(Breaks::Nothing).await);
-    let options = RunOptions { mishaps: false, ..options(&dir) };
-    let report = storm(&endpoints, &options, 2).await.unwrap();
+    let options = StormOptions {
+        run: RunOptions { mishaps: false, ..options(&dir) },
+        rounds: 2,
+        // A few dozen handshakes take next to nothing.
+        ratio_max: 10_000.0,
+        partner_p99_max: Duration::from_secs(5),
+        program: env!("CARGO_BIN_EXE_loadtest").into(),
+    };
+    let report = storm(&endpoints, &options).await.unwrap();
     assert!(report.holds(), "{}\n{:#?}", report.line(), report.verdict.violations);
-    assert_eq!(report.back_ms.len(), 2);
+    assert_eq!((report.rounds.len(), report.sessions), (2, 64));
+    assert!(report.rounds.iter().all(|round| round.connected_ms <= round.whole_ms));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,6 +28,9 @@ pub struct Charger {
     /// No CALL is sent to a fresh connection before this time or its BootNotification (CH-2).
     #[serde(with = "crate::config::seconds")]
     pub first_call_delay: Duration,
+    /// Calls of our own after a connect or boot are spread over this (CH-5).
+    #[serde(with = "crate::config::seconds")]
+    pub first_call_spread: Duration,
     /// A CALL caused by a charger's own request waits so long, so that our answer is read first (CH-2).
     #[serde(with = "crate::config::seconds")]
     pub answer_lead: Duration,
@@ -70,6 +73,7 @@ impl Default for Charger {
             boot_retry: Duration::from_secs(60),
             interval_spread_percent: 10,
             first_call_delay: Duration::from_secs(5),
+            first_call_spread: Duration::from_secs(5),
             answer_lead: Duration::from_millis(500),
             backlog_after: Duration::from_secs(900),
             backlog_grace: Duration::from_secs(30),

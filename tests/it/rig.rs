@@ -60,6 +60,7 @@ allow_http = true
 
 [charger]
 first_call_delay = "0ms"
+first_call_spread = "0ms"
 answer_lead = "0ms"
 configure = false
 "#

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Kills of the crash test that is part of every check; `cargo xtask crash` does more.
 const KILLS: u32 = 5;
 
+/// Seconds of random frames for each target in every check; `cargo xtask fuzz` does more.
+const FUZZ_SECONDS: u64 = 12;
+
 /// How a step ended.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
@@ -97,6 +100,7 @@ fn steps(tally: &mut Tally) {
             Ok(ended(done.success()))
         });
     }
+    tally.step("fuzz", |_| fuzz(FUZZ_SECONDS).map(ended));
     tally.step("audit", |_| audit::run(false).map(ended));
     if !built {
         return;
@@ -119,6 +123,14 @@ pub(crate) fn crash(kills: u32, release: bool, rest: &[String]) -> Result<bool> 
     let (kills, server) = (kills.to_string(), format!("{folder}/chargeline"));
     let mut command = program(format!("{folder}/loadtest"), &["crash", "--binary", &server, "--kills", &kills]);
     Ok(status(command.args(rest))?.success())
+}
+
+/// Random frames (`src/fuzz`), so long for each target, one after the other: no more of a shared machine than one core.
+pub(crate) fn fuzz(seconds: u64) -> Result<bool> {
+    let mut targets = cargo();
+    let run = ["test", "--package", "chargeline", "--lib", "fuzz::", "--", "--nocapture", "--test-threads=1"];
+    targets.args(run).env("FUZZ_SECONDS", seconds.to_string());
+    Ok(status(&mut targets)?.success())
 }
 
 /// The power-cut test: the rig of `tests/powercut.rs`, which also runs some rounds within the ordinary tests. The last

@@ -21,7 +21,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, a short crash test.
+    /// Everything that has to pass: format, clippy, tests, documents, audit, peers, random frames, a short crash test.
     Check,
     /// Licences, bans and sources of all dependencies.
     Audit {
@@ -49,6 +49,12 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         rounds: u32,
     },
+    /// Random frames and whole sessions of them against reading and rules.
+    Fuzz {
+        /// How long for each of the two targets.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Runs benchmarks, all or those named.
     Bench {
         /// Which.
@@ -70,6 +76,7 @@ fn main() -> Result<ExitCode> {
         Command::Peers => peers::run()?,
         Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
         Command::Powercut { rounds } => check::powercut(rounds)?,
+        Command::Fuzz { minutes } => check::fuzz(minutes * 60)?,
         Command::Bench { names, json } => bench::run(&names, json)?,
         Command::Docs => check::docs()?,
     };

@@ -49,6 +49,8 @@ pub enum Out {
     Record(ChargerRecord),
     /// BootNotification was accepted.
     Booted,
+    /// The first time on this connection that nothing is left to be told: booted, every status and fact confirmed.
+    Whole,
     /// Cut the socket without a close frame.
     Cut,
 }
@@ -114,6 +116,7 @@ pub(super) struct Link {
     pub(super) offline_until_ms: i64,
     pub(super) triggered: VecDeque<CallKind>,
     pub(super) quiescing: bool,
+    whole: bool,
 }
 
 /// A simulated charger.
@@ -149,6 +152,11 @@ impl Device {
         &self.spec
     }
 
+    /// Whether everything has been told on this connection; see [`Out::Whole`].
+    pub fn is_whole(&self) -> bool {
+        self.link.whole
+    }
+
     /// Whether a socket may be opened, and from when.
     pub fn connects_from_ms(&self) -> i64 {
         self.link.offline_until_ms
@@ -169,6 +177,8 @@ impl Device {
         self.link.outstanding = None;
         if self.profile.boot_on_reconnect {
             self.state.booted = false;
+            self.link.told_self = false;
+            self.state.connectors.iter_mut().for_each(|c| c.told = None);
         }
         self.link.boot_due_ms = self.link.boot_due_ms.max(now_ms);
         let spread = self.rng.random_range(0..=self.heartbeat_ms());
@@ -184,6 +194,7 @@ impl Device {
             self.record(ChargerRecord::Disconnected { charger, why: why.to_owned() });
         }
         self.link.cut_at_ms = None;
+        self.link.whole = false;
         if let Some(outstanding) = self.link.outstanding.take() {
             self.unsaid(&outstanding.kind);
         }
@@ -361,8 +372,13 @@ impl Device {
             self.call_status(i, now_ms);
         } else if self.state.queue.front().is_some_and(|q| q.not_before_ms <= now_ms) {
             self.call_fact(now_ms);
-        } else if self.link.heartbeat_due_ms <= now_ms {
-            self.call_triggered(CallKind::Heartbeat, now_ms);
+        } else {
+            if self.state.queue.is_empty() && !std::mem::replace(&mut self.link.whole, true) {
+                self.out.push(Out::Whole);
+            }
+            if self.link.heartbeat_due_ms <= now_ms {
+                self.call_triggered(CallKind::Heartbeat, now_ms);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ mod tests;
 pub use behaviour::{Behaviour, ChargerSpec, Driver, Profile, ResendId};
 pub use device::{AtCharger, Device, Out};
 pub use physics::{Power, Vehicle};
+pub(crate) use shell::dial;
 pub use shell::{ChargerHandle, ChargerView, ConnectorView, Surroundings, spawn};
 pub use state::{ChargerState, Connector, Pending, Queued, Running, Status};
 pub use store::FleetStore;

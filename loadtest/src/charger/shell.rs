@@ -9,7 +9,7 @@ use super::state::{ChargerState, Status};
 use super::store::FleetStore;
 use crate::history::{ChargerRecord, History};
 use crate::net;
-use crate::stats::{Stats, count};
+use crate::stats::{Measure, Stats, count};
 use crate::time::{millis, now_ms, until};
 use base64::Engine;
 use futures_util::{SinkExt, StreamExt};
@@ -39,7 +39,7 @@ const WRITE_MAX: Duration = Duration::from_secs(30);
 /// The longest sleep between two looks at the clock.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
-type Socket = Box<WebSocketStream<TcpStream>>;
+pub(crate) type Socket = Box<WebSocketStream<TcpStream>>;
 
 /// What a fleet shares beside its profile.
 #[derive(Debug, Clone)]
@@ -216,6 +216,7 @@ impl Shell {
             Happened::Connected(Ok(socket)) => {
                 self.failures = 0;
                 count(&self.around.stats.connected);
+                count(&self.around.stats.connections);
                 self.link = Link::Up(socket);
                 self.device.connected(now);
             }
@@ -244,6 +245,9 @@ impl Shell {
     fn lost(&mut self, why: &str) {
         if matches!(self.link, Link::Up(_)) {
             self.around.stats.connected.fetch_sub(1, Ordering::Relaxed);
+        }
+        if self.device.is_whole() {
+            self.around.stats.whole.fetch_sub(1, Ordering::Relaxed);
         }
         let now = now_ms();
         let wait = self.back_off();
@@ -274,13 +278,18 @@ impl Shell {
             Out::Answered(measure) => {
                 count(&stats.calls_answered);
                 if let Some(sent) = self.sent.take() {
-                    stats.record(measure, sent.elapsed());
+                    let storming = measure == Measure::Meter && stats.storming.load(Ordering::Relaxed);
+                    stats.record(if storming { Measure::MeterInStorm } else { measure }, sent.elapsed());
                 }
             }
             Out::Refused => count(&stats.call_errors),
             Out::TimedOut => count(&stats.calls_timed_out),
             Out::Record(record) => self.around.history.write(record),
             Out::Booted => count(&stats.booted),
+            Out::Whole => {
+                count(&stats.whole);
+                count(&stats.made_whole);
+            }
             Out::Cut => self.lost("cut by the script"),
         }
     }
@@ -323,7 +332,7 @@ impl Shell {
     }
 }
 
-async fn dial(profile: Arc<Profile>, spec: ChargerSpec) -> Result<Socket, String> {
+pub(crate) async fn dial(profile: Arc<Profile>, spec: ChargerSpec) -> Result<Socket, String> {
     let request = request(&profile.ocpp_url, &spec)?;
     let host = request.uri().authority().map(ToString::to_string).ok_or("the URL has no host")?;
     let target: SocketAddr = match host.parse() {

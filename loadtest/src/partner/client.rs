@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A single try may take this long.
@@ -173,8 +174,17 @@ impl PartnerClient {
         }
     }
 
-    /// One signed try.
+    /// One try, measured.
     async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Try {
+        let (begun, before) = (Instant::now(), self.stats.storming.load(Ordering::Relaxed));
+        let tried = self.signed(method, path, body).await;
+        let storming = before || self.stats.storming.load(Ordering::Relaxed);
+        let measure = if storming { Measure::PartnerCallInStorm } else { Measure::PartnerCall };
+        self.stats.record(measure, begun.elapsed());
+        tried
+    }
+
+    async fn signed(&self, method: Method, path: &str, body: Option<&Value>) -> Try {
         let bytes = body.map(|b| b.to_string().into_bytes()).unwrap_or_default();
         let Some(url) = reqwest::Url::parse(&format!("{}{path}", self.base)).ok() else {
             return Try::Answer(StatusCode::BAD_REQUEST, json!({"error": {"code": "bad_url"}}));

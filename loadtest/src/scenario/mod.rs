@@ -3,8 +3,9 @@
 //! Owns the phases (register, connect, load, settle, verify) and the live display. Each ends in one line.
 
 mod display;
+mod storm;
 
-use crate::charger::{AtCharger, Behaviour, Profile};
+use crate::charger::{Behaviour, Profile};
 use crate::check::Verdict;
 use crate::fleet::{Endpoints, FleetOptions, Load, World};
 use crate::net::Sources;
@@ -13,8 +14,8 @@ use anyhow::bail;
 use display::Display;
 use serde::Serialize;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+pub use storm::{Round, StormOptions, StormReport, storm};
 
 /// How long the whole fleet may take to connect and boot.
 const CONNECT_MAX: Duration = Duration::from_secs(300);
@@ -104,7 +105,7 @@ fn mishap(connector: usize) -> Behaviour {
     }
 }
 
-async fn build(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<World> {
+async fn build(endpoints: &Endpoints, options: &RunOptions, storms: bool) -> anyhow::Result<World> {
     if options.dir.join("chargers.jsonl").exists() {
         bail!("{} holds a history already; name another directory", options.dir.display());
     }
@@ -113,6 +114,12 @@ async fn build(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<Wo
     profile.sources = Some(Sources::new(u64::from(std::process::id())));
     profile.record_meters = false;
     profile.driver.wants_wh = (300, 2_000);
+    if storms {
+        // As fast as they can, without regard for anybody; each boots, as after a power cut. Sessions outlast the run.
+        profile.reconnect = (Duration::from_millis(1), Duration::from_secs(2));
+        profile.boot_on_reconnect = true;
+        profile.driver.wants_wh = (40_000, 60_000);
+    }
     let fleet = FleetOptions {
         // A partner of its own each run: events of earlier runs went to sinks that are gone.
         name: format!("load-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]),
@@ -155,7 +162,7 @@ fn load(options: &RunOptions) -> Load {
 /// # Errors
 /// When the fleet cannot be set up or the server stops answering.
 pub async fn run(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<RunReport> {
-    let mut world = build(endpoints, options).await?;
+    let mut world = build(endpoints, options, false).await?;
     let display = Display::start(world.stats.clone(), options.duration);
     let (calls, deliveries) = (get(&world.stats.calls_answered), get(&world.stats.deliveries));
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -187,80 +194,6 @@ pub async fn run(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<
         verdict,
         table: stats.render(),
     };
-    std::fs::write(options.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
-    Ok(report)
-}
-
-/// What came of a storm.
-#[derive(Debug, Serialize)]
-pub struct StormReport {
-    /// Until every charger was connected again, in each round, ms.
-    pub back_ms: Vec<u64>,
-    /// Connection attempts that failed on the way (admission control refuses some by design).
-    pub connect_failures: u64,
-    /// Whether everything came to its end.
-    pub settled: bool,
-    /// The checker's verdict.
-    pub verdict: Verdict,
-}
-
-impl StormReport {
-    /// Whether nothing is wrong.
-    pub fn holds(&self) -> bool {
-        self.settled && self.verdict.holds()
-    }
-
-    /// The closing line.
-    pub fn line(&self) -> String {
-        format!(
-            "storm: all back after {:?} ms, {} refused attempts, {}{}",
-            self.back_ms,
-            self.connect_failures,
-            self.verdict.line(),
-            if self.settled { "" } else { ", NOT settled in time" },
-        )
-    }
-}
-
-/// All chargers lose their sockets in one instant, with sessions running, and come back; `rounds` times (C21, CH-5).
-///
-/// # Errors
-/// When the fleet cannot be set up, or not all come back.
-pub async fn storm(endpoints: &Endpoints, options: &RunOptions, rounds: u32) -> anyhow::Result<StormReport> {
-    let mut world = build(endpoints, options).await?;
-    let chargers = options.chargers as u64;
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let storms = async {
-        let mut back_ms = Vec::new();
-        for _ in 0..rounds {
-            tokio::time::sleep(options.duration / rounds.max(1)).await;
-            let begun = Instant::now();
-            for charger in &world.chargers {
-                charger.at_charger(AtCharger::Drop { offline_ms: 0 });
-            }
-            let gone = async {
-                while world.stats.connected.load(Ordering::Relaxed) > chargers / 2 {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            };
-            let _ = tokio::time::timeout(Duration::from_secs(2), gone).await; // a fast fleet is back before it is seen gone
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            while get(&world.stats.connected) < chargers && begun.elapsed() < CONNECT_MAX {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            back_ms.push(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-        }
-        let _ = stop.send(true);
-        back_ms
-    };
-    let (back_ms, ()) = tokio::join!(storms, world.drive(load(options), options.seed, stopped));
-    if get(&world.stats.connected) < chargers {
-        bail!("storm: only {} of {chargers} chargers came back", get(&world.stats.connected));
-    }
-    let settled = world.settle(options.settle_max).await;
-    let verdict = world.verify().await?;
-    let connect_failures = get(&world.stats.connect_failures);
-    let report = StormReport { back_ms, connect_failures, settled, verdict };
     std::fs::write(options.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     Ok(report)
 }

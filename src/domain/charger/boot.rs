@@ -1,10 +1,9 @@
 //! BootNotification: the gate (CH-3), the intervals (CH-5), the configuration at the first boot (SE-16).
 
 use super::state::{BootPolicy, TEXT_MAX};
-use super::{BootFact, ChargerStep, Event, configuration, queue, status};
+use super::{BootFact, ChargerStep, Event, configuration, queue, spread, status};
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Rejection, Reply};
-use std::time::Duration;
 
 /// Answers a boot by the policy of the registration.
 pub(super) fn booted(step: &mut ChargerStep<'_>, fact: BootFact) -> Result<Reply, Rejection> {
@@ -28,9 +27,7 @@ pub(super) fn booted(step: &mut ChargerStep<'_>, fact: BootFact) -> Result<Reply
         BootPolicy::Accepted => limits.heartbeat,
         BootPolicy::Pending | BootPolicy::Rejected => limits.boot_retry,
     };
-    let spread = step.context.fraction() * f64::from(limits.interval_spread_percent) / 100.0;
-    // Whole seconds: that is what the message carries.
-    let interval = Duration::from_secs(interval.mul_f64(1.0 + spread).as_secs());
+    let interval = spread::interval(interval, limits.interval_spread_percent, step.context.fraction());
     Ok(Reply::Boot { status: policy, interval, now })
 }
 

@@ -1,7 +1,7 @@
 //! The connection as rules see it: attached, gone, offline, alternating, flapping (CH-3, CH-4, CH-9, RT-3).
 
 use super::state::{BootPolicy, Link, Maintenance, TEXT_MAX};
-use super::{Call, ChargerStep, Event, Outcome, Purpose, care, queue, status, subject, to_session};
+use super::{Call, ChargerStep, Event, Outcome, Purpose, care, queue, spread, status, subject, to_session};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Case, Level};
@@ -41,7 +41,8 @@ pub(super) fn up(step: &mut ChargerStep<'_>, generation: u64, remote: &str, subp
     match step.state.boot.as_ref().map(|boot| boot.status) {
         None => {
             let call = Call::Trigger { message: "BootNotification".into(), connector: None };
-            queue::push(step, call, Purpose::System, now);
+            let from = now + spread::wait(limits.first_call_spread, step.context.fraction());
+            queue::push(step, call, Purpose::System, from);
         }
         Some(BootPolicy::Accepted) => status::ask_again(step),
         Some(BootPolicy::Pending | BootPolicy::Rejected) => {}

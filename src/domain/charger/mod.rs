@@ -28,6 +28,7 @@ mod rows;
 mod security;
 mod sessions;
 pub mod smart_charging;
+mod spread;
 mod state;
 mod status;
 mod transaction_start;

@@ -3,7 +3,7 @@
 
 use super::state::{BootPolicy, Charger, Link, TEXT_MAX};
 use super::{
-    Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, faults, queue, subject, to_session,
+    Call, ChargerStep, Event, Fault, Purpose, Status, StatusFact, WireTime, faults, queue, spread, subject, to_session,
 };
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
@@ -118,7 +118,9 @@ pub(super) fn ask_again(step: &mut ChargerStep<'_>) {
     let accepted = step.state.boot.as_ref().is_some_and(|boot| boot.status == BootPolicy::Accepted);
     let call = Call::Trigger { message: "StatusNotification".into(), connector: None };
     if accepted && !step.state.queue.iter().any(|pending| pending.call == call) {
-        queue::push(step, call, Purpose::System, step.context.now);
+        let window = step.context.ambient.policy.charger.first_call_spread;
+        let from = step.context.now + spread::wait(window, step.context.fraction());
+        queue::push(step, call, Purpose::System, from);
     }
 }
 

@@ -46,9 +46,13 @@ impl World {
 
     /// Nothing is registered.
     pub(crate) fn empty() -> Self {
+        // A second is enough for what is due at once; `link.rs` tests the spread itself.
+        let mut policy = super::Policy::default();
+        policy.charger.first_call_spread = Duration::ZERO;
+        let policy = std::sync::Arc::new(policy);
         World {
             now: START,
-            ambient: Ambient { audience: vec!["acme".parse().unwrap()].into(), ..Ambient::default() },
+            ambient: Ambient { policy, audience: vec!["acme".parse().unwrap()].into(), ..Ambient::default() },
             states: BTreeMap::from([(Key::Charger, ChargingFamily::birth(&Key::Charger))]),
             journal: Vec::new(),
             notices: Vec::new(),

@@ -75,3 +75,24 @@ async fn thirty_chargers_that_reconnect_while_their_old_sockets_die_are_all_serv
         assert_eq!((served.len(), rig.handle.connected()), (30, 30), "{death:?}");
     }
 }
+
+#[tokio::test]
+async fn what_an_old_socket_sends_after_the_takeover_reaches_nobody() {
+    let rig = rig(|_| {});
+    let mut old = rig.raw("CP-1").await;
+    let mut new = rig.charger("CP-1").await;
+    assert!(new.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"));
+    assert_eq!(rig.script.detached(1).await, CloseReason::Replaced);
+    let stop = r#"[2,"old","StopTransaction",{"transactionId":1,"meterStop":9,"timestamp":"2026-01-02T00:00:00Z"}]"#;
+    for _ in 0..20 {
+        // It may be reset while it writes.
+        if old.write_all(&frame(0x81, stop.as_bytes())).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(close_code(old).await, Some(1008));
+    assert!(new.ask(r#"[2,"2","Heartbeat",{}]"#).await.starts_with("[3,"));
+    let seen = rig.script.seen.lock().unwrap();
+    assert!(!seen.iter().any(|seen| matches!(seen, Seen::Call { id, .. } if id == "old")), "{seen:?}");
+    assert_eq!(rig.handle.connected(), 1);
+}

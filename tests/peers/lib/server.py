@@ -36,6 +36,7 @@ listen = "127.0.0.1:{ocpp}"
 
 [charger]
 first_call_delay = "0ms"
+first_call_spread = "0ms"
 file_hosts = ["files.example.org"]
 unsigned_firmware = true
 

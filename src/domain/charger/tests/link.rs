@@ -167,3 +167,31 @@ fn a_charger_that_is_away_for_good_leaves_memory() {
     world.pass(60);
     assert_eq!(crate::domain::charger::standing(world.charger()), Standing::Idle);
 }
+
+#[test]
+fn what_nobody_asked_for_is_spread_and_what_somebody_asked_for_is_not() {
+    let mut world = World::ready();
+    let mut policy = (*world.ambient.policy).clone();
+    policy.charger.first_call_spread = Duration::from_secs(30);
+    world.ambient.policy = std::sync::Arc::new(policy);
+    let mut waits = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        world.link_down(false);
+        world.link_up();
+        let asked = world.charger().queue.iter().find(|pending| matches!(pending.call, Call::Trigger { .. })).unwrap();
+        let wait = asked.not_before.since(world.now);
+        assert!(wait < Duration::from_secs(30), "{wait:?}");
+        waits.insert(wait);
+        world.pass(40);
+        world.answer_all();
+    }
+    assert!(waits.len() > 15, "{waits:?}");
+    world.clear();
+    world.link_down(false);
+    world.link_up();
+    world.open(1, 1).unwrap();
+    world.pass(5);
+    // One call at a time: what had drawn a short wait is answered first.
+    world.answer_all();
+    assert!(world.calls().iter().any(|call| matches!(call, Call::RemoteStart { .. })), "{:?}", world.calls());
+}

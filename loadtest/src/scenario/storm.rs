@@ -1,0 +1,312 @@
+//! The reconnect storm (C21, CH-5): all chargers, each with a session that runs, lose their sockets in one instant and come
+//! back as fast as they can, while the partner goes on calling. Owns its phases and what it falls short of.
+
+use super::{CONNECT_MAX, RunOptions, build, load};
+use crate::bare;
+use crate::charger::AtCharger;
+use crate::check::Verdict;
+use crate::fleet::{Endpoints, World};
+use crate::stats::{Measure, Summary, get, human};
+use anyhow::bail;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Between two queries of the partner.
+const QUERY_EVERY: Duration = Duration::from_millis(20);
+/// Between two looks at the fleet.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Cards held to readers at a time, and the pause between: 1,000 starts a second.
+const CARDS: (usize, Duration) = (50, Duration::from_millis(50));
+/// How long it may take until every charger has a session.
+const FILL_MAX: Duration = Duration::from_secs(180);
+/// How long the fleet runs in calm before each storm, so that there is something to compare with.
+const CALM: Duration = Duration::from_secs(10);
+
+/// A storm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StormOptions {
+    /// The fleet and the load beside.
+    pub run: RunOptions,
+    /// How often all drop.
+    pub rounds: u32,
+    /// The most that a round may take, as a multiple of the bare handshakes.
+    pub ratio_max: f64,
+    /// The most that the partner's calls may take in a storm, p99.
+    pub partner_p99_max: Duration,
+    /// The program whose `bare` is the acceptor to compare with.
+    pub program: PathBuf,
+}
+
+/// One round: until all were connected, and until each was booted, its statuses known and its facts confirmed, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Round {
+    /// Every socket is open again.
+    pub connected_ms: u64,
+    /// Every charger is booted, its statuses are told and its queue of transaction messages is empty.
+    pub whole_ms: u64,
+}
+
+/// What came of a storm.
+#[derive(Debug, Serialize)]
+pub struct StormReport {
+    /// Chargers.
+    pub chargers: usize,
+    /// Sessions that ran when the first round began.
+    pub sessions: usize,
+    /// Accept and WebSocket handshake of as many connections by a server that does nothing else, ms.
+    pub bare_ms: u64,
+    /// The rounds.
+    pub rounds: Vec<Round>,
+    /// The slowest round over the bare handshakes.
+    pub ratio: f64,
+    /// The partner's calls in the storms.
+    pub partner_in_storm: Option<Summary>,
+    /// The partner's calls in calm.
+    pub partner_in_calm: Option<Summary>,
+    /// Meter values of running sessions in the storms.
+    pub meter_in_storm: Option<Summary>,
+    /// Connection attempts that failed on the way (admission control refuses some by design).
+    pub connect_failures: u64,
+    /// OCPP calls without an answer in time.
+    pub calls_timed_out: u64,
+    /// Whether everything came to its end.
+    pub settled: bool,
+    /// What the run falls short of, beside the verdict.
+    pub short: Vec<String>,
+    /// The checker's verdict.
+    pub verdict: Verdict,
+    /// The table of latencies.
+    #[serde(skip)]
+    pub table: String,
+}
+
+impl StormReport {
+    /// Whether nothing is wrong.
+    pub fn holds(&self) -> bool {
+        self.short.is_empty() && self.verdict.holds()
+    }
+
+    /// The closing line.
+    pub fn line(&self) -> String {
+        let p99 = |s: &Option<Summary>| s.map_or("none".to_owned(), |s| human(s.p99_us));
+        let rounds: Vec<String> = self.rounds.iter().map(|r| format!("{}/{} ms", r.connected_ms, r.whole_ms)).collect();
+        let short = if self.short.is_empty() { String::new() } else { format!(", SHORT: {}", self.short.join("; ")) };
+        format!(
+            "storm: {} chargers, {} sessions, connected/whole after {}, bare handshakes {} ms (ratio {:.2}), partner p99 \
+             {} (calm {}), meter p99 {}, {} refused attempts, {}{short}",
+            self.chargers,
+            self.sessions,
+            rounds.join(", "),
+            self.bare_ms,
+            self.ratio,
+            p99(&self.partner_in_storm),
+            p99(&self.partner_in_calm),
+            p99(&self.meter_in_storm),
+            self.connect_failures,
+            self.verdict.line(),
+        )
+    }
+
+    fn judge(&mut self, options: &StormOptions) {
+        let mut short = Vec::new();
+        if self.ratio > options.ratio_max {
+            short.push(format!("ratio {:.2} above {:.2}", self.ratio, options.ratio_max));
+        }
+        match self.partner_in_storm {
+            None => short.push("no partner call in the storm".to_owned()),
+            Some(s) if Duration::from_micros(s.p99_us) > options.partner_p99_max => {
+                short.push(format!("partner p99 {} above {:?}", human(s.p99_us), options.partner_p99_max));
+            }
+            Some(_) => {}
+        }
+        if self.sessions < self.chargers {
+            short.push(format!("only {} sessions ran", self.sessions));
+        }
+        if !self.settled {
+            short.push("not settled in time".to_owned());
+        }
+        self.short = short;
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the fleet cannot be set up, or not all come back.
+pub async fn storm(endpoints: &Endpoints, options: &StormOptions) -> anyhow::Result<StormReport> {
+    let run = &options.run;
+    let bare = bare::measure(&options.program, run.chargers).await?;
+    let mut world = build(endpoints, run, true).await?;
+    let sessions = fill(&world).await?;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let storms = async {
+        let mut rounds = Vec::new();
+        for _ in 0..options.rounds {
+            tokio::time::sleep(CALM).await;
+            match one_round(&world).await {
+                Ok(round) => rounds.push(round),
+                Err(error) => {
+                    let _ = stop.send(true);
+                    return Err(error);
+                }
+            }
+        }
+        let _ = stop.send(true);
+        Ok(rounds)
+    };
+    let drive = world.drive(load(run), run.seed, stopped.clone());
+    let (rounds, (), ()) = tokio::join!(storms, drive, query(&world, stopped));
+    let rounds = rounds?;
+    let (stats, table) = (world.stats.clone(), world.stats.render());
+    let in_calm = stats.summary(Measure::PartnerCall);
+    let settled = world.settle(run.settle_max).await;
+    let slowest = rounds.iter().map(|r| r.whole_ms).max().unwrap_or(u64::MAX);
+    let bare_ms = millis(bare).max(1);
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    let ratio = slowest as f64 / bare_ms as f64;
+    let mut report = StormReport {
+        chargers: run.chargers,
+        sessions,
+        bare_ms,
+        rounds,
+        ratio,
+        partner_in_storm: stats.summary(Measure::PartnerCallInStorm),
+        partner_in_calm: in_calm,
+        meter_in_storm: stats.summary(Measure::MeterInStorm),
+        connect_failures: get(&stats.connect_failures),
+        calls_timed_out: get(&stats.calls_timed_out),
+        settled,
+        short: Vec::new(),
+        verdict: world.verify().await?,
+        table,
+    };
+    report.judge(options);
+    std::fs::write(run.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    Ok(report)
+}
+
+/// A card at every charger; how many sessions run in the end.
+async fn fill(world: &World) -> anyhow::Result<usize> {
+    let begun = Instant::now();
+    for (n, charger) in world.chargers.iter().enumerate() {
+        charger.at_charger(AtCharger::Card { connector: 1, id_tag: world.card(n).into() });
+        if n % CARDS.0 == 0 {
+            tokio::time::sleep(CARDS.1).await;
+        }
+    }
+    loop {
+        let runs = |c: &crate::charger::ChargerHandle| c.view().connectors.iter().any(|c| c.transaction_id.is_some());
+        let running = world.chargers.iter().filter(|charger| runs(charger)).count();
+        if running == world.chargers.len() || begun.elapsed() > FILL_MAX {
+            return Ok(running);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// All drop, and all come back.
+async fn one_round(world: &World) -> anyhow::Result<Round> {
+    let (stats, chargers) = (&world.stats, world.chargers.len() as u64);
+    let (connections, made_whole) = (get(&stats.connections), get(&stats.made_whole));
+    stats.storming.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    for charger in &world.chargers {
+        while !charger.at_charger(AtCharger::Drop { offline_ms: 0 }) {
+            tokio::time::sleep(LOOK_EVERY).await; // its mailbox is full: it is busy with what was asked before
+        }
+    }
+    let back = |ever, now, before| get(ever) >= before + chargers && get(now) >= chargers;
+    let mut connected = None;
+    while !back(&stats.made_whole, &stats.whole, made_whole) {
+        if connected.is_none() && back(&stats.connections, &stats.connected, connections) {
+            connected = Some(begun.elapsed());
+        }
+        if begun.elapsed() > CONNECT_MAX {
+            bail!("storm: {} of {chargers} chargers connected, {} whole", get(&stats.connected), get(&stats.whole));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let whole = begun.elapsed();
+    stats.storming.store(false, Ordering::Relaxed);
+    Ok(Round { connected_ms: millis(connected.unwrap_or(whole)), whole_ms: millis(whole) })
+}
+
+/// The partner asks for its sessions, one call after the other, until `stop`.
+async fn query(world: &World, stop: tokio::sync::watch::Receiver<bool>) {
+    let mut beat = tokio::time::interval(QUERY_EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    while !*stop.borrow() {
+        beat.tick().await;
+        if let Err(error) = world.partner.get("/sessions?limit=1").await {
+            tracing::warn!(%error, "the partner's query failed");
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_falls_short_by_ratio_by_latency_by_sessions_and_by_its_end() {
+        let summary = |p99_us| Some(Summary { count: 9, p50_us: 1, p90_us: 1, p99_us, max_us: p99_us });
+        let options = StormOptions {
+            run: RunOptions {
+                chargers: 10,
+                duration: Duration::ZERO,
+                starts_per_s: 1.0,
+                meter_interval: Duration::ZERO,
+                ramp_per_s: 1,
+                seed: 1,
+                dir: "x".into(),
+                mishaps: false,
+                length: (Duration::ZERO, Duration::ZERO),
+                settle_max: Duration::ZERO,
+            },
+            rounds: 1,
+            ratio_max: 5.0,
+            partner_p99_max: Duration::from_millis(100),
+            program: "x".into(),
+        };
+        let report = |ratio, p99, sessions, settled| {
+            let mut report = StormReport {
+                chargers: 10,
+                sessions,
+                bare_ms: 100,
+                rounds: vec![Round { connected_ms: 200, whole_ms: 400 }],
+                ratio,
+                partner_in_storm: p99,
+                partner_in_calm: None,
+                meter_in_storm: None,
+                connect_failures: 0,
+                calls_timed_out: 0,
+                settled,
+                short: vec![],
+                verdict: Verdict::default(),
+                table: String::new(),
+            };
+            report.judge(&options);
+            report
+        };
+        let good = report(4.0, summary(50_000), 10, true);
+        assert!(
+            good.holds()
+                && good.line().contains("connected/whole after 200/400 ms, bare handshakes 100 ms (ratio 4.00)")
+        );
+        for (bad, why) in [
+            (report(5.1, summary(50_000), 10, true), "ratio 5.10 above 5.00"),
+            (report(4.0, summary(150_000), 10, true), "partner p99 150.0 ms above 100ms"),
+            (report(4.0, None, 10, true), "no partner call"),
+            (report(4.0, summary(1), 9, true), "only 9 sessions ran"),
+            (report(4.0, summary(1), 10, false), "not settled"),
+        ] {
+            assert!(!bad.holds() && bad.line().contains(why), "{}", bad.line());
+        }
+    }
+}
