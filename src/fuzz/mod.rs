@@ -1,4 +1,4 @@
-//! Random input against what strangers reach (issue 3, show 3): [`frames`] reads mutated frames, [`sessions`] lets whole
+//! Random input against what strangers reach: [`frames`] reads mutated frames, [`sessions`] lets whole
 //! sessions of them reach the rules. Owns the clock of a run and the way a failure is told; never a rule.
 //!
 //! `cargo xtask fuzz --minutes N` runs both; an ordinary test run gives each two seconds. Both are replayed by what they

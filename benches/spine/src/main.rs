@@ -1,4 +1,4 @@
-//! Benchmarks of the whole server (issue 2, figure 6): the real process, real sockets, a client that takes little of the
+//! Benchmarks of the whole server: the real process, real sockets, a client that takes little of the
 //! processor that both share. `cargo xtask bench` builds the server as it ships, then this, and runs it once a group.
 //!
 //! Owns the figures named in [`GROUPS`]. The same program is two of the servers too: the bare responder (`bare ADDRESS`),

@@ -46,7 +46,7 @@ impl Bench {
                 Out::Record(record) => self.records.push(record),
                 Out::Save => self.saves += 1,
                 Out::Cut => self.device.disconnected("cut", self.now),
-                Out::Answered(_) | Out::Refused | Out::TimedOut | Out::Booted => {}
+                Out::Answered(_) | Out::Refused | Out::TimedOut | Out::Booted | Out::Whole => {}
             }
         }
         frames
@@ -251,7 +251,13 @@ fn a_fact_is_saved_before_its_first_frame() {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     bench.answer(&frame, json!({}));
                 }
-                Out::Answered(_) | Out::Refused | Out::TimedOut | Out::Record(_) | Out::Booted | Out::Cut => {}
+                Out::Answered(_)
+                | Out::Refused
+                | Out::TimedOut
+                | Out::Record(_)
+                | Out::Booted
+                | Out::Whole
+                | Out::Cut => {}
             }
         }
     }
