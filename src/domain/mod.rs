@@ -6,5 +6,6 @@ pub mod charging;
 pub mod delivery;
 pub mod entity;
 pub mod fault;
+pub mod money;
 pub mod platform;
 pub mod session;
