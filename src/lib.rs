@@ -9,8 +9,8 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod domain;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod gateway;
 pub mod ids;
 pub mod persistence;
