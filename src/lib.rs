@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 #[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "for tests and random runs, where a panic is the finding")]
 pub mod fuzz;
 pub mod gateway;
 pub mod ids;

@@ -59,7 +59,7 @@ pub(crate) fn guided(seconds: u64, minimise: bool) -> Result<bool> {
             let mut merge = cargo_fuzz(&tool, "run", target);
             let fresh = format!("{GROWN}/{target}.least");
             std::fs::create_dir_all(&fresh)?;
-            merge.args([&fresh, &grown, &kept]).args(["--", "-merge=1"]);
+            merge.args([&fresh, &grown, &kept]).args(["--", "-set_cover_merge=1", "-use_counters=0", "-max_len=1024"]);
             good &= status(&mut merge)?.success() && replace(Path::new(&fresh), Path::new(&kept)).is_ok();
         }
     }

@@ -12,6 +12,7 @@ mod simulation;
 pub mod step;
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "random runs need a part of it"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests and random runs, where a panic is the finding")]
 pub(crate) mod testkit;
 
 use crate::clock::Timestamp;
