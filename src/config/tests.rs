@@ -66,6 +66,16 @@ fn all_problems_are_found_at_once_each_with_its_place() {
 }
 
 #[test]
+fn a_key_that_was_removed_names_its_successor() {
+    let found = problems("[gateway]\ncall_timeout = \"30s\"\n", &[("CHARGELINE__GATEWAY__CALL_TIMEOUT", "20s")]);
+    let said = "`gateway.call_timeout`: no such key any more: set `charger.call_timeout` instead";
+    assert_eq!(found, [format!("x.toml:2: {said}"), format!("CHARGELINE__GATEWAY__CALL_TIMEOUT: {said}")]);
+    for (_, successor) in super::load::REMOVED {
+        assert!(documented().unwrap().contains_key(successor), "{successor}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_refused_with_its_line() {
     let found = problems("[telemetry]\nlog_filter = debug\n", &[]);
     assert!(found.len() == 1 && found[0].starts_with("x.toml:2: "), "{found:?}");

@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the shell works with.
 #[derive(Clone)]
@@ -82,7 +83,13 @@ impl ChargerShell {
         }
     }
 
-    fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
+    fn send_call(
+        &self,
+        partition: &Rc<Partition<ChargingFamily>>,
+        (id, generation): (CommandId, u64),
+        call: &Call,
+        timeout: Duration,
+    ) {
         journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
@@ -92,7 +99,7 @@ impl ChargerShell {
         };
         let outcome = match (command, link) {
             (Some(command), Some(link)) => {
-                let sent = link.call(&id.to_string(), call.action(), &command.payload());
+                let sent = link.call(&id.to_string(), call.action(), &command.payload(), timeout);
                 sent.err().map(|error| (Outcome::Offline, error.to_string()))
             }
             (Some(_), None) => Some((Outcome::Offline, LinkError::Closed.to_string())),
@@ -147,8 +154,8 @@ impl ChargerShell {
 impl Shell<ChargingFamily> for ChargerShell {
     fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, effect: Effect) {
         match effect {
-            Effect::SendCall { command_id, generation, call } => {
-                self.send_call(partition, command_id, generation, &call);
+            Effect::SendCall { command_id, generation, call, timeout } => {
+                self.send_call(partition, (command_id, generation), &call, timeout);
             }
             Effect::CloseLink { generation, why } => {
                 let charger = partition.id().parse::<ChargerId>().ok();

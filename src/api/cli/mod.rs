@@ -190,6 +190,11 @@ fn charger(command: Charger) -> anyhow::Result<Task> {
         Charger::CommandShow { id, command_id } => {
             Task::get(format!("/chargers/{id}/commands/{command_id}"), "command is {state}")
         }
+        Charger::Lock { id, connector, action } => {
+            let body = json!({"connector_id": connector, "action": action});
+            let said = format!("command {{command_id}} to {id} taken: `charger show {id}` tells what the lock does");
+            Task::send("POST", format!("/chargers/{id}/lock"), body, said)
+        }
         Charger::RotateKey { id } => {
             let said =
                 format!("command {{command_id}} to {id} taken: the old password counts until the new one was used");

@@ -26,6 +26,10 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("charger command CP9 Reset {\"type\":\"Soft\"}", "command 00000000-0000-0000-0000-000000000007 to CP9 taken"),
         ("charger command-show CP9 00000000-0000-0000-0000-000000000007", "command is Accepted"),
         (
+            "charger lock CP9 2 raise",
+            "command 00000000-0000-0000-0000-000000000008 to CP9 taken: `charger show CP9` tells what the lock does",
+        ),
+        (
             "charger rotate-key CP9",
             "command 00000000-0000-0000-0000-000000000007 to CP9 taken: the old password counts until the new one was used",
         ),

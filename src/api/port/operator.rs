@@ -175,7 +175,7 @@ fn empty_object() -> serde_json::Value {
 }
 
 /// Where a parking lock or barrier goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum LockAction {
     /// Up: nobody gets in.

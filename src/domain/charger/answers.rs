@@ -14,8 +14,10 @@ pub(super) fn over(step: &mut ChargerStep<'_>, pending: &Pending, outcome: &Outc
             configuration::answered(step, pending, outcome, None)
         }
         (Call::ChangeConfiguration { .. }, Told::Status(status)) => configuration::changed(step, pending, &status),
-        (Call::SendLocalList { version, .. }, Told::Status(status)) => local_list::answered(step, *version, &status),
-        (Call::SendLocalList { .. }, _) if *outcome == Outcome::TimedOut => local_list::unknown(step),
+        (Call::SendLocalList { version, .. }, told) => {
+            let status = if let Told::Status(status) = &told { Some(&**status) } else { None };
+            local_list::over(step, *version, outcome, status);
+        }
         (Call::GetLocalListVersion, Told::ListVersion(version)) => local_list::told(step, version),
         (Call::SetChargingProfile { connector, profile }, _) if accepted => {
             let (id, stack_level, purpose) = (profile.id, profile.stack_level, profile.purpose);

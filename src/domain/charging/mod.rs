@@ -10,7 +10,9 @@ pub mod rejection;
 #[cfg(test)]
 mod simulation;
 pub mod step;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "random runs need a part of it"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests and random runs, where a panic is the finding")]
 pub(crate) mod testkit;
 
 use crate::clock::Timestamp;
@@ -139,6 +141,8 @@ pub enum Effect {
         generation: u64,
         /// What to ask.
         call: Call,
+        /// How long its answer may take (`charger.call_timeout`).
+        timeout: Duration,
     },
     /// Closes the socket of that generation.
     CloseLink {

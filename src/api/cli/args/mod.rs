@@ -6,7 +6,7 @@ mod partner;
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
 
-use crate::api::port::{BootPolicy, CommandKind, TokenState};
+use crate::api::port::{BootPolicy, CommandKind, LockAction, TokenState};
 use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde::Serialize;
@@ -198,6 +198,15 @@ pub enum Charger {
         id: ChargerId,
         /// Which command.
         command_id: CommandId,
+    },
+    /// Moves a parking lock or barrier; `charger show` tells what came of it.
+    Lock {
+        /// Of which charger.
+        id: ChargerId,
+        /// Before which connector.
+        connector: u16,
+        /// Up, so that nobody gets in, or down.
+        action: LockAction,
     },
     /// Gives a charger a new password, made and kept by the server.
     RotateKey {
