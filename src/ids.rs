@@ -128,6 +128,10 @@ uuid_id!(
     SessionId
 );
 uuid_id!(
+    /// One holding of one connector for one user (RS-1). UUID v7, so it sorts by birth.
+    ReservationId
+);
+uuid_id!(
     /// One command to a charger (CH-6): the OCPP unique message id of its CALL as well.
     CommandId
 );

@@ -15,6 +15,7 @@ pub mod live;
 pub mod load;
 pub mod message_log;
 pub mod reference;
+pub mod reservation;
 pub mod seconds;
 pub mod session;
 pub mod telemetry;
@@ -47,6 +48,8 @@ pub struct Config {
     pub journal: journal::Journal,
     /// OCPP frames kept for people.
     pub message_log: message_log::MessageLog,
+    /// Reservations of connectors.
+    pub reservation: reservation::Reservation,
     /// Charging sessions.
     pub session: session::Session,
     /// Metrics and logs.
@@ -60,13 +63,14 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 10] = [
+        let sections: [&dyn Checked; 11] = [
             &self.api,
             &self.charger,
             &self.faults,
             &self.gateway,
             &self.journal,
             &self.message_log,
+            &self.reservation,
             &self.session,
             &self.telemetry,
             &self.tls,

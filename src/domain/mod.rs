@@ -8,4 +8,5 @@ pub mod entity;
 pub mod fault;
 pub mod money;
 pub mod platform;
+pub mod reservation;
 pub mod session;

@@ -6,7 +6,7 @@ use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
-use crate::actors::service::{Phase, PhaseCell, Service};
+use crate::actors::service::{Phase, PhaseCell, Service, UserLocks};
 use crate::actors::webhook::WebhookService;
 use crate::api::operator::OperatorToken;
 use crate::api::server;
@@ -301,6 +301,7 @@ fn service(
         configuration: Arc::clone(configuration),
         alerts: parts.alerts.clone(),
         clock: clock.clone(),
+        reserving: UserLocks::default(),
         phase: Arc::clone(phase),
         messages: parts.messages.clone(),
         backups: config.journal.path.with_extension("backups"),

@@ -34,7 +34,7 @@ fn of_session(partition: &Partition<ChargingFamily>, id: CommandId) -> Option<Se
     let state = partition.state(&Key::Charger)?;
     match state.charger()?.purpose_of(id)? {
         Purpose::Start(session) | Purpose::Stop(session) => Some(*session),
-        Purpose::Operator(_) | Purpose::System => None,
+        Purpose::Hold(_) | Purpose::Operator(_) | Purpose::System => None,
     }
 }
 

@@ -158,6 +158,11 @@ impl Shell<ChargingFamily> for ChargerShell {
                 }
             }
             Effect::SignCertificate { csr } => self.sign(partition, csr),
+            Effect::AskAccount { account, request } => {
+                // No partner keeps accounts here yet, so no rule asks: said aloud if one does.
+                let cause = request.cause();
+                tracing::error!(partner = %account.partner, cause, "an account was asked that is not kept here");
+            }
             Effect::Alert(case) => {
                 let level = match case.level {
                     Level::Info => "info",
@@ -174,9 +179,14 @@ impl Shell<ChargingFamily> for ChargerShell {
         let audience = self.audience(&id);
         let policy = self.parts.policy.load();
         let alone = if partition.has_quarantine() { partition.quarantine() } else { Vec::new() };
-        let quarantined = alone.into_iter().filter_map(|(key, _)| match key {
-            Key::Session(id) => Some(id),
-            Key::Charger => None,
+        let reservations = alone.iter().filter_map(|(key, _)| match key {
+            Key::Reservation(id) => Some(*id),
+            Key::Charger | Key::Session(_) => None,
+        });
+        let reservations = reservations.collect();
+        let quarantined = alone.iter().filter_map(|(key, _)| match key {
+            Key::Session(id) => Some(*id),
+            Key::Charger | Key::Reservation(_) => None,
         });
         let quarantined = quarantined.collect();
         partition.ambient(|ambient| {
@@ -186,6 +196,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             ambient.epoch = self.parts.epoch;
             ambient.audience = audience;
             ambient.quarantined = quarantined;
+            ambient.quarantined_reservations = reservations;
             ambient.certificates = self.parts.certificates.is_some();
         });
     }

@@ -8,6 +8,7 @@ mod catalogue;
 mod messages;
 mod operator;
 mod partner;
+mod reservations;
 mod sessions;
 mod webhooks;
 
@@ -31,6 +32,8 @@ use crate::persistence::{JournalError, MessageLog, SharedJournal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+pub use reservations::UserLocks;
 
 /// Where the process stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +101,8 @@ pub struct Service {
     pub alerts: Alerts,
     /// The time.
     pub clock: SharedClock,
+    /// One at a time for each user who reserves.
+    pub reserving: UserLocks,
     /// Where the process stands.
     pub phase: Arc<PhaseCell>,
     /// OCPP frames kept for people.
@@ -165,6 +170,14 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,
         Rejection::CommandRefused => Code::CommandRefused,
+        Rejection::ReservationExists => Code::ReservationExists,
+        Rejection::ReservationUnknown => Code::ReservationUnknown,
+        Rejection::ReservationOver => Code::ReservationEnded,
+        Rejection::ReservationUnpaid => Code::ReservationUnpaid,
+        Rejection::ReservationEarly => Code::ReservationEarly,
+        Rejection::ReservationArriving => Code::ReservationArriving,
+        Rejection::ReservationOfAnother => Code::ReservationOfAnother,
+        Rejection::WrongConnector => Code::NotReservedConnector,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

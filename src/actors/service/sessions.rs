@@ -49,7 +49,7 @@ pub(super) enum Eyes<'a> {
 }
 
 impl Eyes<'_> {
-    fn may_see(self, partner: Option<&PartnerId>) -> bool {
+    pub(super) fn may_see(self, partner: Option<&PartnerId>) -> bool {
         match self {
             Eyes::Partner(me) => partner == Some(me),
             Eyes::Operator => true,
@@ -92,6 +92,7 @@ impl Service {
                 duration_s: seconds(start.limits.duration_s),
             },
             deadline: None,
+            reservation: start.reservation_id,
         };
         let command = crate::domain::charger::Command::StartSession(Box::new(opening));
         match self.chargers.ask(start.charger_id.as_str(), Key::Charger, command.into()).await {
@@ -112,13 +113,15 @@ impl Service {
             Reply::StopTaken { status, .. } => Ok(wire_status(status)),
             Reply::Done
             | Reply::Boot { .. }
-            | Reply::Authorized(_)
+            | Reply::Authorized { .. }
             | Reply::TransactionStarted { .. }
             | Reply::TransactionStopped(_)
             | Reply::UnknownVendor
             | Reply::Transferred { .. }
             | Reply::SessionStarting(_)
             | Reply::Queued(_)
+            | Reply::Reserved(_)
+            | Reply::ReservationNow(_)
             | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
@@ -263,7 +266,14 @@ impl Service {
             (OperationKind::Stop, SessionStatus::Starting | SessionStatus::Charging | SessionStatus::StopPending)
             | (OperationKind::Stop, SessionStatus::Abnormal) => (OperationStatus::Pending, None),
             (OperationKind::Start | OperationKind::Stop, _)
-            | (OperationKind::WebhookTest | OperationKind::Replay, _) => (OperationStatus::Succeeded, None),
+            | (
+                OperationKind::Reserve
+                | OperationKind::CancelReservation
+                | OperationKind::Complaint
+                | OperationKind::WebhookTest
+                | OperationKind::Replay,
+                _,
+            ) => (OperationStatus::Succeeded, None),
         };
         Ok(Some(OperationState { status, error, at }))
     }

@@ -111,6 +111,23 @@ catalogue! {
         "This charging session is not known.", "未找到该充电订单。";
     SessionEnded: "session_ended", 409, Partner, No, "the session is over already",
         "Charging has already ended.", "充电已结束。";
+    ReservationUnknown: "reservation_unknown", 404, Partner, No, "there is no such reservation, or it is not yours",
+        "This reservation is not known.", "未找到该预约。";
+    ReservationEnded: "reservation_ended", 409, Partner, No, "the reservation is over already; start without it",
+        "The reservation is already over.", "预约已结束。";
+    ReservationExists: "reservation_exists", 409, Partner, Later, "this user has a live reservation already: one at a time",
+        "You have a reservation already. Please use it or give it up first.", "您已有一个有效预约，请先使用或取消。";
+    ReservationUnpaid: "reservation_unpaid", 409, Partner, Later, "the reservation's deposit is not there yet",
+        "The deposit has not been paid yet.", "预约押金尚未支付。";
+    ReservationEarly: "reservation_early", 409, Partner, Later, "the reservation's time has not come; see `from`",
+        "You are early. Your reservation has not begun yet.", "预约时间未到，请稍后再来。";
+    ReservationArriving: "reservation_arriving", 409, Partner, Later, "the reservation's vehicle is being started just now",
+        "Charging is just being started.", "正在启动充电，请稍候。";
+    ReservationOfAnother: "reservation_of_another", 409, Partner, No, "the reservation is of another of your users",
+        "This reservation is not yours.", "这不是您的预约。";
+    NotReservedConnector: "not_reserved_connector", 409, Partner, No,
+        "the user has reserved another connector; the reservation stands",
+        "This is not your reserved connector. Please use the one that you reserved.", "这不是您预约的充电枪，请使用预约的充电枪。";
     StopRefused: "stop_refused", 409, Device, Later, "the charger refused to stop (event and operation only)",
         "The charger refused to stop. Please use its stop button.", "充电桩拒绝停止，请按充电桩上的停止按钮。";
     StopChargerOffline: "stop_charger_offline", 409, Device, Later,

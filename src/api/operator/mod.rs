@@ -9,6 +9,7 @@ mod health;
 mod messages;
 mod partners;
 mod platform;
+mod reservations;
 mod sessions;
 pub mod token;
 
@@ -104,6 +105,9 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("GET", "/sessions/{id}/signed", get(sessions::signed)),
         ("POST", "/sessions/{id}/stop", post(sessions::stop)),
         ("GET", "/sessions/{id}/messages", get(messages::of_session)),
+        ("GET", "/reservations", get(reservations::list)),
+        ("GET", "/reservations/{id}", get(reservations::show)),
+        ("POST", "/reservations/{id}/cancel", post(reservations::cancel)),
         ("GET", "/tickets", get(platform::tickets)),
         ("GET", "/alerts", get(platform::alerts)),
         ("GET", "/quarantine", get(platform::quarantine)),

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 pub mod nonces;
 mod openapi;
+mod reservations;
 mod sessions;
 pub mod signature;
 mod webhooks;
@@ -169,6 +170,11 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(sessions::show))
         .routes(routes!(sessions::stop))
         .routes(routes!(sessions::operation))
+        .routes(routes!(reservations::reserve, reservations::list))
+        .routes(routes!(reservations::show))
+        .routes(routes!(reservations::cancel))
+        .routes(routes!(reservations::complain))
+        .routes(routes!(reservations::terms))
         .routes(routes!(fleet::sites))
         .routes(routes!(fleet::site))
         .routes(routes!(fleet::chargers))

@@ -12,15 +12,17 @@
 mod device;
 mod messages;
 mod operator;
+mod reservations;
 mod views;
 
 pub use device::*;
 pub use messages::*;
 pub use operator::*;
+pub use reservations::*;
 pub use views::*;
 
 use super::catalogue::Code;
-use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, SessionId, SiteId};
+use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, ReservationId, SessionId, SiteId};
 use crate::persistence::{CreateOnce, Journal, JournalError};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -88,6 +90,8 @@ pub struct Start {
     pub user: UserRef,
     /// When charging ends by itself.
     pub limits: Limits,
+    /// The reservation that it ends (RS-3).
+    pub reservation_id: Option<ReservationId>,
     /// Follows the call through logs, to the charger and back (OP-7).
     pub trace_id: String,
 }
@@ -136,7 +140,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: Send + Sync + 'static {
+pub trait PartnerPort: ReservationPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

@@ -2,7 +2,7 @@
 //! names and shapes; never where the values come from.
 
 use crate::clock::Timestamp;
-use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, SessionId, SiteId, TransactionId};
+use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
@@ -106,6 +106,12 @@ pub enum OperationKind {
     Start,
     /// `POST /sessions/{session_id}/stop`.
     Stop,
+    /// `POST /reservations`.
+    Reserve,
+    /// `POST /reservations/{reservation_id}/cancel`.
+    CancelReservation,
+    /// `POST /reservations/{reservation_id}/complaint`.
+    Complaint,
     /// `POST /webhook/test`.
     WebhookTest,
     /// `POST /webhook/replay`.
@@ -198,6 +204,10 @@ pub struct SessionView {
     pub user_id: Option<String>,
     /// How far it is.
     pub status: SessionStatus,
+    /// The reservation that it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub reservation_id: Option<ReservationId>,
     /// When it was asked for.
     pub created_at: Moment,
     /// When the charger began.

@@ -20,6 +20,7 @@ pub fn project<'a>(partition: &str, charger: &Charger, events: impl Iterator<Ite
             | Event::StatusReturned { .. }
             | Event::LinkUp { .. }
             | Event::Lock(_)
+            | Event::Hold(_)
             | Event::LinkDown { .. } => status = true,
             Event::CommandQueued(pending) => rows.extend(queued(partition, pending)),
             Event::CommandDone(done) | Event::CommandAnsweredLate(done) => {

@@ -294,6 +294,9 @@ pub struct Charger {
     pub whole: Connector,
     /// What runs.
     pub live: SmallVec<[Live; 1]>,
+    /// Connectors that are held for users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<super::hold::Hold>,
     /// Tags that answer late starts.
     pub failed: Vec<FailedStart>,
     /// For repeats.

@@ -1,11 +1,14 @@
 //! The rules of a charger's partition: one charger with its connectors, and the sessions at it. Owns the family's
-//! enums and the dispatch to [`charger`](crate::domain::charger) and [`session`](crate::domain::session); no rule.
+//! enums and the dispatch to [`charger`](crate::domain::charger), [`session`](crate::domain::session) and
+//! [`reservation`](crate::domain::reservation); no rule.
 //!
 //! Invariants: the charger alone knows which session is live on which connector (I4), hands out transaction ids (I8)
-//! and queues commands to the device; a session alone knows its energy, its end and what its partner was told.
+//! and queues commands to the device; a session alone knows its energy, its end and what its partner was told. So with
+//! reservations: the charger alone knows which one holds which connector, a reservation alone its terms and its money.
 
 pub mod case;
 pub mod policy;
+pub mod purse;
 pub mod rejection;
 #[cfg(test)]
 mod simulation;
@@ -16,10 +19,12 @@ pub(crate) mod testkit;
 use crate::clock::Timestamp;
 use crate::domain::charger::{self, Call, Charger};
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
+use crate::domain::reservation::{self, Reservation, Status as ReservationStatus};
 use crate::domain::session::{self, Session, Status as SessionStatus};
-use crate::ids::{CommandId, PartnerId, SessionId, TransactionId};
+use crate::ids::{CommandId, PartnerId, ReservationId, SessionId, TransactionId};
 pub use case::{Case, Level};
 pub use policy::Policy;
+use purse::{AccountRef, AccountRequest};
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -38,6 +43,8 @@ pub enum Key {
     Charger,
     /// One of its sessions.
     Session(SessionId),
+    /// One of its reservations.
+    Reservation(ReservationId),
 }
 
 impl fmt::Display for Key {
@@ -45,6 +52,7 @@ impl fmt::Display for Key {
         match self {
             Key::Charger => f.write_str("charger"),
             Key::Session(id) => write!(f, "session/{id}"),
+            Key::Reservation(id) => write!(f, "reservation/{id}"),
         }
     }
 }
@@ -56,6 +64,8 @@ pub enum State {
     Charger(Box<Charger>),
     /// Of a session.
     Session(Box<Session>),
+    /// Of a reservation.
+    Reservation(Box<Reservation>),
 }
 
 impl State {
@@ -63,7 +73,7 @@ impl State {
     pub fn charger(&self) -> Option<&Charger> {
         match self {
             State::Charger(charger) => Some(charger),
-            State::Session(_) => None,
+            State::Session(_) | State::Reservation(_) => None,
         }
     }
 
@@ -71,7 +81,15 @@ impl State {
     pub fn session(&self) -> Option<&Session> {
         match self {
             State::Session(session) => Some(session),
-            State::Charger(_) => None,
+            State::Charger(_) | State::Reservation(_) => None,
+        }
+    }
+
+    /// The reservation's, if it is one.
+    pub fn reservation(&self) -> Option<&Reservation> {
+        match self {
+            State::Reservation(reservation) => Some(reservation),
+            State::Charger(_) | State::Session(_) => None,
         }
     }
 }
@@ -83,6 +101,8 @@ pub enum Command {
     Charger(charger::Command),
     /// To [`Key::Session`].
     Session(session::Command),
+    /// To [`Key::Reservation`].
+    Reservation(reservation::Command),
     /// A deadline has passed, to whom it belongs.
     Fired(Timer),
 }
@@ -96,6 +116,12 @@ impl From<charger::Command> for Command {
 impl From<session::Command> for Command {
     fn from(command: session::Command) -> Self {
         Command::Session(command)
+    }
+}
+
+impl From<reservation::Command> for Command {
+    fn from(command: reservation::Command) -> Self {
+        Command::Reservation(command)
     }
 }
 
@@ -114,6 +140,9 @@ pub enum Event {
     /// To a session.
     #[serde(rename = "s")]
     Session(session::Event),
+    /// To a reservation.
+    #[serde(rename = "r")]
+    Reservation(reservation::Event),
 }
 
 impl From<charger::Event> for Event {
@@ -125,6 +154,12 @@ impl From<charger::Event> for Event {
 impl From<session::Event> for Event {
     fn from(event: session::Event) -> Self {
         Event::Session(event)
+    }
+}
+
+impl From<reservation::Event> for Event {
+    fn from(event: reservation::Event) -> Self {
+        Event::Reservation(event)
     }
 }
 
@@ -153,6 +188,13 @@ pub enum Effect {
         /// PEM.
         csr: Box<str>,
     },
+    /// Asks a user's account; its answer is an `AccountAnswered` to the entity that asked.
+    AskAccount {
+        /// Whose.
+        account: AccountRef,
+        /// What.
+        request: AccountRequest,
+    },
     /// Tells operators; the row is written already.
     Alert(Case),
 }
@@ -172,7 +214,12 @@ pub enum Reply {
         now: Timestamp,
     },
     /// To Authorize.
-    Authorized(charger::Verdict),
+    Authorized {
+        /// What the token may do.
+        verdict: charger::Verdict,
+        /// The group that it belongs to here: that of its user's reservation.
+        parent: Option<Box<str>>,
+    },
     /// To StartTransaction.
     TransactionStarted {
         /// Positive.
@@ -193,6 +240,10 @@ pub enum Reply {
     },
     /// To StartSession.
     SessionStarting(SessionId),
+    /// To Reserve.
+    Reserved(ReservationId),
+    /// To what a person wants of a reservation: its state now.
+    ReservationNow(ReservationStatus),
     /// To a stop.
     StopTaken {
         /// The session's status now.
@@ -238,6 +289,12 @@ pub enum Timer {
     Settle,
     /// Session: it leaves memory.
     Forget,
+    /// Reservation: the user did not come (RS-4).
+    HoldUntil,
+    /// Reservation: the deposit did not come.
+    PaymentDeadline,
+    /// Reservation: its user's account has not answered.
+    AskAccount,
 }
 
 /// Volatile facts of the partition.
@@ -256,6 +313,8 @@ pub struct Ambient {
     /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that
     /// the charger's facts are taken all the same.
     pub quarantined: Vec<SessionId>,
+    /// The same of reservations.
+    pub quarantined_reservations: Vec<ReservationId>,
     /// A certificate authority is there to sign what chargers ask for.
     pub certificates: bool,
 }
@@ -283,6 +342,7 @@ impl Family for ChargingFamily {
         match key {
             Key::Charger => State::Charger(Box::default()),
             Key::Session(_) => State::Session(Box::default()),
+            Key::Reservation(_) => State::Reservation(Box::default()),
         }
     }
 
@@ -303,7 +363,13 @@ impl Family for ChargingFamily {
             (Key::Session(id), State::Session(session), Command::Fired(timer)) => {
                 Ok(session::fired(*id, session, timer, context))
             }
-            (Key::Charger, _, _) | (Key::Session(_), _, _) => Err(Rejection::Misrouted),
+            (Key::Reservation(id), State::Reservation(reservation), Command::Reservation(command)) => {
+                reservation::decide(*id, reservation, command, context)
+            }
+            (Key::Reservation(id), State::Reservation(reservation), Command::Fired(timer)) => {
+                Ok(reservation::fired(*id, reservation, timer, context))
+            }
+            (Key::Charger | Key::Session(_) | Key::Reservation(_), _, _) => Err(Rejection::Misrouted),
         }
     }
 
@@ -311,8 +377,11 @@ impl Family for ChargingFamily {
         match (state, event) {
             (State::Charger(charger), Event::Charger(event)) => step::Fold::fold(&mut **charger, event),
             (State::Session(session), Event::Session(event)) => step::Fold::fold(&mut **session, event),
+            (State::Reservation(reservation), Event::Reservation(event)) => {
+                step::Fold::fold(&mut **reservation, event);
+            }
             // Never written; total all the same.
-            (State::Charger(_), Event::Session(_)) | (State::Session(_), Event::Charger(_)) => {}
+            (State::Charger(_) | State::Session(_) | State::Reservation(_), _) => {}
         }
     }
 
@@ -320,6 +389,7 @@ impl Family for ChargingFamily {
         match state {
             State::Charger(charger) => charger::timers(charger),
             State::Session(session) => session::timers(session),
+            State::Reservation(reservation) => reservation::timers(reservation),
         }
     }
 
@@ -327,6 +397,7 @@ impl Family for ChargingFamily {
         match state {
             State::Charger(charger) => charger::standing(charger),
             State::Session(session) => session::standing(session),
+            State::Reservation(reservation) => reservation::standing(reservation),
         }
     }
 
@@ -335,18 +406,25 @@ impl Family for ChargingFamily {
             (Key::Charger, State::Charger(charger)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Charger(event) => Some(event),
-                    Event::Session(_) => None,
+                    Event::Session(_) | Event::Reservation(_) => None,
                 });
                 charger::project(partition, charger, events)
             }
             (Key::Session(id), State::Session(session)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Session(event) => Some(event),
-                    Event::Charger(_) => None,
+                    Event::Charger(_) | Event::Reservation(_) => None,
                 });
                 session::project(partition, *id, session, events)
             }
-            (Key::Charger, State::Session(_)) | (Key::Session(_), State::Charger(_)) => Vec::new(),
+            (Key::Reservation(id), State::Reservation(reservation)) => {
+                let events = events.iter().filter_map(|event| match event {
+                    Event::Reservation(event) => Some(event),
+                    Event::Charger(_) | Event::Session(_) => None,
+                });
+                reservation::project(partition, *id, reservation, events)
+            }
+            (Key::Charger | Key::Session(_) | Key::Reservation(_), _) => Vec::new(),
         }
     }
 
@@ -354,6 +432,7 @@ impl Family for ChargingFamily {
         match state {
             State::Charger(charger) => charger::give_back(charger, downtime).map(Command::Charger),
             State::Session(session) => session::give_back(session, downtime).map(Command::Session),
+            State::Reservation(reservation) => reservation::give_back(reservation, downtime).map(Command::Reservation),
         }
     }
 }

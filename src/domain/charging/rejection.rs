@@ -47,13 +47,29 @@ pub enum Rejection {
     SessionUnknown,
     /// It is over.
     SessionOver,
+    /// A reservation of that id is there already.
+    ReservationExists,
+    /// No such reservation in memory: it never was, or is over; its row tells.
+    ReservationUnknown,
+    /// It is over.
+    ReservationOver,
+    /// Its deposit is not there yet.
+    ReservationUnpaid,
+    /// Its time has not come (RS-3).
+    ReservationEarly,
+    /// Its vehicle is being started.
+    ReservationArriving,
+    /// It is of another user of the same partner (RS-3).
+    ReservationOfAnother,
+    /// Another connector is reserved for this user; the reservation stands (RS-3).
+    WrongConnector,
     /// The command was sent to an entity of the other kind: a defect of the sender.
     Misrouted,
 }
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 22] = [
+    pub const ALL: [Rejection; 30] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -75,6 +91,14 @@ impl Rejection {
         Rejection::SessionExists,
         Rejection::SessionUnknown,
         Rejection::SessionOver,
+        Rejection::ReservationExists,
+        Rejection::ReservationUnknown,
+        Rejection::ReservationOver,
+        Rejection::ReservationUnpaid,
+        Rejection::ReservationEarly,
+        Rejection::ReservationArriving,
+        Rejection::ReservationOfAnother,
+        Rejection::WrongConnector,
         Rejection::Misrouted,
     ];
 
@@ -102,6 +126,14 @@ impl Rejection {
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",
             Rejection::SessionOver => "session_over",
+            Rejection::ReservationExists => "reservation_exists",
+            Rejection::ReservationUnknown => "reservation_unknown",
+            Rejection::ReservationOver => "reservation_over",
+            Rejection::ReservationUnpaid => "reservation_unpaid",
+            Rejection::ReservationEarly => "reservation_early",
+            Rejection::ReservationArriving => "reservation_arriving",
+            Rejection::ReservationOfAnother => "reservation_of_another",
+            Rejection::WrongConnector => "wrong_connector",
             Rejection::Misrouted => "internal_misrouted",
         }
     }

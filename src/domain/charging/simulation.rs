@@ -385,7 +385,7 @@ impl Run {
     fn authorize(&mut self) {
         if let Some(tag) = self.tags.last().cloned() {
             let steps = self.world.journal.len();
-            assert!(matches!(self.world.tell(charger::Command::Authorize(tag)), Reply::Authorized(_)));
+            assert!(matches!(self.world.tell(charger::Command::Authorize(tag)), Reply::Authorized { .. }));
             // A waiting command may be sent meanwhile; nothing else happens.
             assert!(self.world.journal.len() <= steps + 1);
         }

@@ -374,6 +374,7 @@ impl World {
             sealed: Some("sealed".into()),
             limits,
             deadline,
+            reservation: None,
         };
         self.ask(Key::Charger, charger::Command::StartSession(Box::new(opening))).map(|_| session)
     }
@@ -439,7 +440,10 @@ impl World {
     pub(crate) fn cases(&self) -> Vec<&str> {
         let cases = self.effects.iter().filter_map(|effect| match effect {
             Effect::Alert(case) => Some(&*case.code),
-            Effect::SendCall { .. } | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
+            Effect::SendCall { .. }
+            | Effect::CloseLink { .. }
+            | Effect::SignCertificate { .. }
+            | Effect::AskAccount { .. } => None,
         });
         cases.collect()
     }
@@ -448,7 +452,10 @@ impl World {
     pub(crate) fn calls(&self) -> Vec<&Call> {
         let calls = self.effects.iter().filter_map(|effect| match effect {
             Effect::SendCall { call, .. } => Some(call),
-            Effect::Alert(_) | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
+            Effect::Alert(_)
+            | Effect::CloseLink { .. }
+            | Effect::SignCertificate { .. }
+            | Effect::AskAccount { .. } => None,
         });
         calls.collect()
     }

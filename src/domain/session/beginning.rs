@@ -18,9 +18,9 @@ pub(super) fn place(step: &mut SessionStep<'_>, opening: Opening) -> Result<(), 
     let at = step.context.now;
     let ours = step.context.ambient.policy.session.start_deadline;
     let deadline = opening.deadline.map_or(ours, |asked| asked.clamp(DEADLINE_MIN.min(ours), ours));
-    let Opening { request, partner, connector, user, sealed, limits, .. } = opening;
+    let Opening { request, partner, connector, user, sealed, limits, reservation, .. } = opening;
     let start_due = at + deadline;
-    step.emit(Event::Placed(Placed { partner, request, user, sealed, connector, limits, at, start_due }));
+    step.emit(Event::Placed(Placed { partner, request, user, sealed, connector, limits, at, start_due, reservation }));
     Ok(())
 }
 
@@ -133,6 +133,7 @@ fn begin(step: &mut SessionStep<'_>, beginning: Beginning, late: bool) {
         // A backlog's times are over already; what counts is how long it runs from now.
         max_due: received + policy.session.max_duration,
         duration_due: duration.map(|duration| received + duration),
+        reservation: beginning.reservation,
     }));
     if plausible.is_none() {
         step.flag(Flag::ClockImplausible);

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::domain::charger::{Fault, Sample, Status as ConnectorStatus, UserRef};
 use crate::domain::charging::case::Raised;
 use crate::domain::charging::step::Fold;
-use crate::ids::{ConnectorId, PartnerId, RequestId, TransactionId};
+use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, TransactionId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub struct Placed {
     pub at: Timestamp,
     /// When it is given up.
     pub start_due: Timestamp,
+    /// The reservation that it ends (SE-15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
 }
 
 /// A transaction's start, as journaled.
@@ -66,6 +69,9 @@ pub struct Began {
     /// When the time asked for is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_due: Option<Timestamp>,
+    /// The reservation that it ends, if nobody asked for it before (SE-15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
 }
 
 /// A transaction's end, as journaled.
@@ -306,6 +312,7 @@ impl Session {
         self.limits = placed.limits;
         self.created_at = placed.at;
         self.start_due = Some(placed.start_due);
+        self.reservation = placed.reservation;
     }
 
     fn begin(&mut self, began: &Began) {
@@ -320,6 +327,7 @@ impl Session {
             self.partner = owner.holder.as_ref().map(|(partner, _)| partner.clone());
             self.user = owner.holder.as_ref().map(|(_, user)| user.clone());
         }
+        self.reservation = began.reservation.or(self.reservation);
         self.start_due = None;
         self.forget_due = None;
         self.transaction = Some(began.transaction);

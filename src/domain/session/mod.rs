@@ -214,7 +214,10 @@ pub fn fired(id: SessionId, session: &Session, timer: Timer, context: &StepConte
         | Timer::Pump
         | Timer::StatusFallback
         | Timer::Release
-        | Timer::LockMove => {}
+        | Timer::LockMove
+        | Timer::HoldUntil
+        | Timer::PaymentDeadline
+        | Timer::AskAccount => {}
     }
     step.step.done(Reply::Done)
 }

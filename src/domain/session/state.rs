@@ -3,7 +3,7 @@
 use super::reasons::End;
 use crate::clock::Timestamp;
 use crate::domain::charger::{Fault, Sample, Status as ConnectorStatus, StopReason, TokenRef, UserRef, WireTime};
-use crate::ids::{ConnectorId, PartnerId, RequestId, TransactionId};
+use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 /// Readings kept of a session; past it every other one is dropped and the spacing doubles. 96 are one each quarter of
@@ -262,6 +262,8 @@ pub struct Beginning {
     pub flags: Vec<Flag>,
     /// Whose, if it is a local one.
     pub owner: Option<Owner>,
+    /// The reservation that it ends (RS-3).
+    pub reservation: Option<ReservationId>,
 }
 
 /// A transaction's end, as its charger hands it to the session.
@@ -334,6 +336,9 @@ pub struct Session {
     pub user: Option<UserRef>,
     /// The user's personal data, sealed (OP-9).
     pub sealed: Option<Box<str>>,
+    /// The reservation that it ends or ended: two orders, linked (SE-15).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
     /// The token of a local session: a pseudonym.
     pub token: Option<TokenRef>,
     /// Where; 0 before it is anywhere.

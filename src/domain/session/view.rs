@@ -6,7 +6,7 @@
 use super::reasons::EndReason;
 use super::state::{Flag, Session, Status};
 use crate::clock::Timestamp;
-use crate::ids::{ConnectorId, PartnerId, RequestId, SessionId, TransactionId};
+use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, SessionId, TransactionId};
 use serde::Serialize;
 
 /// Why it failed, as shown.
@@ -57,6 +57,9 @@ pub struct View {
     pub sealed: Option<Box<str>>,
     /// SE-15.
     pub status: Status,
+    /// The reservation that it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<ReservationId>,
     /// When it was asked for, or began.
     pub created_at: String,
     /// When it began.
@@ -122,6 +125,7 @@ impl Session {
             user: self.user.clone(),
             sealed: self.sealed.clone(),
             status: self.status.unwrap_or(Status::Ended),
+            reservation_id: self.reservation,
             created_at: self.created_at.to_rfc3339(),
             started_at: self.started_at.map(Timestamp::to_rfc3339),
             ended_at: self.ended_at.map(Timestamp::to_rfc3339),

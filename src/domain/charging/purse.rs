@@ -1,0 +1,79 @@
+//! What entities of a charger's partition ask of a user's account, and what they are answered (MO-3, MO-4). Owns the
+//! narrow shape between the two partitions; never a balance, nor whether one suffices.
+//!
+//! Every request is named by its `cause` and may be sent again until it is answered: the account answers a cause that it
+//! knows with what it answered first. Who asks keeps in its own state what has not been answered, so nothing is forgotten.
+
+use crate::domain::charger::UserRef;
+use crate::domain::money::Money;
+use crate::ids::PartnerId;
+use serde::{Deserialize, Serialize};
+
+/// Whose account: a user of a partner that keeps accounts with us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRef {
+    /// The partner.
+    pub partner: PartnerId,
+    /// Its user's pseudonym.
+    pub user: UserRef,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountRequest {
+    /// Sets an amount aside under the cause.
+    Freeze {
+        /// Names the freeze for ever.
+        cause: Box<str>,
+        /// How much.
+        amount: Money,
+    },
+    /// Sets more aside under a freeze.
+    Extend {
+        /// Names this extension.
+        cause: Box<str>,
+        /// Of which freeze.
+        freeze: Box<str>,
+        /// How much more.
+        amount: Money,
+    },
+    /// Takes an amount out of a freeze; the rest is given back.
+    Capture {
+        /// Names this capture.
+        cause: Box<str>,
+        /// Of which freeze.
+        freeze: Box<str>,
+        /// How much; zero gives all of it back.
+        amount: Money,
+    },
+    /// Gives a freeze back, whole; one that never was is as good as given back, and never comes to be.
+    Release {
+        /// Names this release.
+        cause: Box<str>,
+        /// Of which freeze.
+        freeze: Box<str>,
+    },
+}
+
+impl AccountRequest {
+    /// The request's own name: what an answer refers to.
+    pub fn cause(&self) -> &str {
+        match self {
+            AccountRequest::Freeze { cause, .. }
+            | AccountRequest::Extend { cause, .. }
+            | AccountRequest::Capture { cause, .. }
+            | AccountRequest::Release { cause, .. } => cause,
+        }
+    }
+}
+
+/// How an account answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountOutcome {
+    /// Done, for good.
+    Done,
+    /// Refused, for good: the stable code says why (`balance_too_low`, `blocked`, `debt` …).
+    Refused(Box<str>),
+    /// Could not be asked now: it is asked again later.
+    Unavailable,
+}
