@@ -47,7 +47,9 @@ fn release() -> AccountRequest {
 }
 
 fn capture(minor: i64) -> AccountRequest {
-    AccountRequest::Capture { cause: settle_cause(id(1)), freeze: freeze_cause(id(1)), amount: yuan(minor) }
+    let (lines, amount) = (vec![(Income::Reservation, yuan(minor))], yuan(minor));
+    let (cause, freeze) = (settle_cause(id(1)), freeze_cause(id(1)));
+    AccountRequest::Capture { cause, freeze, amount, lines, keep: None }
 }
 
 #[test]
