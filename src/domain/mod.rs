@@ -8,4 +8,6 @@ pub mod entity;
 pub mod fault;
 pub mod money;
 pub mod platform;
+pub mod pricing;
 pub mod session;
+pub mod tariff;
