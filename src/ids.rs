@@ -91,6 +91,10 @@ text_id!(
     SiteId, "site id", 48
 );
 text_id!(
+    /// A tariff's name, the same over its versions (MO-2). As long as an OCPI `Tariff.id` may be.
+    TariffId, "tariff id", 36
+);
+text_id!(
     /// The partner's own name of a write request; the key of idempotency (EM-5).
     RequestId, "request_id", 64
 );

@@ -15,6 +15,7 @@ pub mod live;
 pub mod load;
 pub mod message_log;
 pub mod reference;
+pub mod order;
 pub mod reservation;
 pub mod seconds;
 pub mod session;
@@ -48,6 +49,8 @@ pub struct Config {
     pub journal: journal::Journal,
     /// OCPP frames kept for people.
     pub message_log: message_log::MessageLog,
+    /// Orders: the money side of sessions.
+    pub order: order::Order,
     /// Reservations of connectors.
     pub reservation: reservation::Reservation,
     /// Charging sessions.
@@ -63,13 +66,14 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 11] = [
+        let sections: [&dyn Checked; 12] = [
             &self.api,
             &self.charger,
             &self.faults,
             &self.gateway,
             &self.journal,
             &self.message_log,
+            &self.order,
             &self.reservation,
             &self.session,
             &self.telemetry,

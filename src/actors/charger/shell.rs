@@ -182,12 +182,17 @@ impl Shell<ChargingFamily> for ChargerShell {
         let alone = if partition.has_quarantine() { partition.quarantine() } else { Vec::new() };
         let reservations = alone.iter().filter_map(|(key, _)| match key {
             Key::Reservation(id) => Some(*id),
-            Key::Charger | Key::Session(_) => None,
+            Key::Charger | Key::Session(_) | Key::Order(_) => None,
         });
+        let orders = alone.iter().filter_map(|(key, _)| match key {
+            Key::Order(id) => Some(*id),
+            Key::Charger | Key::Session(_) | Key::Reservation(_) => None,
+        });
+        let orders = orders.collect();
         let reservations = reservations.collect();
         let quarantined = alone.iter().filter_map(|(key, _)| match key {
             Key::Session(id) => Some(*id),
-            Key::Charger | Key::Reservation(_) => None,
+            Key::Charger | Key::Reservation(_) | Key::Order(_) => None,
         });
         let quarantined = quarantined.collect();
         partition.ambient(|ambient| {
@@ -198,6 +203,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             ambient.audience = audience;
             ambient.quarantined = quarantined;
             ambient.quarantined_reservations = reservations;
+            ambient.quarantined_orders = orders;
             ambient.certificates = self.parts.certificates.is_some();
         });
     }

@@ -10,7 +10,8 @@ use crate::domain::pricing::BillFlag;
 pub(super) fn become_(step: &mut OrderStep<'_>, status: Status) {
     let Some(now) = step.state.status.filter(|now| now.may_become(status)) else { return };
     debug_assert_ne!(now, status);
-    step.emit(Event::Became { status, at: step.context.now });
+    let at = step.context.now;
+    step.emit(Event::Became { status, at });
     match status {
         Status::Placed | Status::Failed => {}
         Status::Open => step.tell("order.opened"),
@@ -27,7 +28,8 @@ pub(super) fn fail(step: &mut OrderStep<'_>, code: &str) {
     if step.state.status != Some(Status::Placed) {
         return;
     }
-    step.emit(Event::Failed { code: code.into(), at: step.context.now });
+    let at = step.context.now;
+    step.emit(Event::Failed { code: code.into(), at });
     if step.state.is_public_kind() {
         step.tell("order.failed");
     }

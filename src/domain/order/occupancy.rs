@@ -12,7 +12,8 @@ pub(super) fn seen(step: &mut OrderStep<'_>, presence: Presence) {
     if !going || step.state.stay.is_none() {
         return;
     }
-    step.emit(Event::Seen { presence, at: step.context.now });
+    let at = step.context.now;
+    step.emit(Event::Seen { presence, at });
     if presence == Presence::Free {
         over(step);
     }

@@ -79,8 +79,8 @@ impl Stay {
         stay::occupancy(&self.tariff, &Priced { charged: self.charged, occupied })
     }
 
-    /// When the fee reaches its cap, if the vehicle stays: nothing is to be waited for after that.
-    pub(super) fn capped_at(&self, now: Timestamp) -> Timestamp {
+    /// When the fee reaches its cap, if the vehicle stays, or it has lasted too long: nothing is to be waited for after that.
+    pub(super) fn ends_at(&self) -> Timestamp {
         let Some(rule) = self.tariff.occupancy.filter(|rule| rule.per_minute.0 > 0) else { return self.until };
         let Some(since) = self.since else { return self.until };
         let free_until = self.charged + Duration::from_secs(u64::from(rule.grace_minutes) * 60);
@@ -89,6 +89,6 @@ impl Stay {
         // The cap is reached within the minute that the division leaves over.
         let minutes = u64::try_from(rule.cap.0 / rule.per_minute.0 + 1).unwrap_or(0);
         let left = Duration::from_secs(minutes.saturating_mul(60)).saturating_sub(before);
-        (since.max(free_until) + left).max(now).min(self.until)
+        (since.max(free_until) + left).min(self.until)
     }
 }
