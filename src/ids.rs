@@ -140,6 +140,14 @@ uuid_id!(
     OrderId
 );
 uuid_id!(
+    /// One intent to pay money into an account (MO-3).
+    TopUpId
+);
+uuid_id!(
+    /// One proposed adjustment of an account (MO-6).
+    AdjustmentId
+);
+uuid_id!(
     /// One command to a charger (CH-6): the OCPP unique message id of its CALL as well.
     CommandId
 );

@@ -84,6 +84,8 @@ fn title(event: &session::Event) -> Option<&'static str> {
         | Is::SettleDeferred { .. }
         | Is::DeadlinesMoved { .. }
         | Is::Told { .. }
+        | Is::Funded { .. }
+        | Is::FundsWarned
         | Is::Forgotten
         | Is::Raised(_) => None,
     }

@@ -178,6 +178,15 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::ReservationArriving => Code::ReservationArriving,
         Rejection::ReservationOfAnother => Code::ReservationOfAnother,
         Rejection::WrongConnector => Code::NotReservedConnector,
+        Rejection::TariffMissing => Code::TariffMissing,
+        Rejection::OrderUnknown => Code::OrderUnknown,
+        Rejection::OrderNotUnderReview => Code::OrderNotUnderReview,
+        Rejection::OrderAmount => Code::OrderAmount,
+        Rejection::OrderNotPaid => Code::OrderNotPaid,
+        Rejection::OrderNotOwed => Code::OrderNotOwed,
+        Rejection::OrderNotOpen => Code::OrderNotOpen,
+        Rejection::OrderBusy => Code::OrderBusy,
+        Rejection::OrderNotBilled => Code::OrderNotBilled,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

@@ -90,6 +90,7 @@ impl Service {
             limits: session::Limits {
                 energy_wh: seconds(start.limits.energy_wh),
                 duration_s: seconds(start.limits.duration_s),
+                amount: seconds(start.limits.amount),
             },
             deadline: None,
             reservation: start.reservation_id,
@@ -122,6 +123,7 @@ impl Service {
             | Reply::Queued(_)
             | Reply::Reserved(_)
             | Reply::ReservationNow(_)
+            | Reply::OrderNow(_)
             | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
@@ -292,6 +294,7 @@ fn failure_code(code: &str) -> Code {
         "plug_not_connected" => Code::NotPluggedIn,
         "charger_offline" => Code::ChargerOffline,
         "connector_occupied" => Code::ConnectorOccupied,
+        code if session::Failure::FUNDS.contains(&code) => Code::StartFunds,
         _ => Code::StartRefused,
     }
 }

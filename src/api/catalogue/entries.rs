@@ -111,6 +111,27 @@ catalogue! {
         "This charging session is not known.", "未找到该充电订单。";
     SessionEnded: "session_ended", 409, Partner, No, "the session is over already",
         "Charging has already ended.", "充电已结束。";
+    TariffMissing: "tariff_missing", 409, Platform, Later, "no tariff is in force at this site, so nobody can be told the price",
+        "Charging is not offered here at the moment. Please try another charger.", "该站点暂未定价，请选择其他充电桩。";
+    OrderUnknown: "order_unknown", 404, Partner, No, "there is no such order, or it is not yours",
+        "This order does not exist.", "订单不存在。";
+    OrderNotUnderReview: "order_not_under_review", 409, Partner, No, "the order does not wait for a person",
+        "This order cannot be changed.", "该订单无法修改。";
+    OrderAmount: "order_amount", 409, Partner, No, "the order does not allow this amount; see its total, taken and refunded",
+        "This amount is not possible.", "金额不符合要求。";
+    OrderNotPaid: "order_not_paid", 409, Partner, No, "nothing was taken that could be given back, or something is on its way",
+        "This order has nothing to refund.", "该订单无可退款项。";
+    OrderNotOwed: "order_not_owed", 409, Partner, No, "nothing is owed for this order",
+        "This order needs no payment.", "该订单无需支付。";
+    OrderNotOpen: "order_not_open", 409, Partner, No, "the order is not charging, or its user has no account here",
+        "This order cannot be extended.", "该订单无法追加金额。";
+    OrderBusy: "order_busy", 409, Platform, Later, "the account has not answered an earlier request of this order yet",
+        "Please try again in a moment.", "请稍后再试。";
+    OrderNotBilled: "order_not_billed", 409, Partner, Later, "the order has no bill yet",
+        "This order has no bill yet.", "该订单尚未出账。";
+    StartFunds: "start_funds", 409, Partner, No,
+        "no money could be set aside for the start; `failure` of the session says why",
+        "Charging could not start: please check your balance and unpaid orders.", "无法开始充电：请检查余额与未支付订单。";
     ReservationUnknown: "reservation_unknown", 404, Partner, No, "there is no such reservation, or it is not yours",
         "This reservation is not known.", "未找到该预约。";
     ReservationEnded: "reservation_ended", 409, Partner, No, "the reservation is over already; start without it",

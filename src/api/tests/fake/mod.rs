@@ -266,6 +266,10 @@ impl Runtime {
             end_reason: None,
             error: None,
             failure: None,
+            order_id: None,
+            amount_so_far: None,
+            frozen: None,
+            bill: None,
             flags: vec![],
             readings: None,
         };
