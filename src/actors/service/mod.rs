@@ -7,6 +7,7 @@ mod admin;
 mod catalogue;
 mod messages;
 mod operator;
+mod orders;
 mod partner;
 mod reservations;
 mod sessions;

@@ -9,6 +9,7 @@ mod health;
 mod messages;
 mod partners;
 mod platform;
+mod orders;
 mod reservations;
 mod sessions;
 pub mod token;
@@ -105,6 +106,12 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("GET", "/sessions/{id}/signed", get(sessions::signed)),
         ("POST", "/sessions/{id}/stop", post(sessions::stop)),
         ("GET", "/sessions/{id}/messages", get(messages::of_session)),
+        ("GET", "/orders", get(orders::list)),
+        ("GET", "/orders/{id}", get(orders::show)),
+        ("POST", "/orders/{id}/settle", post(orders::settle)),
+        ("POST", "/orders/{id}/close", post(orders::close)),
+        ("POST", "/orders/{id}/refund", post(orders::refund)),
+        ("GET", "/order-reviews", get(orders::reviews)),
         ("GET", "/reservations", get(reservations::list)),
         ("GET", "/reservations/{id}", get(reservations::show)),
         ("POST", "/reservations/{id}/cancel", post(reservations::cancel)),

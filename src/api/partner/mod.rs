@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 pub mod nonces;
 mod openapi;
+mod orders;
 mod reservations;
 mod sessions;
 pub mod signature;
@@ -175,6 +176,11 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(reservations::cancel))
         .routes(routes!(reservations::complain))
         .routes(routes!(reservations::terms))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::extend))
+        .routes(routes!(orders::pay))
+        .routes(routes!(orders::contest))
         .routes(routes!(fleet::sites))
         .routes(routes!(fleet::site))
         .routes(routes!(fleet::chargers))

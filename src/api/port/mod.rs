@@ -12,12 +12,14 @@
 mod device;
 mod messages;
 mod operator;
+mod orders;
 mod reservations;
 mod views;
 
 pub use device::*;
 pub use messages::*;
 pub use operator::*;
+pub use orders::*;
 pub use reservations::*;
 pub use views::*;
 
@@ -140,7 +142,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort {
+pub trait PartnerPort: ReservationPort + OrderPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

@@ -324,7 +324,7 @@ pub struct ConfigVersionView {
 
 /// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
 #[async_trait]
-pub trait OperatorPort: super::ReservationPort {
+pub trait OperatorPort: super::ReservationPort + super::OrderPort {
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;
 

@@ -6,12 +6,13 @@
 //! and queues commands to the device; a session alone knows its energy, its end and what its partner was told. So with
 //! reservations: the charger alone knows which one holds which connector, a reservation alone its terms and its money.
 
+pub mod books;
 pub mod case;
 pub mod policy;
 pub mod purse;
 pub mod rejection;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testkit;

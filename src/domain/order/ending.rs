@@ -5,6 +5,7 @@ use super::state::{Ask, Doubt, Kind, Status};
 use super::{Charge, Event, OrderStep, notices, saga};
 use crate::domain::charging::{Case, Level, Rejection};
 use crate::domain::pricing::BillFlag;
+use crate::ids::RequestId;
 
 /// Goes on to a state that the table allows; anything else would be a defect, and changes nothing.
 pub(super) fn become_(step: &mut OrderStep<'_>, status: Status) {
@@ -249,7 +250,10 @@ pub(super) fn pay(step: &mut OrderStep<'_>) -> Result<(), Rejection> {
 }
 
 /// The user wants more to be set aside while charging (SE-11).
-pub(super) fn extend(step: &mut OrderStep<'_>, minor: i64) -> Result<(), Rejection> {
+pub(super) fn extend(step: &mut OrderStep<'_>, minor: i64, request: RequestId) -> Result<(), Rejection> {
+    if step.state.extend_request.as_ref() == Some(&request) {
+        return Ok(());
+    }
     let charging = step.state.status == Some(Status::Open) && step.state.bill.is_none();
     if !charging || !step.state.has_account() || step.state.kind() != Kind::Charging {
         return Err(Rejection::OrderNotOpen);
@@ -260,7 +264,7 @@ pub(super) fn extend(step: &mut OrderStep<'_>, minor: i64) -> Result<(), Rejecti
     if step.state.extend.is_some() || step.state.outstanding.is_some() {
         return Err(Rejection::OrderBusy);
     }
-    step.emit(Event::ExtendWanted { minor });
+    step.emit(Event::ExtendWanted { minor, request });
     saga::drive(step);
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::domain::charging::case::Raised;
 use crate::domain::charging::step::Fold;
 use crate::domain::pricing::Bill;
-use crate::ids::OrderId;
+use crate::ids::{OrderId, RequestId};
 use serde::{Deserialize, Serialize};
 
 /// What has happened to an order.
@@ -92,6 +92,8 @@ pub enum Event {
     ExtendWanted {
         /// Minor units.
         minor: i64,
+        /// The request's name.
+        request: RequestId,
     },
     /// The user wants to pay what is owed.
     PayWanted,
@@ -220,7 +222,10 @@ impl Fold for Order {
                 self.charge = Some(*minor);
                 self.settled_by = by.clone().or(self.settled_by.take());
             }
-            Event::ExtendWanted { minor } => self.extend = Some(*minor),
+            Event::ExtendWanted { minor, request } => {
+                self.extend = Some(*minor);
+                self.extend_request = Some(request.clone());
+            }
             Event::PayWanted => self.paying = true,
             Event::RefundWanted { minor, by } => {
                 self.refund = Some(*minor);

@@ -37,7 +37,7 @@ use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply, StepContext
 use crate::domain::entity::{Deadline, Decision, Notice, Standing};
 use crate::domain::pricing::Bill;
 use crate::domain::tariff::Tariff;
-use crate::ids::{OrderId, SessionId};
+use crate::ids::{OrderId, RequestId, SessionId};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub enum Command {
     Extend {
         /// Minor units.
         minor: i64,
+        /// The request's name: the same one again changes nothing.
+        request: RequestId,
     },
     /// The user pays what is owed (MO-5).
     Pay,
@@ -119,6 +121,31 @@ pub enum Command {
         /// How long we were away.
         downtime: Duration,
     },
+}
+
+impl Command {
+    /// Whether a person or partner wants it: an order that is not in memory must then be recalled first.
+    fn is_a_wish(&self) -> bool {
+        match self {
+            Command::Extend { .. }
+            | Command::Pay
+            | Command::Contest { .. }
+            | Command::Settle { .. }
+            | Command::Refund { .. } => true,
+            Command::Place(_)
+            | Command::Began
+            | Command::StartFailed { .. }
+            | Command::Charged(_)
+            | Command::Stays(_)
+            | Command::PlaceStay(..)
+            | Command::Kept { .. }
+            | Command::Seen(_)
+            | Command::AccountAnswered { .. }
+            | Command::DebtSettled
+            | Command::Recall(_)
+            | Command::Restarted { .. } => false,
+        }
+    }
 }
 
 /// An order's decision while it is made.
@@ -207,6 +234,9 @@ pub fn decide(
     context: &StepContext<'_>,
 ) -> Result<Decision<ChargingFamily>, Rejection> {
     let mut step = OrderStep::new(id, order, context);
+    if order.status.is_none() && command.is_a_wish() {
+        return Err(Rejection::OrderUnknown);
+    }
     match command {
         Command::Place(placed) => place(&mut step, placed),
         Command::Began => began(&mut step),
@@ -218,7 +248,7 @@ pub fn decide(
         Command::Seen(presence) => occupancy::seen(&mut step, presence),
         Command::AccountAnswered { cause, outcome } => saga::answered(&mut step, &cause, outcome),
         Command::DebtSettled => debt_settled(&mut step),
-        Command::Extend { minor } => ending::extend(&mut step, minor)?,
+        Command::Extend { minor, request } => ending::extend(&mut step, minor, request)?,
         Command::Pay => ending::pay(&mut step)?,
         Command::Contest { text } => ending::contest(&mut step, &text)?,
         Command::Settle { minor, by } => ending::settle(&mut step, minor, by)?,

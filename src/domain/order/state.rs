@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::domain::charger::UserRef;
 use crate::domain::money::{Currency, Money};
 use crate::domain::pricing::Bill;
-use crate::ids::{ConnectorId, OrderId, PartnerId, ReservationId, SessionId, TariffId};
+use crate::ids::{ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, TariffId};
 use serde::{Deserialize, Serialize};
 
 /// SE-15: these, and no others.
@@ -235,6 +235,9 @@ pub struct Order {
     pub frozen: i64,
     /// How often it was extended.
     pub extended: u32,
+    /// The name of the last extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extend_request: Option<RequestId>,
     /// What the account has not answered.
     pub outstanding: Option<Outstanding>,
     /// More is to be set aside, minor units.

@@ -3,7 +3,7 @@
 use super::super::deposit::{freeze_cause, settle_cause};
 use super::*;
 use crate::domain::charging::Effect;
-use crate::domain::charging::purse::{AccountOutcome, AccountRequest};
+use crate::domain::charging::purse::{AccountOutcome, AccountRequest, Income};
 
 impl World {
     /// What accounts were asked so far.
