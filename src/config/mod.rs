@@ -17,6 +17,7 @@ pub mod message_log;
 pub mod reference;
 pub mod seconds;
 pub mod session;
+pub mod tariff;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,8 @@ pub struct Config {
     pub message_log: message_log::MessageLog,
     /// Charging sessions.
     pub session: session::Session,
+    /// Bounds of tariffs.
+    pub tariff: tariff::Tariff,
     /// Metrics and logs.
     pub telemetry: telemetry::Telemetry,
     /// TLS for chargers.
@@ -60,7 +63,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 10] = [
+        let sections: [&dyn Checked; 11] = [
             &self.api,
             &self.charger,
             &self.faults,
@@ -68,6 +71,7 @@ impl Config {
             &self.journal,
             &self.message_log,
             &self.session,
+            &self.tariff,
             &self.telemetry,
             &self.tls,
             &self.webhook,

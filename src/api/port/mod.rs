@@ -12,11 +12,13 @@
 mod device;
 mod messages;
 mod operator;
+mod tariffs;
 mod views;
 
 pub use device::*;
 pub use messages::*;
 pub use operator::*;
+pub use tariffs::*;
 pub use views::*;
 
 use super::catalogue::Code;
