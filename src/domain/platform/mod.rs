@@ -321,6 +321,31 @@ mod tests {
     }
 
     #[test]
+    fn a_tariff_is_published_rolled_out_and_taken_back_and_old_states_have_none() {
+        use crate::domain::tariff::{Bounds, Tariff, checked};
+        let wide = crate::domain::money::Price(1_000_000);
+        let free = crate::domain::money::Price(0);
+        let bounds = Bounds { kwh_min: free, kwh_max: wide, hour_max: wide, minute_max: wide, once_max: wide };
+        let tariff = serde_json::json!({"id": "t", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices":
+            [{"name": "flat", "from": "00:00", "to": "24:00", "electricity": 10_000}]});
+        let tariff: Tariff = serde_json::from_value(tariff).unwrap();
+        let (id, site): (TariffId, SiteId) = ("t".parse().unwrap(), "A".parse().unwrap());
+        let mut state: State = serde_json::from_str("{\"config_version\":3}").unwrap();
+        let publish = || Command::PublishTariff(Box::new(checked(tariff.clone(), &bounds).unwrap()));
+        assert_eq!((decide(&mut state, 1, publish()).0, decide(&mut state, 2, publish()).0), (Some(1), Some(2)));
+        for version in [1, 2] {
+            let scope = Scope::Everywhere;
+            decide(&mut state, 3, Command::RollOutTariff { id: id.clone(), version, scope, from: None });
+        }
+        let shown = |state: &State| state.tariffs.tariff_at(&site, Timestamp(1000)).map(|tariff| tariff.version);
+        assert_eq!(shown(&state), Some(2));
+        decide(&mut state, 4, Command::RollBackTariff { id: id.clone(), scope: Scope::Everywhere });
+        assert_eq!(shown(&state), Some(1));
+        let kept = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&kept).unwrap(), state);
+    }
+
+    #[test]
     fn an_alert_for_a_person_opens_a_ticket_under_the_same_id() {
         let alert = Alert {
             code: "quarantined".into(),
