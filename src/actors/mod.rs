@@ -10,5 +10,6 @@ pub mod partners;
 pub mod personal;
 pub mod platform;
 pub mod service;
+pub mod tariffs;
 pub mod tree;
 pub mod webhook;

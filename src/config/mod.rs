@@ -19,6 +19,7 @@ pub mod order;
 pub mod reservation;
 pub mod seconds;
 pub mod session;
+pub mod tariff;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,8 @@ pub struct Config {
     pub reservation: reservation::Reservation,
     /// Charging sessions.
     pub session: session::Session,
+    /// Bounds of tariffs.
+    pub tariff: tariff::Tariff,
     /// Metrics and logs.
     pub telemetry: telemetry::Telemetry,
     /// TLS for chargers.
@@ -66,7 +69,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 12] = [
+        let sections: [&dyn Checked; 13] = [
             &self.api,
             &self.charger,
             &self.faults,
@@ -76,6 +79,7 @@ impl Config {
             &self.order,
             &self.reservation,
             &self.session,
+            &self.tariff,
             &self.telemetry,
             &self.tls,
             &self.webhook,

@@ -2,6 +2,7 @@
 
 pub mod json;
 pub mod metering;
+pub mod ocpi;
 pub mod ocpp16;
 pub mod ocppj;
 pub mod webhook;

@@ -14,6 +14,7 @@ use crate::actors::engine::{Environment, HostAddr, Shell};
 use crate::actors::partner::{PartnerShell, QueueParts};
 use crate::actors::partners::{PARTNER_SECRETS, Partners, Unseal};
 use crate::actors::platform::PlatformShell;
+use crate::actors::tariffs::Tariffs;
 use crate::actors::tree::{self, ArbiterGone, Arbiters};
 use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup};
 use crate::clock::SharedClock;
@@ -43,6 +44,7 @@ pub(super) struct Parts {
     pub(super) connections: Arc<ConnectionParts>,
     pub(super) pepper: Arc<Pepper>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) tariffs: Arc<Tariffs>,
     pub(super) board: Arc<QueueBoard>,
     pub(super) sender: Arc<HttpSender>,
     pub(super) alerts: Alerts,
@@ -196,7 +198,10 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     };
     let arbiters = Arbiters::start(engine.arbiters);
     let back_office = [arbiters.back_office()];
-    let platform = seed.environments(|| Rc::new(PlatformShell) as Rc<dyn Shell<PlatformFamily>>);
+    let tariffs = Arc::<Tariffs>::default();
+    let view = Arc::clone(&tariffs);
+    let platform = seed
+        .environments(move || Rc::new(PlatformShell { tariffs: Arc::clone(&view) }) as Rc<dyn Shell<PlatformFamily>>);
     let platform = tree::host(&back_office, engine.retry_after, platform).await?;
     let queues = known.queues(&base);
     let partners =
@@ -217,6 +222,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
         register: known.register,
         directory: known.partners,
         tokens: known.tokens,
+        tariffs,
         board: known.board,
         sender: known.sender,
         alerts: known.alerts,

@@ -296,6 +296,7 @@ fn service(
         vault: Arc::clone(vault),
         pepper: Arc::clone(&parts.pepper),
         tokens: Arc::clone(&parts.tokens),
+        tariffs: Arc::clone(&parts.tariffs),
         board: Arc::clone(&parts.board),
         sender: Arc::clone(&parts.sender),
         configuration: Arc::clone(configuration),

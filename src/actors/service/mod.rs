@@ -19,6 +19,7 @@ use super::charger::tokens::Tokens;
 use super::configuration::Configuration;
 use super::engine::{HostAddr, Refusal as Refused};
 use super::partners::Partners;
+use super::tariffs::Tariffs;
 use super::webhook::{HttpSender, QueueBoard, WebhookService};
 use crate::api::catalogue::Code;
 use crate::api::port::{Detail, Readiness, Refusal};
@@ -90,6 +91,8 @@ pub struct Service {
     pub pepper: Arc<Pepper>,
     /// idTags.
     pub tokens: Arc<Tokens>,
+    /// Tariffs in memory.
+    pub tariffs: Arc<Tariffs>,
     /// Events, attempt logs, replays.
     pub webhooks: WebhookService,
     /// Queues as they are.

@@ -164,6 +164,12 @@ catalogue! {
         "The configuration is not valid.", "配置无效。";
     ConfigConflict: "config_conflict", 409, Partner, Same, "the configuration changed meanwhile; read it again",
         "The configuration changed meanwhile.", "配置已被更改，请重新读取。";
+    TariffUnknown: "tariff_unknown", 404, Partner, No, "there is no such tariff or version, or none is in force there",
+        "There is no such tariff.", "资费不存在。";
+    TariffInvalid: "tariff_invalid", 400, Partner, No, "the tariff is not good; see details",
+        "The tariff is not valid.", "资费无效。";
+    TariffConflict: "tariff_conflict", 409, Partner, No, "another version was published meanwhile; look at it, then send without `version`, or the next",
+        "The tariff changed meanwhile.", "资费已被更改，请重新读取。";
     QueueFull: "queue_full", 503, Platform, Later, "a bounded queue is full; nothing was done",
         "The service is busy. Please try again in a moment.", "系统繁忙，请稍后再试。";
     Quarantined: "quarantined", 503, Platform, Later, "this entity failed too often and waits for a person; nothing was done",

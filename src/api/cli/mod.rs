@@ -7,6 +7,7 @@
 mod args;
 mod export;
 mod http;
+mod tariff;
 
 pub use args::Args;
 
@@ -149,6 +150,7 @@ fn task(command: Command) -> anyhow::Result<Task> {
         Command::Site(Site::List { page }) => Task::get(page.after("/sites"), "{count} sites"),
         Command::Charger(command) => charger(command)?,
         Command::Partner(command) => partner(command),
+        Command::Tariff(command) => tariff::task(command)?,
         Command::Token(Token::Set { id_tag, body }) => {
             Task::send("PUT", format!("/tokens/{id_tag}"), json!(body), "token set to {status}")
         }

@@ -120,3 +120,37 @@ fn the_arguments_are_well_formed() {
         assert!(Args::try_parse_from(["admin"].into_iter().chain(bad.split(' '))).is_err(), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn tariffs_are_published_rolled_out_and_taken_from_files() {
+    let rig = World::new().serve().await;
+    let file = rig.folder.path().join("tariff.json");
+    let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 12000});
+    let tariff = json!({"id": "t1", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [slice]});
+    std::fs::write(&file, tariff.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let ocpi = rig.folder.path().join("ocpi.json");
+    let component = json!({"type": "ENERGY", "price": 0.25, "step_size": 1});
+    let object = json!({"id": "x", "currency": "EUR", "elements": [{"price_components": [component]}]});
+    std::fs::write(&ocpi, json!({"tariff": object}).to_string()).unwrap();
+    let ocpi = ocpi.to_str().unwrap();
+    for (words, last) in [
+        (format!("tariff check t1 {file}"), "tariff t1 is good"),
+        (format!("tariff publish t1 {file}"), "tariff t1 published as version 1; in force nowhere yet"),
+        (format!("tariff publish t1 {file}"), "tariff t1 published as version 2; in force nowhere yet"),
+        ("tariff roll-out t1 1".into(), "version 1 of tariff t1 rolled out"),
+        ("tariff roll-out t1 2 --site S1 --site S2".into(), "version 2 of tariff t1 rolled out"),
+        ("tariff at S1 --at 2030-01-01T00:00:00Z".into(), "tariff t1 version 2 is in force"),
+        ("tariff roll-back t1 --site S1".into(), "tariff t1 rolled back"),
+        ("tariff at S1".into(), "tariff t1 version 1 is in force"),
+        ("tariff list".into(), "1 tariffs"),
+        ("tariff show t1".into(), "tariff t1 shown"),
+        ("tariff show t1 --version 1".into(), "version 1 of tariff t1 shown"),
+        ("tariff export t1".into(), "tariff t1 shown as OCPI"),
+        (format!("tariff import t2 {ocpi} --time-zone Europe/Berlin --check"), "tariff t2 is good"),
+        (format!("tariff import t2 {ocpi} --time-zone Europe/Berlin"), "tariff t2 published as version 1"),
+    ] {
+        let told = admin(&rig, &words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
+    }
+}

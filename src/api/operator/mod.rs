@@ -12,6 +12,7 @@ mod platform;
 mod orders;
 mod reservations;
 mod sessions;
+mod tariffs;
 pub mod token;
 
 pub use token::{OperatorToken, TokenError};
@@ -78,6 +79,16 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
     vec![
         ("GET", "/sites", get(fleet::sites)),
         ("PUT", "/sites/{site_id}", put(fleet::put_site)),
+        ("GET", "/sites/{site_id}/tariff", get(tariffs::in_force)),
+        ("GET", "/tariffs", get(tariffs::list)),
+        ("GET", "/tariffs/{id}", get(tariffs::show)),
+        ("PUT", "/tariffs/{id}", put(tariffs::publish)),
+        ("POST", "/tariffs/{id}/check", post(tariffs::check)),
+        ("GET", "/tariffs/{id}/versions/{version}", get(tariffs::version)),
+        ("POST", "/tariffs/{id}/roll-out", post(tariffs::roll_out)),
+        ("POST", "/tariffs/{id}/roll-back", post(tariffs::roll_back)),
+        ("GET", "/tariffs/{id}/ocpi", get(tariffs::export)),
+        ("POST", "/tariffs/{id}/ocpi", post(tariffs::import)),
         ("GET", "/chargers", get(fleet::chargers)),
         ("GET", "/chargers/{id}", get(fleet::charger)),
         ("PUT", "/chargers/{id}", put(fleet::put_charger)),

@@ -14,6 +14,7 @@ mod messages;
 mod operator;
 mod orders;
 mod reservations;
+mod tariffs;
 mod views;
 
 pub use device::*;
@@ -21,6 +22,7 @@ pub use messages::*;
 pub use operator::*;
 pub use orders::*;
 pub use reservations::*;
+pub use tariffs::*;
 pub use views::*;
 
 use super::catalogue::Code;

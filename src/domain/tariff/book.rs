@@ -161,11 +161,11 @@ impl Book {
         self.everywhere.iter().map(|entry| (None, entry)).chain(sites).filter(move |(_, entry)| of(entry))
     }
 
-    /// Publishes the next version of a tariff; a version of 0 means whichever is next.
+    /// Publishes the next version of a tariff, and its number; a version of 0 means whichever is next.
     ///
     /// # Errors
     /// See [`BookRefusal`].
-    pub fn publish(&self, checked: super::Checked) -> Result<BookChange, BookRefusal> {
+    pub fn publish(&self, checked: super::Checked) -> Result<(BookChange, u32), BookRefusal> {
         let mut tariff = checked.into_inner();
         let known = self.versions(&tariff.id).len();
         if known >= VERSIONS_MAX || (known == 0 && self.tariffs.len() >= TARIFFS_MAX) {
@@ -176,7 +176,7 @@ impl Book {
             return Err(BookRefusal::Stale);
         }
         tariff.version = next;
-        Ok(BookChange::Published { tariff: Box::new(tariff) })
+        Ok((BookChange::Published { tariff: Box::new(tariff) }, next))
     }
 
     /// Rolls a version out.

@@ -2,9 +2,11 @@
 
 mod messages;
 mod partner;
+mod tariff;
 
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
+pub(super) use tariff::Tariff;
 
 use crate::api::port::{BootPolicy, CommandKind, TokenState};
 use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
@@ -54,6 +56,9 @@ pub enum Command {
     /// Partners, their keys and webhooks.
     #[command(subcommand)]
     Partner(Partner),
+    /// Tariffs.
+    #[command(subcommand)]
+    Tariff(Tariff),
     /// RFID tokens.
     #[command(subcommand)]
     Token(Token),

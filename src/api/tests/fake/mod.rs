@@ -126,6 +126,8 @@ pub(crate) struct Runtime {
     /// Calls of `replay`.
     pub(crate) replays: AtomicUsize,
     pub(crate) not_ready: Mutex<Vec<String>>,
+    /// Tariffs, by the product's own rules.
+    book: Mutex<crate::domain::tariff::Book>,
 }
 
 const NOW: Moment = Moment(Timestamp(1_767_322_995_000));
