@@ -2,6 +2,7 @@
 //!
 //! Invariant: the documented `config.toml` at the top of the tree is compiled in as the defaults, so it cannot lie.
 
+pub mod accounts;
 pub mod api;
 pub mod charger;
 pub mod check;
@@ -33,6 +34,8 @@ pub const DEFAULTS: &str = include_str!("../../config.toml");
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Accounts of users.
+    pub accounts: accounts::Accounts,
     /// Partner and operator HTTP.
     pub api: api::Api,
     /// What is expected of chargers: liveness, call time-outs, faults.
@@ -47,6 +50,8 @@ pub struct Config {
     pub journal: journal::Journal,
     /// OCPP frames kept for people.
     pub message_log: message_log::MessageLog,
+    /// The payment gateway.
+    pub payments: accounts::Payments,
     /// Charging sessions.
     pub session: session::Session,
     /// Metrics and logs.
@@ -60,13 +65,15 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 10] = [
+        let sections: [&dyn Checked; 12] = [
+            &self.accounts,
             &self.api,
             &self.charger,
             &self.faults,
             &self.gateway,
             &self.journal,
             &self.message_log,
+            &self.payments,
             &self.session,
             &self.telemetry,
             &self.tls,

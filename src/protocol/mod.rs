@@ -4,5 +4,6 @@ pub mod json;
 pub mod metering;
 pub mod ocpp16;
 pub mod ocppj;
+pub mod payment;
 pub mod webhook;
 pub mod wire_time;

@@ -263,7 +263,10 @@ impl Service {
             (OperationKind::Stop, SessionStatus::Starting | SessionStatus::Charging | SessionStatus::StopPending)
             | (OperationKind::Stop, SessionStatus::Abnormal) => (OperationStatus::Pending, None),
             (OperationKind::Start | OperationKind::Stop, _)
-            | (OperationKind::WebhookTest | OperationKind::Replay, _) => (OperationStatus::Succeeded, None),
+            | (
+                OperationKind::WebhookTest | OperationKind::Replay | OperationKind::TopUp | OperationKind::DebtPayment,
+                _,
+            ) => (OperationStatus::Succeeded, None),
         };
         Ok(Some(OperationState { status, error, at }))
     }

@@ -224,7 +224,11 @@ impl Idempotency {
 fn named_session(write: &Write) -> Option<SessionId> {
     match write.kind {
         OperationKind::Stop => write.session_id,
-        OperationKind::Start | OperationKind::WebhookTest | OperationKind::Replay => None,
+        OperationKind::Start
+        | OperationKind::WebhookTest
+        | OperationKind::Replay
+        | OperationKind::TopUp
+        | OperationKind::DebtPayment => None,
     }
 }
 

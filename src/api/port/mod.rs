@@ -9,11 +9,13 @@
 //! * writes of a session are idempotent by its id ([`PartnerPort::start_session`], [`PartnerPort::stop_session`]);
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
+mod accounts;
 mod device;
 mod messages;
 mod operator;
 mod views;
 
+pub use accounts::*;
 pub use device::*;
 pub use messages::*;
 pub use operator::*;
@@ -136,7 +138,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: Send + Sync + 'static {
+pub trait PartnerPort: AccountPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

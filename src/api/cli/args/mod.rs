@@ -1,8 +1,10 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
+mod account;
 mod messages;
 mod partner;
 
+pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
 
@@ -54,6 +56,11 @@ pub enum Command {
     /// Partners, their keys and webhooks.
     #[command(subcommand)]
     Partner(Partner),
+    /// Users' accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Looks at all books of the running server.
+    LedgerVerify,
     /// RFID tokens.
     #[command(subcommand)]
     Token(Token),
