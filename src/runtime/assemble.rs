@@ -1,6 +1,8 @@
 //! Makes the parts and joins them, before anything is served.
 
 use super::desk::Desk;
+use crate::actors::account::gateway::PaymentGateway;
+use crate::actors::account::{AccountParts, AccountShell, Accounts, NobodyListens};
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::charger::certificates::CertificateDesk;
 use crate::actors::charger::connection::ConnectionParts;
@@ -19,6 +21,7 @@ use crate::actors::tree::{self, ArbiterGone, Arbiters};
 use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup};
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::domain::account::AccountFamily;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
@@ -39,6 +42,8 @@ pub(super) struct Parts {
     pub(super) chargers: HostAddr<ChargingFamily>,
     pub(super) partners: HostAddr<PartnerFamily>,
     pub(super) platform: HostAddr<PlatformFamily>,
+    pub(super) accounts: Accounts,
+    pub(super) payment_secret: Option<SecretString>,
     pub(super) register: Arc<Register>,
     pub(super) directory: Arc<Partners>,
     pub(super) connections: Arc<ConnectionParts>,
@@ -72,6 +77,9 @@ pub enum AssembleError {
     /// The built-in authority.
     #[error(transparent)]
     Authority(#[from] TlsError),
+    /// The payment gateway.
+    #[error(transparent)]
+    Payments(#[from] super::payments::PaymentsError),
     /// The message log.
     #[error(transparent)]
     Messages(#[from] MessageLogError),
@@ -152,6 +160,17 @@ impl Directories {
         }
     }
 
+    fn accounts(&self, base: &Base<'_>, gateway: Arc<dyn PaymentGateway>) -> AccountParts {
+        AccountParts {
+            policy: Arc::clone(&base.swaps.accounts),
+            gateway,
+            listener: Arc::new(NobodyListens),
+            partners: Arc::clone(&self.partners),
+            alerts: self.alerts.clone(),
+            journal: base.journal.clone(),
+        }
+    }
+
     fn chargers(&self, base: &Base<'_>) -> ChargerParts {
         ChargerParts {
             register: Arc::clone(&self.register),
@@ -211,12 +230,19 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let chargers =
         seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
     let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;
+    let (payment_secret, gateway) = super::payments::gateway(&base.config.payments, &base.clock)?;
+    let money = known.accounts(&base, gateway);
+    let accounts = seed.environments(move || Rc::new(AccountShell::new(money.clone())) as Rc<dyn Shell<AccountFamily>>);
+    let accounts = tree::host(&back_office, engine.retry_after, accounts).await?;
+    let accounts = Accounts::new(accounts, base.journal.clone(), engine.retry_after);
     arbiters.back_office().spawn(alerts::keep(waiting, platform.clone()));
     Ok(Parts {
         arbiters,
         chargers,
         partners,
         platform,
+        accounts,
+        payment_secret,
         connections: known.connections(&base.clock),
         pepper: Arc::new(Pepper::new(base.vault.charger_pepper())),
         register: known.register,

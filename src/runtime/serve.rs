@@ -288,6 +288,8 @@ fn service(
         chargers: parts.chargers.clone(),
         partners: parts.partners.clone(),
         platform: parts.platform.clone(),
+        accounts: parts.accounts.clone(),
+        payment_secret: parts.payment_secret.clone(),
         register: Arc::clone(&parts.register),
         directory: Arc::clone(&parts.directory),
         webhooks: WebhookService::new(journal.clone(), Arc::clone(&parts.board)),

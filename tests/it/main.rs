@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+mod accounts;
 mod certificates;
 mod charger;
 mod crash;

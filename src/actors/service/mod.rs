@@ -3,6 +3,7 @@
 //!
 //! Reading order: [`sessions`] (start, stop, views), [`catalogue`] (sites and chargers), [`webhooks`], [`operator`].
 
+mod accounts;
 mod admin;
 mod catalogue;
 mod messages;
@@ -13,6 +14,7 @@ mod reservations;
 mod sessions;
 mod webhooks;
 
+use super::account::Accounts;
 use super::alerts::Alerts;
 use super::charger::Register;
 use super::charger::tokens::Tokens;
@@ -31,6 +33,7 @@ use crate::gateway::Pepper;
 use crate::persistence::sled::SledJournal;
 use crate::persistence::vault::Vault;
 use crate::persistence::{JournalError, MessageLog, SharedJournal};
+use secrecy::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -77,6 +80,10 @@ pub struct Service {
     pub partners: HostAddr<PartnerFamily>,
     /// Sites, tokens, configurations.
     pub platform: HostAddr<PlatformFamily>,
+    /// Users' accounts.
+    pub accounts: Accounts,
+    /// Shared with the payment gateway; `None`: callbacks are refused.
+    pub payment_secret: Option<SecretString>,
     /// Who may connect, and who is.
     pub register: Arc<Register>,
     /// Partners in memory.

@@ -273,7 +273,9 @@ impl Service {
                 | OperationKind::CancelReservation
                 | OperationKind::Complaint
                 | OperationKind::WebhookTest
-                | OperationKind::Replay,
+                | OperationKind::Replay
+                | OperationKind::TopUp
+                | OperationKind::DebtPayment,
                 _,
             ) => (OperationStatus::Succeeded, None),
         };

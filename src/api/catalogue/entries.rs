@@ -154,6 +154,29 @@ catalogue! {
     StopChargerOffline: "stop_charger_offline", 409, Device, Later,
         "the charger is not connected; it is told to stop as soon as it is back",
         "The charger is offline. Please use its stop button.", "充电桩已离线，请按充电桩上的停止按钮。";
+    AccountsOff: "accounts_off", 403, Partner, No, "the users of this partner have no accounts here",
+        "This is not permitted.", "无权进行此操作。";
+    AccountUnknown: "account_unknown", 404, Partner, No, "there is no such account",
+        "This account is not known.", "未找到该账户。";
+    AccountBlocked: "account_blocked", 409, Partner, No, "the user is blocked; see details, a person can lift it",
+        "Your account is blocked. Please contact support.", "您的账户已被停用，请联系客服。";
+    AccountLimit: "account_limit", 409, Partner, Later, "the account has as many of these as it can have; see details",
+        "There are too many open requests. Please finish one first.", "未完成的请求过多，请先完成后再试。";
+    InsufficientFunds: "insufficient_funds", 409, Partner, Later, "the user has too little; see details",
+        "Your balance is too low. Please top up.", "余额不足，请先充值。";
+    UnpaidOrder: "unpaid_order", 409, Partner, Later, "an order of the user is unpaid; see details",
+        "Please pay your unpaid orders first.", "请先支付未付订单。";
+    NoDebt: "no_debt", 409, Partner, No, "nothing is owed for this order",
+        "This order is paid already.", "该订单无欠款。";
+    TopUpUnknown: "top_up_unknown", 404, Partner, No, "there is no such top-up, or it is not this user's",
+        "This top-up is not known.", "未找到该充值单。";
+    AdjustmentUnknown: "adjustment_unknown", 404, Partner, No, "there is no such adjustment, or it is decided",
+        "This adjustment is not known.", "未找到该调账单。";
+    SecondPerson: "second_person", 409, Partner, No, "whoever has proposed an adjustment cannot approve it",
+        "Another person must approve this.", "需由另一人审批。";
+    OperatorNameless: "operator_nameless", 400, Partner, No,
+        "this needs two people: name yourself in X-Chargeline-Operator",
+        "Please give your name.", "请提供操作员姓名。";
     WebhookMissing: "webhook_missing", 409, Partner, No, "no webhook endpoint is set for this partner",
         "Notifications are not set up.", "未设置通知地址。";
     WebhookDisabled: "webhook_disabled", 409, Partner, No, "the webhook endpoint is disabled; enable it first",

@@ -3,6 +3,7 @@
 //!
 //! A route and its entry in `/openapi.json` are one registration, so neither can be without the other (control 31).
 
+mod accounts;
 pub mod bans;
 mod fleet;
 mod gate;
@@ -31,7 +32,7 @@ use crate::config::live::LiveConfig;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Html;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bans::Bans;
 use idempotency::Idempotency;
 use limits::Limits;
@@ -130,6 +131,7 @@ impl std::fmt::Debug for PartnerApi {
 impl PartnerApi {
     /// Puts the parts together.
     pub fn new(parts: PartnerParts) -> Self {
+        let payments = Arc::clone(&parts.port);
         let state = Arc::new(Partners::new(parts));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let (signed, document) =
@@ -140,6 +142,7 @@ impl PartnerApi {
         let router = Router::new()
             .merge(signed)
             .route("/openapi.json", get(move || openapi::json(Arc::clone(&text))))
+            .route("/payments/v1/callback", post(accounts::callback).with_state(payments))
             .route("/docs", get(move || viewer_page(Arc::clone(&page))))
             .method_not_allowed_fallback(trace::method_not_allowed)
             .fallback(trace::not_found)
@@ -190,6 +193,11 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::replay))
+        .routes(routes!(accounts::balance))
+        .routes(routes!(accounts::entries))
+        .routes(routes!(accounts::open_top_up))
+        .routes(routes!(accounts::top_up))
+        .routes(routes!(accounts::pay_debt))
 }
 
 /// What a handler gives back.

@@ -121,6 +121,10 @@ pub enum OperationKind {
     WebhookTest,
     /// `POST /webhook/replay`.
     Replay,
+    /// `POST /users/{user_id}/top-ups`.
+    TopUp,
+    /// `POST /users/{user_id}/debts/pay`.
+    DebtPayment,
 }
 
 /// How far an operation is.

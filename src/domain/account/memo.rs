@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A memo stays in the state at least this long: far longer than a request takes that recalls one, so that what is neither
 /// in the state nor in the rows it has read was never there.
-pub const FOLD_AFTER: Duration = Duration::from_secs(3600);
+pub const FOLD_AFTER: Duration = Duration::from_secs(600);
 
 /// Memos folded in one step at most: with their outcomes some kilobytes.
 const FOLDED_AT_ONCE: usize = 8;

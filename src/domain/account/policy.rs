@@ -55,7 +55,7 @@ impl Default for Policy {
             retry: Duration::from_secs(10),
             retry_max: Duration::from_secs(3600),
             debts_from_top_ups: true,
-            memos: (64, 4096),
+            memos: (64, 512),
             risk: Limits::default(),
         }
     }

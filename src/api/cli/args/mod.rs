@@ -1,9 +1,11 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
+mod account;
 mod messages;
 mod partner;
 mod tariff;
 
+pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
 pub(super) use tariff::Tariff;
@@ -59,6 +61,11 @@ pub enum Command {
     /// Tariffs.
     #[command(subcommand)]
     Tariff(Tariff),
+    /// Users' accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Looks at all books of the running server.
+    LedgerVerify,
     /// RFID tokens.
     #[command(subcommand)]
     Token(Token),

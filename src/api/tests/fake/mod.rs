@@ -1,6 +1,7 @@
 //! A runtime in memory behind the port: realistic enough that every rule of HTTP can be seen, with faults to inject. Owns
 //! sessions, sites, chargers and keys of a test; never forgets.
 
+mod accounts;
 mod operator;
 mod reservations;
 
