@@ -12,6 +12,7 @@ mod charger;
 mod crash;
 mod faults;
 mod messages;
+mod reservations;
 mod rig;
 mod room;
 mod served;

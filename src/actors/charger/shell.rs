@@ -8,11 +8,13 @@ use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
 use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
 use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
+use crate::domain::reservation;
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
 use crate::persistence::vault::Vault;
 use crate::protocol::ocpp16::neutral;
+use crate::telemetry::metrics::reservation as metrics;
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
@@ -60,12 +62,14 @@ type Audience = (u64, Arc<[PartnerId]>);
 pub struct ChargerShell {
     parts: ChargerParts,
     audiences: RefCell<HashMap<SiteId, Audience>>,
+    /// How many connectors each charger holds, where any.
+    held: RefCell<HashMap<ChargerId, usize>>,
 }
 
 impl ChargerShell {
     /// A shell for one arbiter.
     pub fn new(parts: ChargerParts) -> Self {
-        ChargerShell { parts, audiences: RefCell::default() }
+        ChargerShell { parts, audiences: RefCell::default(), held: RefCell::default() }
     }
 
     fn audience(&self, id: &ChargerId) -> Arc<[PartnerId]> {
@@ -112,6 +116,19 @@ impl ChargerShell {
         }
     }
 
+    /// Keeps the gauge of held connectors.
+    fn count_holds(&self, id: &ChargerId, now: usize) {
+        let mut held = self.held.borrow_mut();
+        let before = held.get(id).copied().unwrap_or(0);
+        if now != before {
+            metrics::HELD.shift(now as f64 - before as f64, []);
+            match now {
+                0 => drop(held.remove(id)),
+                _ => drop(held.insert(id.clone(), now)),
+            }
+        }
+    }
+
     fn open(&self, sealed: &SealedText) -> Option<String> {
         let plain = self.parts.vault.unseal_secret(COMMAND_TEXTS, &sealed.0).ok()?;
         String::from_utf8(plain.expose_secret().to_vec()).ok()
@@ -144,6 +161,30 @@ impl ChargerShell {
     }
 }
 
+/// Counts what became of a reservation.
+fn count_state(event: &reservation::Event) {
+    let state = match event {
+        reservation::Event::Confirmed { .. } => "reserved",
+        reservation::Event::Over(over) if over.cause.is_ours() => "charger_failed",
+        reservation::Event::Over(over) => match over.status {
+            reservation::Status::Failed => "failed",
+            reservation::Status::Fulfilled => "fulfilled",
+            reservation::Status::Cancelled => "cancelled",
+            reservation::Status::NoShow => "no_show",
+            reservation::Status::Disputed => "disputed",
+            reservation::Status::PendingPayment | reservation::Status::Reserved => return,
+        },
+        reservation::Event::Placed(_)
+        | reservation::Event::Arriving { .. }
+        | reservation::Event::AccountAsked { .. }
+        | reservation::Event::AccountAnswered { .. }
+        | reservation::Event::WasDown { .. }
+        | reservation::Event::Told { .. }
+        | reservation::Event::Raised(_) => return,
+    };
+    metrics::STATES.add(1, [state]);
+}
+
 impl Shell<ChargingFamily> for ChargerShell {
     fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, effect: Effect) {
         match effect {
@@ -159,6 +200,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             }
             Effect::SignCertificate { csr } => self.sign(partition, csr),
             Effect::AskAccount { account, request } => {
+                metrics::ACCOUNT_ASKED.add(1, [request.name()]);
                 // No partner keeps accounts here yet, so no rule asks: said aloud if one does.
                 let cause = request.cause();
                 tracing::error!(partner = %account.partner, cause, "an account was asked that is not kept here");
@@ -203,6 +245,7 @@ impl Shell<ChargingFamily> for ChargerShell {
 
     fn applied(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, state: &State) {
         let (Some(charger), Ok(id)) = (state.charger(), partition.id().parse::<ChargerId>()) else { return };
+        self.count_holds(&id, charger.holds.len());
         if let Some(registration) = &charger.registration {
             self.parts.register.put(&id, registration);
         }
@@ -212,6 +255,11 @@ impl Shell<ChargingFamily> for ChargerShell {
     }
 
     fn recorded(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, events: &[Event]) {
+        for event in events {
+            if let Event::Reservation(event) = event {
+                count_state(event);
+            }
+        }
         journey::recorded(partition, key, events);
     }
 

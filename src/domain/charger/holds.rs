@@ -103,7 +103,17 @@ fn set_device(step: &mut ChargerStep<'_>, reservation: ReservationId, device: De
     }
 }
 
-/// ReserveNow is over.
+/// ReserveNow never went out, or is answered late.
+pub(super) fn command_over(step: &mut ChargerStep<'_>, reservation: ReservationId, outcome: &Outcome) {
+    match outcome {
+        Outcome::Offline | Outcome::LinkLost | Outcome::Moot => set_device(step, reservation, Device::Untold),
+        Outcome::Answered { accepted: true, .. } => set_device(step, reservation, Device::Holds),
+        // What else it means is in the answer's own words.
+        Outcome::Answered { accepted: false, .. } | Outcome::CallError { .. } | Outcome::TimedOut => {}
+    }
+}
+
+/// ReserveNow is answered.
 pub(super) fn told(step: &mut ChargerStep<'_>, reservation: ReservationId, outcome: &Outcome, told: &Told) {
     let word = match told {
         Told::Status(word) => &**word,
@@ -117,8 +127,7 @@ pub(super) fn told(step: &mut ChargerStep<'_>, reservation: ReservationId, outco
         (Outcome::Answered { .. } | Outcome::CallError { .. } | Outcome::TimedOut, _) => {
             set_device(step, reservation, Device::Declined);
         }
-        // Told again when it is back.
-        (Outcome::LinkLost | Outcome::Offline | Outcome::Moot, _) => set_device(step, reservation, Device::Untold),
+        (Outcome::LinkLost | Outcome::Offline | Outcome::Moot, _) => {}
     }
 }
 
@@ -245,7 +254,12 @@ pub(super) enum Comer {
 
 /// Who begins at a connector, as far as holds go. `ours`: the session whose start this is, and whether it is a late one,
 /// which is stopped in any case.
-pub(super) fn comer(step: &ChargerStep<'_>, fact: &StartFact, at: ConnectorId, ours: Option<(SessionId, bool)>) -> Comer {
+pub(super) fn comer(
+    step: &ChargerStep<'_>,
+    fact: &StartFact,
+    at: ConnectorId,
+    ours: Option<(SessionId, bool)>,
+) -> Comer {
     let now = step.context.now;
     let (charger, limits) = (&step.state, &step.context.ambient.policy.charger);
     let backlog = fact.at.is_backlog(now, limits);
@@ -413,9 +427,7 @@ fn trouble(step: &mut ChargerStep<'_>, reservation: ReservationId, cause: EndCau
     let Some(hold) = step.state.hold(reservation) else { return };
     let own = hold.connector;
     let count = u16::try_from(step.state.connectors.len()).unwrap_or(u16::MAX);
-    let usable = |at: &ConnectorId| {
-        *at != own && step.state.is_free(*at) && trouble_of(&step.state, *at).is_none()
-    };
+    let usable = |at: &ConnectorId| *at != own && step.state.is_free(*at) && trouble_of(&step.state, *at).is_none();
     let alternative = (1..=count).map(ConnectorId).find(usable);
     to_reservation(step, reservation, reservation::Command::Trouble { cause, alternative });
 }

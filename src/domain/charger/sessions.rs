@@ -83,12 +83,7 @@ pub(super) fn start(step: &mut ChargerStep<'_>, mut opening: Opening) -> Result<
 }
 
 /// The true state of a connector, now (SE-2).
-pub(super) fn check(
-    charger: &Charger,
-    connector: ConnectorId,
-    online: bool,
-    taker: Taker,
-) -> Result<(), Rejection> {
+pub(super) fn check(charger: &Charger, connector: ConnectorId, online: bool, taker: Taker) -> Result<(), Rejection> {
     let Some(registration) = &charger.registration else { return Err(Rejection::ChargerUnknown) };
     if connector.0 == 0 || charger.connector(connector).is_none() {
         return Err(Rejection::ConnectorUnknown);
@@ -200,7 +195,8 @@ pub(super) fn command_over(step: &mut ChargerStep<'_>, purpose: &Purpose, outcom
     match purpose {
         Purpose::Start(session) => start_over(step, *session, outcome),
         Purpose::Stop(session) => to_session(step, *session, session::Command::StopAnswered(outcome.clone())),
-        Purpose::Hold(_) | Purpose::Operator(_) | Purpose::System => {}
+        Purpose::Hold(reservation) => holds::command_over(step, *reservation, outcome),
+        Purpose::Operator(_) | Purpose::System => {}
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::super::{Reservation, Status};
 use crate::domain::charging::step::Fold;
-use crate::domain::reservation::{Event, Over, state::EndCause};
 use crate::domain::money::{Currency, Money};
+use crate::domain::reservation::{Event, Over, state::EndCause};
 use std::collections::BTreeSet;
 
 #[test]
