@@ -132,6 +132,10 @@ uuid_id!(
     ReservationId
 );
 uuid_id!(
+    /// The money side of one session: a charging order has its session's own number, an occupancy order a fresh one.
+    OrderId
+);
+uuid_id!(
     /// One command to a charger (CH-6): the OCPP unique message id of its CALL as well.
     CommandId
 );

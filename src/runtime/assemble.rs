@@ -159,6 +159,7 @@ impl Directories {
             policy: Arc::clone(&base.swaps.policy),
             vault: Arc::clone(&base.vault),
             certificates: self.certificates.clone(),
+            accounts: None,
         }
     }
 

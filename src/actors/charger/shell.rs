@@ -2,6 +2,7 @@
 
 use super::certificates::CertificateDesk;
 use super::journey;
+use super::purse::{self, AccountDesk};
 use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
@@ -39,6 +40,8 @@ pub struct ChargerParts {
     pub vault: Arc<Vault>,
     /// Who signs chargers' certificates; `None`: nobody.
     pub certificates: Option<Arc<dyn CertificateDesk>>,
+    /// Who keeps users' accounts; `None`: nobody, and who asks waits.
+    pub accounts: Option<Arc<dyn AccountDesk>>,
 }
 
 /// The purpose under which personal text of commands is sealed.
@@ -186,7 +189,7 @@ fn count_state(event: &reservation::Event) {
 }
 
 impl Shell<ChargingFamily> for ChargerShell {
-    fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, effect: Effect) {
+    fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, effect: Effect) {
         match effect {
             Effect::SendCall { command_id, generation, call } => {
                 self.send_call(partition, command_id, generation, &call);
@@ -201,9 +204,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             Effect::SignCertificate { csr } => self.sign(partition, csr),
             Effect::AskAccount { account, request } => {
                 metrics::ACCOUNT_ASKED.add(1, [request.name()]);
-                // No partner keeps accounts here yet, so no rule asks: said aloud if one does.
-                let cause = request.cause();
-                tracing::error!(partner = %account.partner, cause, "an account was asked that is not kept here");
+                purse::ask(self.parts.accounts.as_ref(), partition, key, account, request);
             }
             Effect::Alert(case) => {
                 let level = match case.level {

@@ -244,6 +244,17 @@ impl Service {
         }
     }
 
+    /// Why a charger does not know the reservation that a start names: it is over, of another charger, or never was.
+    pub(super) async fn why_unknown(&self, partner: &PartnerId, id: Option<ReservationId>) -> Result<Code, Refusal> {
+        let Some(id) = id else { return Ok(Code::ReservationUnknown) };
+        match self.reservation_row(Eyes::Partner(partner), id).await {
+            Ok(found) if found.pointer.open => Ok(Code::NotReservedConnector),
+            Ok(_) => Ok(Code::ReservationEnded),
+            Err(refusal) if refusal.code == Code::ReservationUnknown => Ok(Code::ReservationUnknown),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     async fn reservation_view(
         &self,
         eyes: Eyes<'_>,

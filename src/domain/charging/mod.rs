@@ -24,7 +24,7 @@ use crate::domain::session::{self, Session, Status as SessionStatus};
 use crate::ids::{CommandId, PartnerId, ReservationId, SessionId, TransactionId};
 pub use case::{Case, Level};
 pub use policy::Policy;
-use purse::{AccountRef, AccountRequest};
+use purse::{AccountOutcome, AccountRef, AccountRequest};
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -103,6 +103,13 @@ pub enum Command {
     Session(session::Command),
     /// To [`Key::Reservation`].
     Reservation(reservation::Command),
+    /// To whoever asked an account by [`Effect::AskAccount`].
+    AccountAnswered {
+        /// What it was asked.
+        cause: Box<str>,
+        /// How it answered.
+        outcome: AccountOutcome,
+    },
     /// A deadline has passed, to whom it belongs.
     Fired(Timer),
 }
@@ -188,7 +195,7 @@ pub enum Effect {
         /// PEM.
         csr: Box<str>,
     },
-    /// Asks a user's account; its answer is an `AccountAnswered` to the entity that asked.
+    /// Asks a user's account; its answer is [`Command::AccountAnswered`] to the entity that asked.
     AskAccount {
         /// Whose.
         account: AccountRef,
@@ -365,6 +372,10 @@ impl Family for ChargingFamily {
             }
             (Key::Reservation(id), State::Reservation(reservation), Command::Reservation(command)) => {
                 reservation::decide(*id, reservation, command, context)
+            }
+            (Key::Reservation(id), State::Reservation(known), Command::AccountAnswered { cause, outcome }) => {
+                let answered = reservation::Command::AccountAnswered { cause, outcome };
+                reservation::decide(*id, known, answered, context)
             }
             (Key::Reservation(id), State::Reservation(reservation), Command::Fired(timer)) => {
                 Ok(reservation::fired(*id, reservation, timer, context))

@@ -53,6 +53,24 @@ pub enum AccountRequest {
         /// Of which freeze.
         freeze: Box<str>,
     },
+    /// Pays what is owed for a capture that fell short, out of the balance.
+    PayDebt {
+        /// Names this payment.
+        cause: Box<str>,
+        /// Of which freeze.
+        freeze: Box<str>,
+        /// What is owed.
+        amount: Money,
+    },
+    /// Gives back what a capture took.
+    Refund {
+        /// Names this refund.
+        cause: Box<str>,
+        /// Of which freeze.
+        freeze: Box<str>,
+        /// How much.
+        amount: Money,
+    },
 }
 
 impl AccountRequest {
@@ -63,6 +81,8 @@ impl AccountRequest {
             AccountRequest::Extend { .. } => "extend",
             AccountRequest::Capture { .. } => "capture",
             AccountRequest::Release { .. } => "release",
+            AccountRequest::PayDebt { .. } => "pay_debt",
+            AccountRequest::Refund { .. } => "refund",
         }
     }
 
@@ -72,7 +92,9 @@ impl AccountRequest {
             AccountRequest::Freeze { cause, .. }
             | AccountRequest::Extend { cause, .. }
             | AccountRequest::Capture { cause, .. }
-            | AccountRequest::Release { cause, .. } => cause,
+            | AccountRequest::Release { cause, .. }
+            | AccountRequest::PayDebt { cause, .. }
+            | AccountRequest::Refund { cause, .. } => cause,
         }
     }
 }
@@ -82,6 +104,13 @@ impl AccountRequest {
 pub enum AccountOutcome {
     /// Done, for good.
     Done,
+    /// A capture is done, for good.
+    Captured {
+        /// What was taken.
+        taken: Money,
+        /// What there was not: the account owes it now.
+        debt: Money,
+    },
     /// Refused, for good: the stable code says why (`balance_too_low`, `blocked`, `debt` …).
     Refused(Box<str>),
     /// Could not be asked now: it is asked again later.

@@ -21,12 +21,12 @@ pub static STATES: Metric<1> = Metric {
     page: Some("a share of `disputed` or `charger_failed` that is unlike other days"),
 };
 
-/// Requests to accounts that had no answer in time.
+/// Requests to accounts.
 pub static ACCOUNT_ASKED: Metric<1> = Metric {
     name: "chargeline_reservation_account_requests_total",
     kind: Kind::Counter,
-    help: "Requests to users' accounts about deposits, repeated ones too, by what was asked.",
-    labels: [("request", &["freeze", "extend", "capture", "release"])],
+    help: "Requests to users' accounts, repeated ones too, by what was asked.",
+    labels: [("request", &["freeze", "extend", "capture", "release", "pay_debt", "refund"])],
     page: None,
 };
 

@@ -111,16 +111,23 @@ impl Crowd {
             }
             95 => self.crash(),
             96 => drop(self.world.tell(charger::Command::Boot(boot()))),
-            _ => (1..=CONNECTORS).for_each(|connector| self.world.status(connector, ConnectorStatus::Available)),
+            _ => self.mend(),
         }
         self.answer_accounts();
         self.check();
     }
 
+    /// People repair what has broken, and release the charger from the maintenance that it came into by itself.
+    fn mend(&mut self) {
+        (1..=CONNECTORS).for_each(|connector| self.world.status(connector, ConnectorStatus::Available));
+        self.world.tell(charger::Command::SetMaintenance { on: false, by: "eve".into(), note: None });
+    }
+
     fn reserve(&mut self) {
         let (n, user, connector, account) = (self.fresh(), self.user(), self.connector(), self.dice(2) == 0);
         let ahead = Duration::from_secs(if self.dice(8) == 0 { 300 } else { 0 });
-        let asked = self.world.reserve(Booking { user, account, ahead, ..booking(n, connector) });
+        let length = Some(Duration::from_secs(60 + self.dice(1740)));
+        let asked = self.world.reserve(Booking { user, account, ahead, length, ..booking(n, connector) });
         if self.counted("reserved", asked).is_some() {
             self.reservations.push(n);
         }
