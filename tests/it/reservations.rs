@@ -45,7 +45,7 @@ impl Rig {
     }
 
     /// A start for a user, maybe with a reservation.
-    async fn start_with(&self, name: &str, connector: u16, user: &str, id: Option<&str>) -> (u16, Value) {
+    async fn begin_with(&self, name: &str, connector: u16, user: &str, id: Option<&str>) -> (u16, Value) {
         let mut body = json!({"request_id": name, "charger_id": CHARGER, "connector_id": connector,
                               "user": {"id": user}});
         if let Some(id) = id {
@@ -111,10 +111,10 @@ async fn arrival_by_the_partner_fulfils_the_reservation_and_links_the_two_orders
         ("s-2", 1, "user-b", Some(id.as_str()), "reservation_of_another"),
         ("s-3", 2, "user-a", Some(id.as_str()), "not_reserved_connector"),
     ] {
-        let (status, answer) = rig.start_with(name, connector, user, named).await;
+        let (status, answer) = rig.begin_with(name, connector, user, named).await;
         assert_eq!((status, &answer["error"]["code"]), (409, &code.into()), "{answer}");
     }
-    let (status, answer) = rig.start_with("s-4", 1, "user-a", Some(&id)).await;
+    let (status, answer) = rig.begin_with("s-4", 1, "user-a", Some(&id)).await;
     assert_eq!(status, 202, "{answer}");
     let start = charger.asked("RemoteStartTransaction").await;
     assert_eq!(start["idTag"], reserve["idTag"], "the reservation's own tag (SE-16)");
@@ -130,7 +130,7 @@ async fn arrival_by_the_partner_fulfils_the_reservation_and_links_the_two_orders
     assert_eq!(told.len(), 2);
     pushed(&sink, "reservation.fulfilled").await;
     charger.stop(transaction, 2000).await;
-    let (status, answer) = rig.start_with("s-5", 1, "user-a", Some(&id)).await;
+    let (status, answer) = rig.begin_with("s-5", 1, "user-a", Some(&id)).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &"reservation_ended".into()), "{answer}");
 }
 
@@ -234,9 +234,9 @@ async fn a_kill_between_reservation_and_arrival_loses_nothing() {
     let mut charger = rig.charger().await;
     let again = charger.asked("ReserveNow").await;
     assert_eq!(again["reservationId"], reserve["reservationId"], "it was told again after its boot");
-    let (status, answer) = rig.start_with("s-1", 1, "user-b", None).await;
+    let (status, answer) = rig.begin_with("s-1", 1, "user-b", None).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &"connector_reserved".into()));
-    let (status, answer) = rig.start_with("s-2", 1, "user-a", Some(&id)).await;
+    let (status, answer) = rig.begin_with("s-2", 1, "user-a", Some(&id)).await;
     assert_eq!(status, 202, "{answer}");
     let start = charger.asked("RemoteStartTransaction").await;
     rig.server.kill().await.unwrap();

@@ -39,6 +39,7 @@ pub(super) fn reserve(step: &mut ChargerStep<'_>, booking: Booking) -> Result<Re
         user: booking.user.clone(),
         number: number(&step.state, reservation),
         id_tag: remote_tag::of(SessionId(reservation.0), step.context.entropy),
+        since: now,
         from,
         until,
         confirmed: false,
@@ -277,7 +278,10 @@ pub(super) fn comer(
         let named = fact.reservation == Some(hold.number);
         let by_tag = matches!(&fact.tag, Tag::Remote(text) if text.eq_ignore_ascii_case(&hold.id_tag));
         let by_card = owner(&fact.tag).is_some_and(|(partner, user)| hold.is_of(partner, user));
-        // A vehicle that was there before the reservation, told late: it is nobody's arrival.
+        if backlog && began < hold.since {
+            // Told late, and over since: the connector was free when it was reserved (CH-7).
+            return Comer::Nobody;
+        }
         let inside = hold.confirmed && hold.from <= now && (!backlog || began >= hold.from);
         return match (by_tag || by_card, inside, backlog) {
             (true, true, _) if named => Comer::Holder(Box::new(hold.clone()), Arrival::Charger),

@@ -182,6 +182,23 @@ fn what_a_stranger_began_while_the_charger_was_away_cannot_be_refused_any_more()
 }
 
 #[test]
+fn a_backlog_of_before_the_reservation_does_not_disturb_it() {
+    let mut world = World::held();
+    world.pass(600);
+    let before = crate::clock::Timestamp(world.now.0 - 7_200_000);
+    for (user, message) in [("u2", "m1"), ("u1", "m2")] {
+        let (transaction, verdict) = world.begin(start_fact(1, card(user), 1000, time(before), message));
+        assert_eq!(verdict, Verdict::Accepted, "it was so, whatever is now");
+        let (at, reason) = (time(before + Duration::from_secs(600)), None);
+        let stop =
+            crate::domain::charging::testkit::stop_fact(transaction, Some(2000), at, reason, &format!("{message}s"));
+        world.tell(charger::Command::TransactionStop(stop));
+        assert_eq!(world.reservation(1).unwrap().status, Some(Status::Reserved), "{user}");
+    }
+    assert!(world.open_for(5, 1, "u1", Some(1)).is_ok());
+}
+
+#[test]
 fn after_the_window_the_connector_is_anybodys() {
     let mut world = World::held();
     world.pass(1800);
