@@ -171,12 +171,18 @@ async fn every_other_end_is_reached_and_pushed() {
     charger.status(1, "Available").await;
 
     let id = rig.reserved("r-4", 1, "user-a").await;
-    let listed = texts(&rig.admin(&["reservation", "list", "--open", "true"])).0;
+    let (url, token) = (format!("http://127.0.0.1:{}", rig.server.ports().operator), rig.path("operator.token"));
+    let reach = ["--url", &url, "--token-file", &token.display().to_string()].map(str::to_owned);
+    let admin = |arguments: &[&str]| {
+        let reach = reach.iter().map(String::as_str);
+        rig.admin(&["reservation"].into_iter().chain(arguments.iter().copied()).chain(reach).collect::<Vec<_>>())
+    };
+    let listed = texts(&admin(&["list", "--open", "true"])).0;
     assert!(listed.contains(&id) && listed.contains("1 reservations"), "{listed}");
-    let output = rig.admin(&["reservation", "cancel", &id]);
+    let output = admin(&["cancel", &id]);
     assert!(output.status.success(), "{:?}", texts(&output));
     assert_eq!(rig.until(&id, "Cancelled").await["end_cause"], "cancelled_by_operator");
-    let shown = texts(&rig.admin(&["reservation", "show", &id])).0;
+    let shown = texts(&admin(&["show", &id])).0;
     assert!(shown.contains("reservation is Cancelled") && shown.contains(PARTNER), "{shown}");
 }
 

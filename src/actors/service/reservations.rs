@@ -202,9 +202,13 @@ impl Service {
             account: false,
             rule: Rule::configured(&policy),
         };
+        let taken = match booking.account && booking.rule.deposit.minor > 0 {
+            true => ReservationStatus::PendingPayment,
+            false => ReservationStatus::Reserved,
+        };
         let command = charger::Command::Reserve(Box::new(booking));
         match self.chargers.ask(reserve.charger_id.as_str(), Key::Charger, command.into()).await {
-            Ok(_) | Err(Refused::Rejected(Rejection::ReservationExists)) => Ok(ReservationStatus::Reserved),
+            Ok(_) | Err(Refused::Rejected(Rejection::ReservationExists)) => Ok(taken),
             Err(refusal) => Err(refused(refusal, rejected)),
         }
     }

@@ -400,6 +400,10 @@ fn trouble_of(charger: &Charger, connector: ConnectorId) -> Option<EndCause> {
     if charger.maintenance.is_some() || !accepted {
         return Some(EndCause::ChargerUnavailable);
     }
+    if charger.connector(connector).is_none() {
+        // It was registered with fewer connectors meanwhile.
+        return Some(EndCause::ConnectorUnavailable);
+    }
     match charger.whole.status {
         Status::Faulted => return Some(EndCause::ChargerFaulted),
         Status::Unavailable => return Some(EndCause::ChargerUnavailable),

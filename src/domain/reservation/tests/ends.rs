@@ -1,7 +1,8 @@
 //! Every end of a reservation but arrival: its state, cause, fee, notice, and the connector free again in the same record.
 
 use super::*;
-use crate::domain::charger::ErrorCode;
+use crate::domain::charger::{BootPolicy, ErrorCode};
+use crate::domain::charging::testkit::register;
 
 type Act = fn(&mut World);
 
@@ -178,4 +179,13 @@ fn a_held_connector_is_shown_as_reserved_and_its_partners_are_told() {
     world.cancel(1, CancelBy::Partner).unwrap();
     assert_eq!(world.shown(1), ConnectorStatus::Available);
     assert_eq!(world.last("connector.status")["status"], "Available");
+}
+
+#[test]
+fn a_connector_that_is_taken_away_takes_its_reservation_with_it() {
+    let mut world = World::ready();
+    world.reserve(booking(1, 2)).unwrap();
+    world.tell(register(1, BootPolicy::Accepted));
+    assert_eq!(world.ended(1)["end_cause"], "connector_unavailable");
+    assert!(world.charger().holds.is_empty());
 }

@@ -244,7 +244,9 @@ impl Crowd {
             let allowed = charger.recent.iter().any(|recent| {
                 recent.session == live.session && recent.verdict == Verdict::Accepted && recent.stop.is_none()
             });
-            let fine = hold.arriving == Some(live.session) || !allowed;
+            // Told late, and over since: its stop is on the way behind it.
+            let before = self.world.session(live.session).started_at.is_some_and(|at| at < hold.since);
+            let fine = hold.arriving == Some(live.session) || !allowed || before;
             assert!(fine, "{hold:?} and {live:?} at {}", self.world.now);
         }
     }
