@@ -2,10 +2,11 @@
 
 use super::desk::Desk;
 use crate::actors::account::gateway::PaymentGateway;
-use crate::actors::account::{AccountParts, AccountShell, Accounts, NobodyListens};
+use crate::actors::account::{AccountParts, AccountShell, Accounts, DebtListener};
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::charger::certificates::CertificateDesk;
 use crate::actors::charger::connection::ConnectionParts;
+use crate::actors::charger::purse::{OrdersHear, OwnAccounts};
 use crate::actors::charger::shell::ChargerParts;
 use crate::actors::charger::tokens::Tokens;
 use crate::actors::charger::{ChargerShell, Register};
@@ -160,18 +161,23 @@ impl Directories {
         }
     }
 
-    fn accounts(&self, base: &Base<'_>, gateway: Arc<dyn PaymentGateway>) -> AccountParts {
+    fn accounts(
+        &self,
+        base: &Base<'_>,
+        gateway: Arc<dyn PaymentGateway>,
+        listener: Arc<dyn DebtListener>,
+    ) -> AccountParts {
         AccountParts {
             policy: Arc::clone(&base.swaps.accounts),
             gateway,
-            listener: Arc::new(NobodyListens),
+            listener,
             partners: Arc::clone(&self.partners),
             alerts: self.alerts.clone(),
             journal: base.journal.clone(),
         }
     }
 
-    fn chargers(&self, base: &Base<'_>) -> ChargerParts {
+    fn chargers(&self, base: &Base<'_>, accounts: Accounts, tariffs: &Arc<Tariffs>) -> ChargerParts {
         ChargerParts {
             register: Arc::clone(&self.register),
             partners: Arc::clone(&self.partners),
@@ -180,7 +186,8 @@ impl Directories {
             policy: Arc::clone(&base.swaps.policy),
             vault: Arc::clone(&base.vault),
             certificates: self.certificates.clone(),
-            accounts: None,
+            accounts: Some(Arc::new(OwnAccounts(accounts))),
+            tariffs: Arc::clone(tariffs),
         }
     }
 
@@ -226,15 +233,17 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let partners =
         seed.environments(move || Rc::new(PartnerShell::new(queues.clone())) as Rc<dyn Shell<PartnerFamily>>);
     let partners = tree::host(&back_office, engine.retry_after, partners).await?;
-    let shells = known.chargers(&base);
-    let chargers =
-        seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
-    let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;
     let (payment_secret, gateway) = super::payments::gateway(&base.config.payments, &base.clock)?;
-    let money = known.accounts(&base, gateway);
+    let orders = Arc::new(OrdersHear::new(base.journal.clone()));
+    let money = known.accounts(&base, gateway, orders.clone());
     let accounts = seed.environments(move || Rc::new(AccountShell::new(money.clone())) as Rc<dyn Shell<AccountFamily>>);
     let accounts = tree::host(&back_office, engine.retry_after, accounts).await?;
     let accounts = Accounts::new(accounts, base.journal.clone(), engine.retry_after);
+    let shells = known.chargers(&base, accounts.clone(), &tariffs);
+    let chargers =
+        seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
+    let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;
+    orders.join(chargers.clone());
     arbiters.back_office().spawn(alerts::keep(waiting, platform.clone()));
     Ok(Parts {
         arbiters,

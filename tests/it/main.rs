@@ -13,6 +13,8 @@ mod charger;
 mod crash;
 mod faults;
 mod messages;
+mod orders;
+mod reservations;
 mod rig;
 mod room;
 mod served;

@@ -89,6 +89,14 @@ impl PartnerClient {
         Ok(PartnerClient { base: base.trim_end_matches('/').to_owned(), key, http, history, stats, patience })
     }
 
+    /// The same without the connections that it has.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn afresh(self) -> anyhow::Result<PartnerClient> {
+        self.with_try_max(TRY_MAX)
+    }
+
     /// The same with another limit for one try.
     ///
     /// # Errors
@@ -240,6 +248,21 @@ impl PartnerClient {
                 Try::Answer(status, answer) if status.is_success() => return Ok(Some(answer)),
                 Try::Answer(status, answer) => bail!("GET {path}: {status} {answer}"),
                 Try::Again { reason, .. } if begun.elapsed() > self.patience => bail!("GET {path}: {reason}"),
+                Try::Again { wait, .. } => tokio::time::sleep(wait.unwrap_or(WAIT.0 * 4).min(WAIT.1)).await,
+            }
+        }
+    }
+
+    /// A write that has no call of its own here, tried until `patience` is over: status and answer.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let begun = Instant::now();
+        loop {
+            match self.once(Method::POST, path, Some(body)).await {
+                Try::Answer(status, answer) => return Ok((status.as_u16(), answer)),
+                Try::Again { reason, .. } if begun.elapsed() > self.patience => bail!("POST {path}: {reason}"),
                 Try::Again { wait, .. } => tokio::time::sleep(wait.unwrap_or(WAIT.0 * 4).min(WAIT.1)).await,
             }
         }

@@ -7,13 +7,16 @@ use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
+use crate::actors::tariffs::Tariffs;
 use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
 use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
+use crate::domain::reservation;
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
 use crate::persistence::vault::Vault;
 use crate::protocol::ocpp16::neutral;
+use crate::telemetry::metrics::reservation as metrics;
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
@@ -40,6 +43,8 @@ pub struct ChargerParts {
     pub certificates: Option<Arc<dyn CertificateDesk>>,
     /// Who keeps users' accounts; `None`: nobody, and who asks waits.
     pub accounts: Option<Arc<dyn AccountDesk>>,
+    /// What charging costs where.
+    pub tariffs: Arc<Tariffs>,
 }
 
 /// The purpose under which personal text of commands is sealed.
@@ -63,12 +68,15 @@ type Audience = (u64, Arc<[PartnerId]>);
 pub struct ChargerShell {
     parts: ChargerParts,
     audiences: RefCell<HashMap<SiteId, Audience>>,
+    account_partners: RefCell<Audience>,
+    /// How many connectors each charger holds, where any.
+    held: RefCell<HashMap<ChargerId, usize>>,
 }
 
 impl ChargerShell {
     /// A shell for one arbiter.
     pub fn new(parts: ChargerParts) -> Self {
-        ChargerShell { parts, audiences: RefCell::default() }
+        ChargerShell { parts, audiences: RefCell::default(), account_partners: RefCell::default(), held: RefCell::default() }
     }
 
     fn audience(&self, id: &ChargerId) -> Arc<[PartnerId]> {
@@ -83,6 +91,18 @@ impl ChargerShell {
                 audience
             }
         }
+    }
+
+    /// The partners whose users have accounts, as of the present edition of the directory.
+    fn account_partners(&self) -> Arc<[PartnerId]> {
+        let edition = self.parts.partners.edition();
+        let mut known = self.account_partners.borrow_mut();
+        if known.0 != edition {
+            let all = self.parts.partners.all();
+            let first_party = all.iter().filter(|one| one.partner.profile.as_ref().is_some_and(|it| it.accounts));
+            *known = (edition, first_party.map(|one| one.id.clone()).collect());
+        }
+        Arc::clone(&known.1)
     }
 
     fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
@@ -112,6 +132,19 @@ impl ChargerShell {
             let partition = Rc::clone(partition);
             // If it cannot be stored, the command's own time-out tells.
             actix_rt::spawn(async move { drop(partition.submit(Key::Charger, answered.into()).await) });
+        }
+    }
+
+    /// Keeps the gauge of held connectors.
+    fn count_holds(&self, id: &ChargerId, now: usize) {
+        let mut held = self.held.borrow_mut();
+        let before = held.get(id).copied().unwrap_or(0);
+        if now != before {
+            metrics::HELD.shift(now as f64 - before as f64, []);
+            match now {
+                0 => drop(held.remove(id)),
+                _ => drop(held.insert(id.clone(), now)),
+            }
         }
     }
 
@@ -147,6 +180,30 @@ impl ChargerShell {
     }
 }
 
+/// Counts what became of a reservation.
+fn count_state(event: &reservation::Event) {
+    let state = match event {
+        reservation::Event::Confirmed { .. } => "reserved",
+        reservation::Event::Over(over) if over.cause.is_ours() => "charger_failed",
+        reservation::Event::Over(over) => match over.status {
+            reservation::Status::Failed => "failed",
+            reservation::Status::Fulfilled => "fulfilled",
+            reservation::Status::Cancelled => "cancelled",
+            reservation::Status::NoShow => "no_show",
+            reservation::Status::Disputed => "disputed",
+            reservation::Status::PendingPayment | reservation::Status::Reserved => return,
+        },
+        reservation::Event::Placed(_)
+        | reservation::Event::Arriving { .. }
+        | reservation::Event::AccountAsked { .. }
+        | reservation::Event::AccountAnswered { .. }
+        | reservation::Event::WasDown { .. }
+        | reservation::Event::Told { .. }
+        | reservation::Event::Raised(_) => return,
+    };
+    metrics::STATES.add(1, [state]);
+}
+
 impl Shell<ChargingFamily> for ChargerShell {
     fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, effect: Effect) {
         match effect {
@@ -162,6 +219,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             }
             Effect::SignCertificate { csr } => self.sign(partition, csr),
             Effect::AskAccount { account, request } => {
+                metrics::ACCOUNT_ASKED.add(1, [request.name()]);
                 purse::ask(self.parts.accounts.as_ref(), partition, key, account, request);
             }
             Effect::Alert(case) => {
@@ -195,6 +253,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             Key::Charger | Key::Reservation(_) | Key::Order(_) => None,
         });
         let quarantined = quarantined.collect();
+        let (tariffs, account_partners) = (self.parts.tariffs.book(), self.account_partners());
         partition.ambient(|ambient| {
             if !Arc::ptr_eq(&ambient.policy, &policy) {
                 ambient.policy = Arc::clone(&policy);
@@ -204,12 +263,15 @@ impl Shell<ChargingFamily> for ChargerShell {
             ambient.quarantined = quarantined;
             ambient.quarantined_reservations = reservations;
             ambient.quarantined_orders = orders;
+            ambient.tariffs = Some(tariffs);
+            ambient.account_partners = account_partners;
             ambient.certificates = self.parts.certificates.is_some();
         });
     }
 
     fn applied(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, state: &State) {
         let (Some(charger), Ok(id)) = (state.charger(), partition.id().parse::<ChargerId>()) else { return };
+        self.count_holds(&id, charger.holds.len());
         if let Some(registration) = &charger.registration {
             self.parts.register.put(&id, registration);
         }
@@ -219,6 +281,11 @@ impl Shell<ChargingFamily> for ChargerShell {
     }
 
     fn recorded(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, events: &[Event]) {
+        for event in events {
+            if let Event::Reservation(event) = event {
+                count_state(event);
+            }
+        }
         journey::recorded(partition, key, events);
     }
 

@@ -199,12 +199,18 @@ impl Service {
             sealed: Some(sealed.0.into()),
             ahead: reserve.ahead,
             length: reserve.length,
-            account: false,
+            account: self.directory.get(partner).is_some_and(|known| {
+                known.partner.profile.as_ref().is_some_and(|profile| profile.accounts)
+            }),
             rule: Rule::configured(&policy),
+        };
+        let taken = match booking.account && booking.rule.deposit.minor > 0 {
+            true => ReservationStatus::PendingPayment,
+            false => ReservationStatus::Reserved,
         };
         let command = charger::Command::Reserve(Box::new(booking));
         match self.chargers.ask(reserve.charger_id.as_str(), Key::Charger, command.into()).await {
-            Ok(_) | Err(Refused::Rejected(Rejection::ReservationExists)) => Ok(ReservationStatus::Reserved),
+            Ok(_) | Err(Refused::Rejected(Rejection::ReservationExists)) => Ok(taken),
             Err(refusal) => Err(refused(refusal, rejected)),
         }
     }
@@ -241,6 +247,17 @@ impl Service {
         match eyes.may_see(found.pointer.partner.as_ref()) {
             true => Ok(found),
             false => Err(Code::ReservationUnknown.into()),
+        }
+    }
+
+    /// Why a charger does not know the reservation that a start names: it is over, of another charger, or never was.
+    pub(super) async fn why_unknown(&self, partner: &PartnerId, id: Option<ReservationId>) -> Result<Code, Refusal> {
+        let Some(id) = id else { return Ok(Code::ReservationUnknown) };
+        match self.reservation_row(Eyes::Partner(partner), id).await {
+            Ok(found) if found.pointer.open => Ok(Code::NotReservedConnector),
+            Ok(_) => Ok(Code::ReservationEnded),
+            Err(refusal) if refusal.code == Code::ReservationUnknown => Ok(Code::ReservationUnknown),
+            Err(refusal) => Err(refusal),
         }
     }
 

@@ -98,6 +98,9 @@ impl Service {
         let command = crate::domain::charger::Command::StartSession(Box::new(opening));
         match self.chargers.ask(start.charger_id.as_str(), Key::Charger, command.into()).await {
             Ok(_) | Err(crate::actors::engine::Refusal::Rejected(Rejection::SessionExists)) => Ok(()),
+            Err(crate::actors::engine::Refusal::Rejected(Rejection::ReservationUnknown)) => {
+                Err(self.why_unknown(partner, start.reservation_id).await?.into())
+            }
             Err(refusal) => Err(refused(refusal, rejected)),
         }
     }

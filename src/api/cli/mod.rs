@@ -11,8 +11,10 @@ mod tariff;
 
 pub use args::Args;
 
+use crate::ids::ChargerId;
 use args::{
-    Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Session, Site, Token, Webhook,
+    Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Token,
+    Webhook,
 };
 use http::{Answer, Client};
 use serde_json::{Value, json};
@@ -162,6 +164,7 @@ fn task(command: Command) -> anyhow::Result<Task> {
             Task::send("PUT", format!("/tokens/{id_tag}"), json!(body), "token set to {status}")
         }
         Command::Session(command) => session(command),
+        Command::Reservation(command) => reservation(command),
         Command::Tickets { page } => Task::get(page.after("/tickets"), "{count} tickets"),
         Command::Alerts { page } => Task::get(page.after("/alerts"), "{count} alerts"),
         Command::Config(command) => config(command)?,
@@ -273,15 +276,7 @@ fn account(command: Account) -> Task {
 fn session(command: Session) -> Task {
     match command {
         Session::List { open, charger, page } => {
-            let mut path = page.after("/sessions");
-            for (name, value) in [("open", open.map(|o| o.to_string())), ("charger_id", charger.map(|c| c.to_string()))]
-            {
-                if let Some(value) = value {
-                    path.push(if path.contains('?') { '&' } else { '?' });
-                    path.push_str(&format!("{name}={value}"));
-                }
-            }
-            Task::get(path, "{count} sessions")
+            Task::get(filtered(page.after("/sessions"), open, charger), "{count} sessions")
         }
         Session::Show { id } => Task::get(format!("/sessions/{id}"), "session is {status}"),
         Session::Messages { id, which } => messages(&format!("/sessions/{id}/messages"), which),
@@ -289,6 +284,29 @@ fn session(command: Session) -> Task {
             Task::send("POST", format!("/sessions/{id}/stop"), json!({}), "stop taken; session is {status}")
         }
     }
+}
+
+fn reservation(command: Reservation) -> Task {
+    match command {
+        Reservation::List { open, charger, page } => {
+            Task::get(filtered(page.after("/reservations"), open, charger), "{count} reservations")
+        }
+        Reservation::Show { id } => Task::get(format!("/reservations/{id}"), "reservation is {status}"),
+        Reservation::Cancel { id } => {
+            Task::send("POST", format!("/reservations/{id}/cancel"), json!({}), "given up; reservation is {status}")
+        }
+    }
+}
+
+/// A list's path with what narrows it down.
+fn filtered(mut path: String, open: Option<bool>, charger: Option<ChargerId>) -> String {
+    for (name, value) in [("open", open.map(|o| o.to_string())), ("charger_id", charger.map(|c| c.to_string()))] {
+        if let Some(value) = value {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(&format!("{name}={value}"));
+        }
+    }
+    path
 }
 
 fn messages(path: &str, which: MessageArgs) -> Task {

@@ -162,8 +162,7 @@ pub(super) async fn start(
         let limits = limits.unwrap_or_default();
         let name = request_id.clone();
         let trace_id = note.trace_id();
-        let start =
-            Start { session_id, request_id, charger_id, connector_id, user, limits, reservation_id, trace_id };
+        let start = Start { session_id, request_id, charger_id, connector_id, user, limits, reservation_id, trace_id };
         port.start_session(&caller.partner, start).await?;
         taken(name, session_id, SessionStatus::Starting)
     };

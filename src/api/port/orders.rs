@@ -1,7 +1,7 @@
 //! Orders as partners and operators see them (SE-3, SE-11 … SE-15, MO-4 … MO-9): the part of the port that is theirs, and the
 //! JSON of `docs/orders.md`. Owns names and shapes; never where the values come from.
 
-use super::{Actor, Amount, Moment, Page, PageRequest, ReadingView, Refusal};
+use super::{Actor, MoneyView, Moment, Page, PageRequest, ReadingView, Refusal};
 use crate::ids::{ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ pub struct OrderView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Moment>,
     /// What is set aside.
-    pub frozen: Amount,
+    pub frozen: MoneyView,
     /// The bill with every line; each names the readings behind it. In lists it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bill: Option<serde_json::Value>,
@@ -85,13 +85,13 @@ pub struct OrderView {
     pub readings: Option<Vec<ReadingView>>,
     /// What is to be paid in all: the bill's total, or what a person has settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total: Option<Amount>,
+    pub total: Option<MoneyView>,
     /// What was taken.
-    pub taken: Amount,
+    pub taken: MoneyView,
     /// What is owed.
-    pub debt: Amount,
+    pub debt: MoneyView,
     /// What was given back.
-    pub refunded: Amount,
+    pub refunded: MoneyView,
     /// Why a person looks at it: words of `docs/orders.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,

@@ -1,8 +1,9 @@
 //! What partners and operators see of sessions, sites, chargers and webhooks: the JSON of `docs/partner-api.md`. Owns
 //! names and shapes; never where the values come from.
 
+use super::reservations::MoneyView;
 use crate::clock::Timestamp;
-use super::reservations::Amount;
+
 use crate::ids::{ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
@@ -260,10 +261,10 @@ pub struct SessionView {
     pub order_id: Option<OrderId>,
     /// What it comes to so far, by the tariff that was shown at its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount_so_far: Option<Amount>,
+    pub amount_so_far: Option<MoneyView>,
     /// What is set aside for it in the user's account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen: Option<Amount>,
+    pub frozen: Option<MoneyView>,
     /// The bill with every line, once it is over; in lists it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bill: Option<serde_json::Value>,

@@ -272,3 +272,7 @@ fn start_body(request_id: &str, connector: u16) -> Value {
     serde_json::json!({"request_id": request_id, "charger_id": "CP1", "connector_id": connector,
         "user": {"id": "u1", "phone": "13800138000"}})
 }
+
+fn reserve_body(request_id: &str, connector: u16) -> Value {
+    serde_json::json!({"request_id": request_id, "charger_id": "CP1", "connector_id": connector, "user": {"id": "u1"}})
+}

@@ -36,6 +36,9 @@ pub struct Hold {
     pub number: i32,
     /// Its tag towards the device, as remote starts have one (SE-16); the parent of the user's own cards.
     pub id_tag: Box<str>,
+    /// Since when.
+    #[serde(default)]
+    pub since: Timestamp,
     /// From when on the user may come.
     pub from: Timestamp,
     /// Until when.

@@ -39,6 +39,7 @@ pub(super) fn reserve(step: &mut ChargerStep<'_>, booking: Booking) -> Result<Re
         user: booking.user.clone(),
         number: number(&step.state, reservation),
         id_tag: remote_tag::of(SessionId(reservation.0), step.context.entropy),
+        since: now,
         from,
         until,
         confirmed: false,
@@ -103,7 +104,17 @@ fn set_device(step: &mut ChargerStep<'_>, reservation: ReservationId, device: De
     }
 }
 
-/// ReserveNow is over.
+/// ReserveNow never went out, or is answered late.
+pub(super) fn command_over(step: &mut ChargerStep<'_>, reservation: ReservationId, outcome: &Outcome) {
+    match outcome {
+        Outcome::Offline | Outcome::LinkLost | Outcome::Moot => set_device(step, reservation, Device::Untold),
+        Outcome::Answered { accepted: true, .. } => set_device(step, reservation, Device::Holds),
+        // What else it means is in the answer's own words.
+        Outcome::Answered { accepted: false, .. } | Outcome::CallError { .. } | Outcome::TimedOut => {}
+    }
+}
+
+/// ReserveNow is answered.
 pub(super) fn told(step: &mut ChargerStep<'_>, reservation: ReservationId, outcome: &Outcome, told: &Told) {
     let word = match told {
         Told::Status(word) => &**word,
@@ -117,8 +128,7 @@ pub(super) fn told(step: &mut ChargerStep<'_>, reservation: ReservationId, outco
         (Outcome::Answered { .. } | Outcome::CallError { .. } | Outcome::TimedOut, _) => {
             set_device(step, reservation, Device::Declined);
         }
-        // Told again when it is back.
-        (Outcome::LinkLost | Outcome::Offline | Outcome::Moot, _) => set_device(step, reservation, Device::Untold),
+        (Outcome::LinkLost | Outcome::Offline | Outcome::Moot, _) => {}
     }
 }
 
@@ -245,7 +255,12 @@ pub(super) enum Comer {
 
 /// Who begins at a connector, as far as holds go. `ours`: the session whose start this is, and whether it is a late one,
 /// which is stopped in any case.
-pub(super) fn comer(step: &ChargerStep<'_>, fact: &StartFact, at: ConnectorId, ours: Option<(SessionId, bool)>) -> Comer {
+pub(super) fn comer(
+    step: &ChargerStep<'_>,
+    fact: &StartFact,
+    at: ConnectorId,
+    ours: Option<(SessionId, bool)>,
+) -> Comer {
     let now = step.context.now;
     let (charger, limits) = (&step.state, &step.context.ambient.policy.charger);
     let backlog = fact.at.is_backlog(now, limits);
@@ -263,7 +278,10 @@ pub(super) fn comer(step: &ChargerStep<'_>, fact: &StartFact, at: ConnectorId, o
         let named = fact.reservation == Some(hold.number);
         let by_tag = matches!(&fact.tag, Tag::Remote(text) if text.eq_ignore_ascii_case(&hold.id_tag));
         let by_card = owner(&fact.tag).is_some_and(|(partner, user)| hold.is_of(partner, user));
-        // A vehicle that was there before the reservation, told late: it is nobody's arrival.
+        if backlog && began < hold.since {
+            // Told late, and over since: the connector was free when it was reserved (CH-7).
+            return Comer::Nobody;
+        }
         let inside = hold.confirmed && hold.from <= now && (!backlog || began >= hold.from);
         return match (by_tag || by_card, inside, backlog) {
             (true, true, _) if named => Comer::Holder(Box::new(hold.clone()), Arrival::Charger),
@@ -382,6 +400,10 @@ fn trouble_of(charger: &Charger, connector: ConnectorId) -> Option<EndCause> {
     if charger.maintenance.is_some() || !accepted {
         return Some(EndCause::ChargerUnavailable);
     }
+    if charger.connector(connector).is_none() {
+        // It was registered with fewer connectors meanwhile.
+        return Some(EndCause::ConnectorUnavailable);
+    }
     match charger.whole.status {
         Status::Faulted => return Some(EndCause::ChargerFaulted),
         Status::Unavailable => return Some(EndCause::ChargerUnavailable),
@@ -413,9 +435,7 @@ fn trouble(step: &mut ChargerStep<'_>, reservation: ReservationId, cause: EndCau
     let Some(hold) = step.state.hold(reservation) else { return };
     let own = hold.connector;
     let count = u16::try_from(step.state.connectors.len()).unwrap_or(u16::MAX);
-    let usable = |at: &ConnectorId| {
-        *at != own && step.state.is_free(*at) && trouble_of(&step.state, *at).is_none()
-    };
+    let usable = |at: &ConnectorId| *at != own && step.state.is_free(*at) && trouble_of(&step.state, *at).is_none();
     let alternative = (1..=count).map(ConnectorId).find(usable);
     to_reservation(step, reservation, reservation::Command::Trouble { cause, alternative });
 }

@@ -113,12 +113,7 @@ pub(super) fn funds_ready(step: &mut ChargerStep<'_>, session: SessionId) {
 }
 
 /// The true state of a connector, now (SE-2).
-pub(super) fn check(
-    charger: &Charger,
-    connector: ConnectorId,
-    online: bool,
-    taker: Taker,
-) -> Result<(), Rejection> {
+pub(super) fn check(charger: &Charger, connector: ConnectorId, online: bool, taker: Taker) -> Result<(), Rejection> {
     let Some(registration) = &charger.registration else { return Err(Rejection::ChargerUnknown) };
     if connector.0 == 0 || charger.connector(connector).is_none() {
         return Err(Rejection::ConnectorUnknown);
@@ -232,7 +227,8 @@ pub(super) fn command_over(step: &mut ChargerStep<'_>, purpose: &Purpose, outcom
     match purpose {
         Purpose::Start(session) => start_over(step, *session, outcome),
         Purpose::Stop(session) => to_session(step, *session, session::Command::StopAnswered(outcome.clone())),
-        Purpose::Hold(_) | Purpose::Operator(_) | Purpose::System => {}
+        Purpose::Hold(reservation) => holds::command_over(step, *reservation, outcome),
+        Purpose::Operator(_) | Purpose::System => {}
     }
 }
 

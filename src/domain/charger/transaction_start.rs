@@ -4,7 +4,9 @@
 use super::facts::{StartFact, Tag, Verdict, print};
 use super::state::{FailedStart, Live, OrphanStop, Recent, STRAYS_MAX};
 use super::transaction_stop::JOINED;
-use super::{ChargerStep, Event, Purpose, WireTime, holds, queue, sessions, status, subject, to_session, transaction_stop};
+use super::{
+    ChargerStep, Event, Purpose, WireTime, holds, queue, sessions, status, subject, to_session, transaction_stop,
+};
 use crate::clock::Timestamp;
 use crate::domain::charging::{Case, Level, Reply};
 use crate::domain::session::{self, Beginning, Failure, Flag, Owner};

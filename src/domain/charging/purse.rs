@@ -116,6 +116,19 @@ pub enum AccountRequest {
 }
 
 impl AccountRequest {
+    /// What kind it is, for metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            AccountRequest::Freeze { .. } => "freeze",
+            AccountRequest::Extend { .. } => "extend",
+            AccountRequest::Capture { .. } => "capture",
+            AccountRequest::Charge { .. } => "charge",
+            AccountRequest::Release { .. } => "release",
+            AccountRequest::PayDebt { .. } => "pay_debt",
+            AccountRequest::Refund { .. } => "refund",
+        }
+    }
+
     /// The request's own name: what an answer refers to.
     pub fn cause(&self) -> &str {
         match self {

@@ -76,7 +76,9 @@ pub(super) fn answered(step: &mut ReservationStep<'_>, cause: &str, outcome: Acc
             step.emit(Event::AccountAnswered { deposit: Deposit::None });
             ending::unpaid(step, EndCause::DepositRefused);
         }
-        AccountOutcome::Done | AccountOutcome::Captured { .. } if about_end => step.emit(Event::AccountAnswered { deposit: Deposit::None }),
+        AccountOutcome::Done | AccountOutcome::Captured { .. } if about_end => {
+            step.emit(Event::AccountAnswered { deposit: Deposit::None })
+        }
         AccountOutcome::Refused(code) if about_end => ending::unsettled(step, &code),
         // Asked again when its time comes.
         AccountOutcome::Unavailable

@@ -278,9 +278,9 @@ fn wrong_connector(step: &mut ReservationStep<'_>, tried: ConnectorId) {
     let own = step.state.connector;
     step.tell(
         "user.notice",
-        serde_json::json!({"notice": "wrong_connector", "tried_connector_id": tried,
-            "text_zh": format!("这不是您预约的充电枪，请使用 {own} 号枪。"),
-            "text_en": format!("This is not your reserved connector. Please use connector {own}.")}),
+        serde_json::json!({"code": "wrong_connector", "tried_connector_id": tried,
+            "zh": format!("这不是您预约的充电枪，请使用 {own} 号枪。"),
+            "en": format!("This is not your reserved connector. Please use connector {own}.")}),
     );
 }
 

@@ -151,19 +151,29 @@ impl EndCause {
             EndCause::CancelledByOperator => {
                 ("运营人员已取消您的预约，不收取费用。", "An operator cancelled your reservation; nothing is charged.")
             }
-            EndCause::NoShow => ("您未在预约时间内到达，预约已取消。", "You did not arrive in time; the reservation is over."),
+            EndCause::NoShow => {
+                ("您未在预约时间内到达，预约已取消。", "You did not arrive in time; the reservation is over.")
+            }
             EndCause::Complaint => {
                 ("已收到您的投诉，押金全额退还。", "We have your complaint; the whole deposit is returned.")
             }
             EndCause::DepositRefused => ("押金支付失败，预约未成功。", "The deposit was refused; nothing is reserved."),
-            EndCause::DepositLate => ("押金未按时支付，预约未成功。", "The deposit came too late; nothing is reserved."),
+            EndCause::DepositLate => {
+                ("押金未按时支付，预约未成功。", "The deposit came too late; nothing is reserved.")
+            }
             EndCause::GivenUpUnpaid => ("预约已放弃。", "The reservation was given up before it was paid."),
-            EndCause::ChargerOffline => ("充电桩离线，押金全额退还。", "The charger went offline; the whole deposit is returned."),
-            EndCause::ChargerFaulted => ("充电桩故障，押金全额退还。", "The charger is out of order; the whole deposit is returned."),
+            EndCause::ChargerOffline => {
+                ("充电桩离线，押金全额退还。", "The charger went offline; the whole deposit is returned.")
+            }
+            EndCause::ChargerFaulted => {
+                ("充电桩故障，押金全额退还。", "The charger is out of order; the whole deposit is returned.")
+            }
             EndCause::ChargerUnavailable => {
                 ("充电桩停止服务，押金全额退还。", "The charger is out of service; the whole deposit is returned.")
             }
-            EndCause::ConnectorFaulted => ("充电枪故障，押金全额退还。", "The connector is out of order; the whole deposit is returned."),
+            EndCause::ConnectorFaulted => {
+                ("充电枪故障，押金全额退还。", "The connector is out of order; the whole deposit is returned.")
+            }
             EndCause::ConnectorUnavailable => {
                 ("充电枪停止服务，押金全额退还。", "The connector is out of service; the whole deposit is returned.")
             }

@@ -100,7 +100,7 @@ impl Service {
         };
         crate::actors::alerts::announce(&alert.level, &alert.code, &alert.subject, &alert.text);
         let asked = self.platform.ask(PARTITION, Platform, Command::Raise(alert)).await;
-        asked.map_err(|refusal| refused(refusal, |never| match never {}))?;
+        asked.map_err(|refusal| refused(refusal, |_| Code::Internal.into()))?;
         // Written after the ticket: a crash in between opens it twice, and loses none.
         self.journal.create_once(&key, text.as_bytes(), KEPT).await?;
         Ok(())

@@ -11,7 +11,7 @@ pub(super) use partner::{Partner, Webhook};
 pub(super) use tariff::Tariff;
 
 use crate::api::port::{BootPolicy, CommandKind, TokenState};
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::ids::{ChargerId, CommandId, PartnerId, ReservationId, SessionId, SiteId};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -72,6 +72,9 @@ pub enum Command {
     /// Charging sessions.
     #[command(subcommand)]
     Session(Session),
+    /// Reservations of connectors.
+    #[command(subcommand)]
+    Reservation(Reservation),
     /// Cases for a person.
     Tickets {
         /// Which part.
@@ -360,6 +363,33 @@ pub enum Session {
     Stop {
         /// Which.
         id: SessionId,
+    },
+}
+
+/// Reservations of connectors.
+#[derive(Debug, Subcommand)]
+pub enum Reservation {
+    /// Lists reservations, newest first.
+    List {
+        /// Only open (`true`) or closed (`false`) ones.
+        #[arg(long)]
+        open: Option<bool>,
+        /// Of this charger.
+        #[arg(long)]
+        charger: Option<ChargerId>,
+        /// Which part.
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Shows one.
+    Show {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Gives one up; nothing is charged.
+    Cancel {
+        /// Which.
+        id: ReservationId,
     },
 }
 

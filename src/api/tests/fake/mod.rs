@@ -3,6 +3,7 @@
 
 mod accounts;
 mod operator;
+mod orders;
 mod reservations;
 
 use crate::api::catalogue::Code;

@@ -8,7 +8,7 @@ use crate::ids::{ChargerId, PartnerId, ReservationId};
 use async_trait::async_trait;
 
 fn terms() -> ReservationTerms {
-    let amount = |minor| Amount { minor, currency: "CNY".into() };
+    let amount = |minor| MoneyView { minor, currency: "CNY".into() };
     ReservationTerms {
         deposit: amount(0),
         free_cancel_until: Moment(Timestamp(300_000)),
@@ -18,7 +18,12 @@ fn terms() -> ReservationTerms {
 }
 
 impl Runtime {
-    fn end(&self, eyes: Option<&PartnerId>, id: ReservationId, to: ReservationStatus) -> Result<ReservationStatus, Refusal> {
+    fn end(
+        &self,
+        eyes: Option<&PartnerId>,
+        id: ReservationId,
+        to: ReservationStatus,
+    ) -> Result<ReservationStatus, Refusal> {
         let mut world = self.world();
         let mine = |owner: &PartnerId| eyes.is_none_or(|me| me == owner);
         let found = world.reservations.get_mut(&id).filter(|(owner, _)| mine(owner)).ok_or(Code::ReservationUnknown)?;
@@ -35,7 +40,12 @@ impl Runtime {
         found.map(|(_, view)| view.clone()).ok_or(Code::ReservationUnknown.into())
     }
 
-    fn listed(&self, eyes: Option<&PartnerId>, filter: &ReservationFilter, page: &PageRequest) -> Page<ReservationView> {
+    fn listed(
+        &self,
+        eyes: Option<&PartnerId>,
+        filter: &ReservationFilter,
+        page: &PageRequest,
+    ) -> Page<ReservationView> {
         let world = self.world();
         let wanted = |(owner, view): &&(PartnerId, ReservationView)| {
             let open = view.status == ReservationStatus::Reserved;

@@ -2,8 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::domain::charger::{Call, Command, MeterFact, StartFact, Status, StopReason, Tag, TokenInfo, Verdict};
+use crate::domain::charging::Key;
 use crate::domain::charging::testkit::*;
-use crate::domain::charging::{Key, Reply};
 use crate::domain::session::{EndReason, Flag, Status as SessionStatus};
 use crate::ids::{ConnectorId, SessionId, TransactionId};
 use std::time::Duration;

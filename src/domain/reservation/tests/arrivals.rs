@@ -137,7 +137,10 @@ fn the_devices_own_tag_of_the_hold_is_an_arrival_too() {
     let fact = start_fact(1, Tag::Remote(tag), 1000, time(world.now), "m1");
     let (_, verdict) = world.begin(charger::StartFact { reservation: Some(number), ..fact });
     assert_eq!(verdict, Verdict::Accepted);
-    assert_eq!((world.ended(1)["arrival"].as_str(), world.ended(1)["status"].as_str()), (Some("charger"), Some("Fulfilled")));
+    assert_eq!(
+        (world.ended(1)["arrival"].as_str(), world.ended(1)["status"].as_str()),
+        (Some("charger"), Some("Fulfilled"))
+    );
     assert_eq!(world.last("session.started")["user"], "u1");
 }
 
@@ -147,8 +150,8 @@ fn a_card_at_another_connector_is_told_which_is_its_own() {
     let (_, verdict) = world.begin(start_fact(2, card("u1"), 1000, time(world.now), "m1"));
     assert_eq!(verdict, Verdict::Invalid);
     let notice = world.last("user.notice");
-    assert_eq!((&notice["notice"], &notice["tried_connector_id"]), (&"wrong_connector".into(), &2.into()));
-    assert!(notice["text_zh"].as_str().unwrap().contains("1 号枪"));
+    assert_eq!((&notice["code"], &notice["tried_connector_id"]), (&"wrong_connector".into(), &2.into()));
+    assert!(notice["zh"].as_str().unwrap().contains("1 号枪"));
     assert_eq!(world.reservation(1).unwrap().status, Some(Status::Reserved));
 }
 
@@ -169,13 +172,30 @@ fn authorize_refuses_a_stranger_only_where_all_that_is_left_is_held() {
 #[test]
 fn what_a_stranger_began_while_the_charger_was_away_cannot_be_refused_any_more() {
     let mut world = World::held();
-    world.pass(900);
-    let long_ago = crate::clock::Timestamp(world.now.0 - 600_000);
+    world.pass(1700);
+    let long_ago = crate::clock::Timestamp(world.now.0 - 1_600_000);
     let (_, verdict) = world.begin(start_fact(1, card("u2"), 1000, time(long_ago), "m1"));
     assert_eq!(verdict, Verdict::Accepted);
     let row = world.ended(1);
     assert_eq!((&row["status"], &row["end_cause"]), (&"Cancelled".into(), &"connector_occupied".into()));
     assert_eq!(world.last("reservation.cancelled")["alternatives"][0]["connector_id"], 2);
+}
+
+#[test]
+fn a_backlog_of_before_the_reservation_does_not_disturb_it() {
+    let mut world = World::held();
+    world.pass(600);
+    let before = crate::clock::Timestamp(world.now.0 - 7_200_000);
+    for (user, message) in [("u2", "m1"), ("u1", "m2")] {
+        let (transaction, verdict) = world.begin(start_fact(1, card(user), 1000, time(before), message));
+        assert_eq!(verdict, Verdict::Accepted, "it was so, whatever is now");
+        let (at, reason) = (time(before + Duration::from_secs(600)), None);
+        let stop =
+            crate::domain::charging::testkit::stop_fact(transaction, Some(2000), at, reason, &format!("{message}s"));
+        world.tell(charger::Command::TransactionStop(stop));
+        assert_eq!(world.reservation(1).unwrap().status, Some(Status::Reserved), "{user}");
+    }
+    assert!(world.open_for(5, 1, "u1", Some(1)).is_ok());
 }
 
 #[test]

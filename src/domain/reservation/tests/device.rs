@@ -1,12 +1,13 @@
 //! What the device is told of a reservation, and that the platform holds where the device does not (RS-1).
 
 use super::*;
-use crate::ids::CommandId;
 use crate::domain::charger::{HoldDevice, Outcome, Told};
 use crate::domain::charging::testkit::{accepted, boot};
+use crate::ids::CommandId;
 
 fn answered(word: &str) -> (Outcome, Told) {
-    let outcome = Outcome::Answered { accepted: word == "Accepted", payload: format!("{{\"status\":\"{word}\"}}").into() };
+    let outcome =
+        Outcome::Answered { accepted: word == "Accepted", payload: format!("{{\"status\":\"{word}\"}}").into() };
     (outcome, Told::Status(word.into()))
 }
 

@@ -1,7 +1,8 @@
 //! Every end of a reservation but arrival: its state, cause, fee, notice, and the connector free again in the same record.
 
 use super::*;
-use crate::domain::charger::ErrorCode;
+use crate::domain::charger::{BootPolicy, ErrorCode};
+use crate::domain::charging::testkit::register;
 
 type Act = fn(&mut World);
 
@@ -12,7 +13,7 @@ const ENDS: &[(&str, Act, (&str, &str, i64))] = &[
     ("given up late", |w| after(w, 301, cancel), ("Cancelled", "cancelled_late", 500)),
     ("by an operator, late", |w| after(w, 301, operator), ("Cancelled", "cancelled_by_operator", 0)),
     ("nobody came", |w| w.pass(1800), ("NoShow", "no_show", 1000)),
-    ("complained", |w| drop(w.complain(1).unwrap()), ("Disputed", "complaint", 0)),
+    ("complained", |w| assert!(w.complain(1).is_ok()), ("Disputed", "complaint", 0)),
     ("went offline", |w| after(w, 0, offline), ("Cancelled", "charger_offline", 0)),
     ("connector broke", |w| w.fault(1, ConnectorStatus::Faulted, ErrorCode::GroundFailure, ""), FAULT),
     ("connector out of service", |w| w.status(1, ConnectorStatus::Unavailable), OUT),
@@ -147,13 +148,13 @@ fn only_a_free_connector_can_be_held_and_only_once() {
     type Arrange = fn(&mut World);
     let cases: &[(&str, Arrange, u16, Result<(), Rejection>)] = &[
         ("free", |_| (), 1, Ok(())),
-        ("held", |w| drop(w.reserve(booking(9, 1)).unwrap()), 1, Err(Rejection::ConnectorReserved)),
-        ("the other one is held", |w| drop(w.reserve(booking(9, 2)).unwrap()), 1, Ok(())),
+        ("held", |w| assert!(w.reserve(booking(9, 1)).is_ok()), 1, Err(Rejection::ConnectorReserved)),
+        ("the other one is held", |w| assert!(w.reserve(booking(9, 2)).is_ok()), 1, Ok(())),
         ("plugged in", |w| w.status(1, ConnectorStatus::Preparing), 1, Err(Rejection::ConnectorOccupied)),
         ("charging", |w| w.status(1, ConnectorStatus::Charging), 1, Err(Rejection::ConnectorOccupied)),
         ("held by the device alone", |w| w.status(1, ConnectorStatus::Reserved), 1, Err(Rejection::ConnectorReserved)),
         ("faulted", |w| w.status(1, ConnectorStatus::Faulted), 1, Err(Rejection::ConnectorFaulted)),
-        ("a start is under way", |w| drop(w.open(7, 1).unwrap()), 1, Err(Rejection::ConnectorOccupied)),
+        ("a start is under way", |w| assert!(w.open(7, 1).is_ok()), 1, Err(Rejection::ConnectorOccupied)),
         ("no socket", |w| w.link_down(false), 1, Err(Rejection::ChargerOffline)),
         ("in maintenance", maintenance, 1, Err(Rejection::ChargerMaintenance)),
         ("no such connector", |_| (), 3, Err(Rejection::ConnectorUnknown)),
@@ -178,4 +179,13 @@ fn a_held_connector_is_shown_as_reserved_and_its_partners_are_told() {
     world.cancel(1, CancelBy::Partner).unwrap();
     assert_eq!(world.shown(1), ConnectorStatus::Available);
     assert_eq!(world.last("connector.status")["status"], "Available");
+}
+
+#[test]
+fn a_connector_that_is_taken_away_takes_its_reservation_with_it() {
+    let mut world = World::ready();
+    world.reserve(booking(1, 2)).unwrap();
+    world.tell(register(1, BootPolicy::Accepted));
+    assert_eq!(world.ended(1)["end_cause"], "connector_unavailable");
+    assert!(world.charger().holds.is_empty());
 }
