@@ -17,5 +17,6 @@ mod room;
 mod served;
 mod settings;
 mod stopping;
+mod tariffs;
 mod tools;
 mod trail;
