@@ -20,5 +20,6 @@ mod room;
 mod served;
 mod settings;
 mod stopping;
+mod tariffs;
 mod tools;
 mod trail;

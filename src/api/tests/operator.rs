@@ -176,10 +176,10 @@ async fn a_tariff_is_checked_published_rolled_out_and_taken_back() {
         let out = rig.ops("POST", "/ops/v1/tariffs/t1/roll-out", json!({"version": version})).await;
         assert_eq!(out.status, 200, "{}", out.text);
     }
-    let at = |rig: &Rig| rig.ops("GET", "/ops/v1/sites/S1/tariff?at=2030-01-01T00:00:00Z", Value::Null);
-    assert_eq!(at(&rig).await.json["version"], 2);
+    let at = || rig.ops("GET", "/ops/v1/sites/S1/tariff?at=2030-01-01T00:00:00Z", Value::Null);
+    assert_eq!(at().await.json["version"], 2);
     assert_eq!(rig.ops("POST", "/ops/v1/tariffs/t1/roll-back", Value::Null).await.status, 200);
-    assert_eq!(at(&rig).await.json["version"], 1);
+    assert_eq!(at().await.json["version"], 1);
     assert_eq!(rig.ops("PUT", "/ops/v1/tariffs/t2", good.clone()).await.told(), (400, "invalid_field"));
     let stale =
         json!({"id": "t1", "version": 2, "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": good["slices"]});

@@ -20,8 +20,10 @@ fn priced(case: &Value) -> Result<Value> {
     let tariff = tariff::parse_with_version(&tariff_text, Version::V221).map_err(|e| anyhow!("{name}: {e}"))?.tariff;
     let report = cdr::price(&cdr, price::TariffSource::single(tariff), zone);
     let (report, _warnings) = report.map_err(|set| anyhow!("{name}: {:?}", set.into_parts().0))?.into_parts();
-    let shown = |price: Option<price_of::Price>| {
-        price.map(|price| json!({"excl": price.excl_vat.to_string(), "incl": price.incl_vat.map(|m| m.to_string())}))
+    let shown = |price: Option<ocpi_tariffs::Price>| {
+        // The crate prints a currency sign behind the number.
+        let text = |money: ocpi_tariffs::Money| money.to_string().trim_end_matches('¤').to_owned();
+        price.map(|price| json!({"excl": text(price.excl_vat), "incl": price.incl_vat.map(text)}))
     };
     Ok(json!({
         "name": name,
@@ -31,11 +33,6 @@ fn priced(case: &Value) -> Result<Value> {
         "parking": shown(report.total_idle_cost.calculated),
         "flat": shown(report.total_fixed_cost.calculated),
     }))
-}
-
-mod price_of {
-    //! The crate's own price.
-    pub(crate) use ocpi_tariffs::Price;
 }
 
 /// An OCPI 2.2.1 CDR of the case's periods. Times are in seconds since 1970, energy in Wh.
