@@ -32,7 +32,7 @@ enum Command {
         #[arg(long, default_value_t = 3)]
         rounds: u32,
         /// The most that a round may take, as a multiple of as many bare WebSocket handshakes.
-        #[arg(long, default_value_t = 10.0)]
+        #[arg(long, default_value_t = 25.0)]
         ratio_max: f64,
         /// The most that the partner's calls may take in a storm, p99, ms.
         #[arg(long, default_value_t = 1_000)]

@@ -10,6 +10,7 @@ pub mod partner;
 pub mod partners;
 pub mod personal;
 pub mod platform;
+pub mod pulse;
 pub mod service;
 pub mod tree;
 pub mod webhook;

@@ -6,9 +6,11 @@
 //! ```
 
 use super::engine::{Environment, Host, HostAddr, HostCore};
+use super::pulse::Pulse;
 use crate::domain::entity::Family;
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -22,13 +24,19 @@ pub struct ArbiterGone;
 pub struct Arbiters {
     chargers: Vec<Arbiter>,
     back_office: Arbiter,
+    pulse: Arc<Pulse>,
 }
 
 impl Arbiters {
     /// Starts the threads: `n` for chargers (0: one a core), one for partners and the platform.
     pub fn start(n: usize) -> Self {
         let n = if n == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { n };
-        Arbiters { chargers: (0..n).map(|_| Arbiter::new()).collect(), back_office: Arbiter::new() }
+        let chargers: Vec<Arbiter> = (0..n).map(|_| Arbiter::new()).collect();
+        let pulse = Pulse::new(n);
+        for (index, arbiter) in chargers.iter().enumerate() {
+            arbiter.spawn(pulse.clone().beat(index));
+        }
+        Arbiters { chargers, back_office: Arbiter::new(), pulse }
     }
 
     /// The threads of chargers, in the order of [`super::engine::host::place`].
@@ -39,6 +47,11 @@ impl Arbiters {
     /// The thread of partners and the platform.
     pub fn back_office(&self) -> ArbiterHandle {
         self.back_office.handle()
+    }
+
+    /// How late the threads of chargers are.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// Ends the threads and waits for them.

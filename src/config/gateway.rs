@@ -13,6 +13,9 @@ pub struct Gateway {
     pub listen: SocketAddr,
     pub connections_max: usize,
     pub handshakes_per_second: u32,
+    #[serde(with = "crate::config::seconds")]
+    pub late_max: Duration,
+    pub handshakes_per_second_busy: u32,
     pub handshakes_in_flight: usize,
     pub handshakes_per_address: usize,
     #[serde(with = "crate::config::seconds")]

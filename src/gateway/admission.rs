@@ -19,6 +19,8 @@ pub enum Refused {
     Connections,
     /// Handshakes a second.
     Rate,
+    /// Handshakes a second while those who are in already are served late.
+    Busy,
     /// Handshakes at once.
     InFlight,
     /// Handshakes at once from one address.
@@ -31,6 +33,7 @@ impl Refused {
         match self {
             Refused::Connections => "connections",
             Refused::Rate => "rate",
+            Refused::Busy => "busy",
             Refused::InFlight => "in_flight",
             Refused::Address => "address",
         }
@@ -41,6 +44,8 @@ impl Refused {
 #[derive(Debug)]
 pub struct Admission {
     rate: DefaultDirectRateLimiter,
+    /// What is let in however busy we are, so that nobody waits for ever.
+    rate_busy: DefaultDirectRateLimiter,
     in_flight: AtomicUsize,
     in_flight_max: usize,
     per_address: DashMap<Origin, usize>,
@@ -62,9 +67,13 @@ pub struct ConnectionPermit(Arc<Admission>);
 impl Admission {
     /// A gate with the limits as configured.
     pub fn new(settings: &Settings) -> Self {
-        let rate = NonZeroU32::new(settings.handshakes_per_second).unwrap_or(NonZeroU32::MIN);
+        let limiter = |n: u32| {
+            let n = NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(n))
+        };
         Admission {
-            rate: RateLimiter::direct(Quota::per_second(rate)),
+            rate: limiter(settings.handshakes_per_second),
+            rate_busy: limiter(settings.handshakes_per_second_busy),
             in_flight: AtomicUsize::new(0),
             in_flight_max: settings.handshakes_in_flight,
             per_address: DashMap::new(),
@@ -73,7 +82,7 @@ impl Admission {
         }
     }
 
-    /// Lets a connection in, or not.
+    /// Lets a connection in, or not. `busy`: those who are in already are served later than they should be.
     ///
     /// # Errors
     /// The limit that was hit.
@@ -81,6 +90,7 @@ impl Admission {
         self: &Arc<Self>,
         from: IpAddr,
         connections_max: usize,
+        busy: bool,
     ) -> Result<(HandshakePermit, ConnectionPermit), Refused> {
         let connection = take(&self.connections, connections_max).ok_or(Refused::Connections);
         let connection = connection.map(|()| ConnectionPermit(self.clone()))?;
@@ -97,6 +107,9 @@ impl Admission {
             return Err(Refused::Address);
         }
         self.rate.check().map_err(|_| Refused::Rate)?;
+        if busy {
+            self.rate_busy.check().map_err(|_| Refused::Busy)?;
+        }
         Ok((handshake, connection))
     }
 
@@ -145,24 +158,34 @@ mod tests {
             s.handshakes_per_address = 2;
         });
         let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let first = gate.admit(a, 10).unwrap();
-        let second = gate.admit(a, 10).unwrap();
-        assert_eq!(gate.admit(a, 10).err(), Some(Refused::Address));
-        let third = gate.admit(b, 10).unwrap();
-        assert_eq!(gate.admit(b, 10).err(), Some(Refused::InFlight));
-        assert_eq!(gate.admit(b, 3).err(), Some(Refused::Connections));
+        let first = gate.admit(a, 10, false).unwrap();
+        let second = gate.admit(a, 10, false).unwrap();
+        assert_eq!(gate.admit(a, 10, false).err(), Some(Refused::Address));
+        let third = gate.admit(b, 10, false).unwrap();
+        assert_eq!(gate.admit(b, 10, false).err(), Some(Refused::InFlight));
+        assert_eq!(gate.admit(b, 3, false).err(), Some(Refused::Connections));
         drop((first, second, third));
         assert_eq!((gate.present(), gate.per_address.len()), ((0, 0), 0));
-        assert!(gate.admit(a, 1).is_ok());
+        assert!(gate.admit(a, 1, false).is_ok());
     }
 
     #[test]
     fn the_rate_limits_a_storm() {
         let gate = gate(|s| s.handshakes_per_second = 50);
         let began = std::time::Instant::now();
-        let admitted = (0..1000).filter(|_| gate.admit(IpAddr::from([10, 0, 0, 1]), 10).is_ok()).count() as u128;
+        let admitted = (0..1000).filter(|_| gate.admit(IpAddr::from([10, 0, 0, 1]), 10, false).is_ok()).count() as u128;
         let most = 52 + 50 * began.elapsed().as_millis() / 1000;
         assert!((50..=most).contains(&admitted), "{admitted}");
         assert_eq!(gate.present(), (0, 0));
+    }
+
+    #[test]
+    fn while_we_are_busy_only_a_few_are_let_in_but_they_are() {
+        let gate = gate(|s| s.handshakes_per_second_busy = 5);
+        let from = IpAddr::from([10, 0, 0, 1]);
+        let refusals: Vec<_> = (0..100).filter_map(|_| gate.admit(from, 1_000, true).err()).collect();
+        assert!((90..=95).contains(&refusals.len()), "{}", refusals.len());
+        assert!(refusals.iter().all(|refused| *refused == Refused::Busy));
+        assert!(gate.admit(from, 1_000, false).is_ok(), "what the busy were refused takes nothing from the calm");
     }
 }

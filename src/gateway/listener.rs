@@ -206,8 +206,12 @@ impl Gateway {
     }
 
     fn welcome(&self, stream: TcpStream, remote: SocketAddr, door: Option<Arc<Door>>) {
-        let connections_max = self.shared.settings().connections_max;
-        match self.shared.admission.admit(remote.ip(), connections_max) {
+        let (connections_max, late_max) = {
+            let settings = self.shared.settings();
+            (settings.connections_max, settings.late_max)
+        };
+        let busy = self.shared.ports.placement.late() > late_max;
+        match self.shared.admission.admit(remote.ip(), connections_max, busy) {
             Ok(permits) => {
                 tokio::spawn(shake(self.shared.clone(), stream, remote, door, permits));
             }

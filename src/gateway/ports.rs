@@ -10,6 +10,7 @@ use crate::protocol::ocpp16::Decoded;
 use crate::protocol::ocppj::{CallError, Repeat};
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Numbers the authenticated connections of this process, ascending in the order of their authentication. The higher one
 /// of an identity is the newer one (CH-3).
@@ -36,6 +37,9 @@ pub trait Placement: Send + Sync + 'static {
     /// Gives the start back if no connection can be taken now (not recovered yet, journal full, shutting down): the
     /// charger is told 503 and comes again (RT-8).
     fn place(&self, start: SocketStart) -> Result<(), SocketStart>;
+
+    /// How long what is ready waits for its turn where connections live, at worst. Asked for every stranger (CH-5).
+    fn late(&self) -> Duration;
 }
 
 /// Who keeps the frames for people to look at (OP-4). Must not wait, and nothing depends on it.

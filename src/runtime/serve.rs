@@ -235,6 +235,7 @@ fn gateway(
         parts: parts.connections.clone(),
         journal: journal.clone(),
         open: Arc::clone(open),
+        pulse: parts.arbiters.pulse(),
     };
     let ports = listener::Ports {
         register: Arc::new(GatewayRegister::new(Arc::clone(&parts.register), parts.alerts.clone())),

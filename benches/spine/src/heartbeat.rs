@@ -110,11 +110,6 @@ impl Side {
 
 /// The responders, the bare one first.
 fn commands(paths: &crate::Paths) -> Vec<(&'static str, anyhow::Result<Command>)> {
-    let bare = std::env::current_exe().map_err(Into::into).map(|program| {
-        let mut command = Command::new(program);
-        command.arg("bare");
-        command
-    });
     let given = |path: &Result<std::path::PathBuf, String>| path.clone().map_err(anyhow::Error::msg);
     let kit = given(&paths.kit).map(Command::new);
     let python = given(&paths.python).map(|program| {
@@ -127,11 +122,37 @@ fn commands(paths: &crate::Paths) -> Vec<(&'static str, anyhow::Result<Command>)
         command.arg("benches/spine/peers/responder.cjs").env("NODE_PATH", modules);
         command
     });
-    vec![("bare", bare), ("ocpp_kit", kit), ("npm_ocpp_rpc", node), ("pypi_ocpp", python)]
+    vec![("bare", bare_command()), ("ocpp_kit", kit), ("npm_ocpp_rpc", node), ("pypi_ocpp", python)]
 }
 
 /// Starts a responder and connects to it.
-async fn begin(mut command: Command, sources: &Arc<Sources>) -> anyhow::Result<(Child, Vec<Wire>)> {
+async fn begin(command: Command, sources: &Arc<Sources>) -> anyhow::Result<(Child, Vec<Wire>)> {
+    let (child, at) = listen(command).await?;
+    let mut wires = Vec::new();
+    for n in 0..CONNECTIONS {
+        let mut wire = Wire::connect(at, &host::identity(n), None, sources).await?;
+        let boot = r#"{"chargePointVendor":"Bench","chargePointModel":"B-1"}"#;
+        wire.call("BootNotification", boot).await?;
+        wires.push(wire);
+    }
+    Ok((child, wires))
+}
+
+/// Starts a bare responder: what must be killed at the end, what is measured, and where it listens.
+pub(crate) async fn bare() -> anyhow::Result<(Child, Process, SocketAddr)> {
+    let (child, at) = listen(bare_command()?).await?;
+    let process = Process(child.id().context("it has ended")?);
+    Ok((child, process, at))
+}
+
+fn bare_command() -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("bare");
+    Ok(command)
+}
+
+/// Starts a responder and waits until it listens.
+async fn listen(mut command: Command) -> anyhow::Result<(Child, SocketAddr)> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let quiet = command.arg(at.to_string()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -144,12 +165,5 @@ async fn begin(mut command: Command, sources: &Arc<Sources>) -> anyhow::Result<(
         anyhow::ensure!(begun.elapsed() < LISTEN_MAX, "it does not listen: {error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let mut wires = Vec::new();
-    for n in 0..CONNECTIONS {
-        let mut wire = Wire::connect(at, &host::identity(n), None, sources).await?;
-        let boot = r#"{"chargePointVendor":"Bench","chargePointModel":"B-1"}"#;
-        wire.call("BootNotification", boot).await?;
-        wires.push(wire);
-    }
-    Ok((child, wires))
+    Ok((child, at))
 }

@@ -20,7 +20,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// Calls on the way at once while a fleet is registered or connects: enough to share commits.
 const AT_ONCE: usize = 48;
 /// The password of every charger of a bench.
-const PASSWORD: &str = "bench-password-1";
+pub(crate) const PASSWORD: &str = "bench-password-1";
 
 /// What is asked of a server beyond the defaults of a test server.
 #[derive(Debug, Clone, Default)]

@@ -8,11 +8,13 @@ mod bare;
 mod charge;
 mod durable;
 mod figure;
+mod growth;
 #[cfg(feature = "heap")]
 mod heap;
 mod heartbeat;
 mod host;
 mod idle;
+mod keeper;
 mod process;
 mod ready;
 mod sink;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 
 /// What figures' names begin with; each group is measured as a whole.
 const GROUPS: &[&str] = &[
+    "cost",
     "durable",
     #[cfg(feature = "heap")]
     "heap",
@@ -54,6 +57,11 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["bare", address] => bare::serve(address),
+        ["keep", whom, at, chargers] => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let sources = Arc::new(Sources::new(u64::from(std::process::id())));
+            runtime.block_on(keeper::keep(whom, at, chargers, &sources))
+        }
         ["serve", "--config", file] => {
             #[cfg(feature = "heap")]
             heap::watch();
@@ -90,6 +98,7 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
     let sources = Arc::new(Sources::new(u64::from(std::process::id())));
     for &group in GROUPS.iter().filter(|group| wanted(group)) {
         let measured = match group {
+            "cost" => growth::run(&paths, &sources).await,
             "durable" => durable::run(&paths, &sources).await,
             #[cfg(feature = "heap")]
             "heap" => heap::run(&paths, &sources).await,

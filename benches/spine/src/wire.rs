@@ -87,19 +87,39 @@ impl Wire {
     /// The next text that is not a call of the server's, which is answered.
     pub(crate) async fn next(&mut self) -> anyhow::Result<String> {
         loop {
-            let (opcode, payload) = self.frame().await?;
-            match opcode {
-                0x1 => {
-                    let text = String::from_utf8(payload)?;
-                    if !text.starts_with("[2") {
-                        return Ok(text);
-                    }
-                    self.answer(&text).await?;
-                }
-                0x9 => self.send(0xA, &payload).await?,
-                0x8 => bail!("the server closed: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or_default())),
-                _ => {}
+            let frame = self.frame().await?;
+            if let Some(text) = self.react(frame).await? {
+                return Ok(text);
             }
+        }
+    }
+
+    /// Answers what the server asks; a text that asks nothing is given back.
+    async fn react(&mut self, (opcode, payload): (u8, Vec<u8>)) -> anyhow::Result<Option<String>> {
+        match opcode {
+            0x1 => {
+                let text = String::from_utf8(payload)?;
+                if !text.starts_with("[2") {
+                    return Ok(Some(text));
+                }
+                self.answer(&text).await?;
+            }
+            0x9 => self.send(0xA, &payload).await?,
+            0x8 => bail!("the server closed: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or_default())),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Serves the server's calls and pings until `until` is there. What is begun is finished: the connection can be used on.
+    pub(crate) async fn serve_until(&mut self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::pin!(until);
+        loop {
+            let frame = tokio::select! {
+                frame = self.frame() => frame?,
+                () = &mut until => return Ok(()),
+            };
+            self.react(frame).await?;
         }
     }
 

@@ -89,6 +89,14 @@ impl PartnerClient {
         Ok(PartnerClient { base: base.trim_end_matches('/').to_owned(), key, http, history, stats, patience })
     }
 
+    /// The same without the connections that it has.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn afresh(self) -> anyhow::Result<PartnerClient> {
+        self.with_try_max(TRY_MAX)
+    }
+
     /// The same with another limit for one try.
     ///
     /// # Errors

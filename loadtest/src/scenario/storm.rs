@@ -140,6 +140,8 @@ pub async fn storm(endpoints: &Endpoints, options: &StormOptions) -> anyhow::Res
     let bare = bare::measure(&options.program, run.chargers).await?;
     let mut world = build(endpoints, run, true).await?;
     let sessions = fill(&world).await?;
+    // Connections belong to the runtime that made them.
+    world.partner = world.partner.clone().afresh()?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let storms = async {
         let mut rounds = Vec::new();
@@ -156,9 +158,9 @@ pub async fn storm(endpoints: &Endpoints, options: &StormOptions) -> anyhow::Res
         let _ = stop.send(true);
         Ok(rounds)
     };
-    let drive = world.drive(load(run), run.seed, stopped.clone());
-    let (rounds, (), ()) = tokio::join!(storms, drive, query(&world, stopped));
-    let rounds = rounds?;
+    let rounds = beside(storms, || async {
+        tokio::join!(world.drive(load(run), run.seed, stopped.clone()), query(&world, stopped.clone()));
+    })?;
     let (stats, table) = (world.stats.clone(), world.stats.render());
     let in_calm = stats.summary(Measure::PartnerCall);
     let settled = world.settle(run.settle_max).await;
@@ -185,6 +187,25 @@ pub async fn storm(endpoints: &Endpoints, options: &StormOptions) -> anyhow::Res
     report.judge(options);
     std::fs::write(run.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     Ok(report)
+}
+
+/// Runs the fleet here and the partner on a thread and runtime of its own, so that what is measured of its calls is not how
+/// long they wait for the turn of thousands of chargers on this side. What they waited for the processor both share remains.
+fn beside<T, F: Future<Output = ()>>(
+    fleet: impl Future<Output = anyhow::Result<T>>,
+    partner: impl FnOnce() -> F + Send,
+) -> anyhow::Result<T> {
+    let apart = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let here = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            // Moved: a runtime must not be dropped in an asynchronous context.
+            let partner = scope.spawn(move || apart.block_on(partner()));
+            let done = here.block_on(fleet);
+            partner.join().map_err(|_| anyhow::anyhow!("the partner's side panicked"))?;
+            done
+        })
+    })
 }
 
 /// A card at every charger; how many sessions run in the end.

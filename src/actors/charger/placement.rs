@@ -3,12 +3,14 @@
 use super::connection::{Connection, ConnectionParts};
 use crate::actors::engine::HostAddr;
 use crate::actors::engine::host::place;
+use crate::actors::pulse::Pulse;
 use crate::domain::charging::ChargingFamily;
 use crate::gateway::{Placement, SocketStart};
 use crate::persistence::SharedJournal;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Where connections live.
 pub struct ArbiterPlacement {
@@ -20,6 +22,8 @@ pub struct ArbiterPlacement {
     pub journal: SharedJournal,
     /// Recovery is over and shutdown has not begun.
     pub open: Arc<AtomicBool>,
+    /// How late the arbiters are.
+    pub pulse: Arc<Pulse>,
 }
 
 impl Placement for ArbiterPlacement {
@@ -43,5 +47,9 @@ impl Placement for ArbiterPlacement {
             Ok(()) => Ok(()),
             Err(_) => slot.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err),
         }
+    }
+
+    fn late(&self) -> Duration {
+        self.pulse.late()
     }
 }

@@ -16,6 +16,10 @@ impl Placement for OnArbiters {
         });
         Ok(())
     }
+
+    fn late(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[test]

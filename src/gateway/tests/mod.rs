@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -60,6 +60,7 @@ pub(super) struct Script {
     pub(super) gate: Semaphore,
     pub(super) accepted: AtomicBool,
     pub(super) ready: AtomicBool,
+    pub(super) late_ms: AtomicU64,
     pub(super) outcome: Mutex<CallOutcome>,
 }
 
@@ -183,6 +184,10 @@ impl Placement for FakePlacement {
             mpsc::error::TrySendError::Full(start) | mpsc::error::TrySendError::Closed(start) => start,
         })
     }
+
+    fn late(&self) -> Duration {
+        Duration::from_millis(self.script.late_ms.load(Ordering::Relaxed))
+    }
 }
 
 fn arbiter(mut starts: mpsc::Receiver<SocketStart>, script: Arc<Script>) {
@@ -250,6 +255,7 @@ fn rig_on(
         gate: Semaphore::new(1_000_000),
         accepted: AtomicBool::new(true),
         ready: AtomicBool::new(true),
+        late_ms: AtomicU64::new(0),
         outcome: Mutex::new(CallOutcome::Result("{}".into())),
     });
     let denials = Denials::default();

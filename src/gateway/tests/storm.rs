@@ -55,6 +55,25 @@ async fn two_thousand_chargers_that_reconnect_at_once_are_all_served_in_the_end(
     tokio::time::timeout(PATIENCE, gone).await.unwrap();
 }
 
+#[tokio::test]
+async fn while_those_who_are_in_are_served_late_only_a_few_more_are_let_in() {
+    let rig = rig(|s| {
+        s.late_max = Duration::from_millis(50);
+        s.handshakes_per_second_busy = 1;
+    });
+    let _first = rig.charger("CP-1").await;
+    rig.script.late_ms.store(51, Ordering::Relaxed);
+    // CH-5: nobody waits for ever, so the first one comes in all the same.
+    let _second = rig.charger("CP-2").await;
+    let request = upgrade("/ocpp/CP-3", &basic("CP-3", PASSWORD));
+    let answer = exchange(rig.addr(), [127, 0, 0, 1], request.as_bytes()).await;
+    assert_eq!(status(&answer), "HTTP/1.1 503 Service Unavailable");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("Retry-After: "), "{answer}");
+    rig.script.late_ms.store(50, Ordering::Relaxed);
+    let _third = rig.charger("CP-3").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_random_ids_would_leave_no_state_as_five_thousand_do_not() {
     let rig = rig(|s| {

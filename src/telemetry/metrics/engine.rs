@@ -41,6 +41,16 @@ pub static RECORDS_A_TURN: Metric<1> = Metric {
     page: None,
 };
 
+/// How late the chargers' threads are.
+pub static ARBITER_LATE: Metric<0> = Metric {
+    name: "chargeline_engine_arbiter_late_seconds",
+    kind: Kind::Histogram(SECONDS),
+    help: "How long what is ready waits on a charger arbiter, measured every 20 ms on each; above `gateway.late_max` chargers that \
+           come are turned away.",
+    labels: [],
+    page: Some("p99 above 0.1 for minutes"),
+};
+
 /// Actors in memory.
 pub static ACTORS: Metric<1> = Metric {
     name: "chargeline_engine_actors",
@@ -134,6 +144,7 @@ pub static ALERTS_NOT_KEPT: Metric<0> = Metric {
 /// Every metric of this room.
 pub static ALL: &[Described] = &[
     STEPS.described(),
+    ARBITER_LATE.described(),
     REFUSED.described(),
     APPENDS_LOST.described(),
     RECORDS_A_TURN.described(),
