@@ -178,14 +178,13 @@ fn write(caller: &Caller, request_id: &RequestId, kind: OperationKind, body: &im
 /// The payment gateway's callback (`docs/payments.md`). Signed by the gateway's secret, not a partner's key.
 pub(super) async fn callback(
     State(port): State<Arc<dyn PartnerPort>>,
+    Extension(note): Extension<Note>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answered<Json<Value>> {
-    if body.len() > payment::BODY_MAX {
-        return Err(Code::BodyTooLarge.into());
-    }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (timestamp, signature) = (header(payment::TIMESTAMP), header(payment::SIGNATURE));
     port.payment_callback(Callback { timestamp, signature, body: body.to_vec() }).await?;
+    note.actor("payment-gateway");
     Ok(Json(serde_json::json!({"received": true})))
 }

@@ -29,7 +29,9 @@ use super::viewer;
 use super::wire::Pages;
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::live::LiveConfig;
+use crate::protocol::payment;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Html;
 use axum::routing::{get, post};
@@ -142,7 +144,10 @@ impl PartnerApi {
         let router = Router::new()
             .merge(signed)
             .route("/openapi.json", get(move || openapi::json(Arc::clone(&text))))
-            .route("/payments/v1/callback", post(accounts::callback).with_state(payments))
+            .route(
+                "/payments/v1/callback",
+                post(accounts::callback).with_state(payments).layer(DefaultBodyLimit::max(payment::BODY_MAX)),
+            )
             .route("/docs", get(move || viewer_page(Arc::clone(&page))))
             .method_not_allowed_fallback(trace::method_not_allowed)
             .fallback(trace::not_found)
