@@ -254,8 +254,8 @@ async fn a_kill_between_reservation_and_arrival_loses_nothing() {
     rig.told(&id, "reservation.fulfilled").await;
 }
 
-/// Ten connectors at two chargers, 100 users who each reserve and start twice at once: each connector has one holder, and
-/// no user has two reservations.
+/// Ten connectors at two chargers, 500 users who each reserve one and start at another at once: each connector has one
+/// holder.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_want_a_connector_at_once_one_has_it() {
     const EACH: u16 = 5;
@@ -272,8 +272,8 @@ async fn of_many_who_want_a_connector_at_once_one_has_it() {
     }
     let rig = Arc::new(rig);
     let mut asked = tokio::task::JoinSet::new();
-    for user in 0..100u16 {
-        for n in 0..4u16 {
+    for user in 0..500u16 {
+        for n in 0..2u16 {
             let rig = Arc::clone(&rig);
             let (charger, connector) = (chargers[usize::from((user + n) % 2)], (user / 2 + n) % EACH + 1);
             asked.spawn(async move {
@@ -322,4 +322,45 @@ async fn of_many_who_want_a_connector_at_once_one_has_it() {
     assert!(refused.keys().all(|code| known.contains(&code.as_str())), "{refused:?}");
     let open = rig.ops("/ops/v1/reservations?open=true&limit=100").await;
     assert_eq!(open["items"].as_array().unwrap().len(), reserving.len(), "{open}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_asks_for_all_connectors_at_once_gets_one_and_another_only_after_it() {
+    let (rig, _sink) = listening(str::to_owned).await;
+    let operator = rig.operator();
+    let mut sockets = Vec::new();
+    for n in 0..4u16 {
+        let id = format!("CP-one-{n}");
+        operator.put_charger(&id, "site-it", 5, PASSWORD).await.unwrap();
+        let mut socket = crate::charger::Charger::connect(rig.server.ports().ocpp, &id, PASSWORD).await.unwrap();
+        socket.boot(5).await;
+        sockets.push(socket);
+    }
+    let rig = Arc::new(rig);
+    let all = |round: u16| {
+        let mut asked = tokio::task::JoinSet::new();
+        for n in 0..20u16 {
+            let rig = Arc::clone(&rig);
+            asked.spawn(async move {
+                let name = format!("one-{round}-{n}");
+                rig.ask_reserve(&name, &format!("CP-one-{}", n % 4), n / 4 + 1, "user-one").await
+            });
+        }
+        asked.join_all()
+    };
+    for round in 0..3u16 {
+        let answers = all(round).await;
+        let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(status, _)| *status == 202);
+        assert_eq!(taken.len(), 1, "round {round}: {taken:?}");
+        assert!(
+            refused
+                .iter()
+                .all(|(status, answer)| { *status == 409 && answer["error"]["code"] == "reservation_exists" }),
+            "{refused:?}"
+        );
+        let id = taken[0].1["reservation_id"].as_str().unwrap();
+        let path = format!("/reservations/{id}/cancel");
+        let gone = rig.partner().post(&path, &json!({"request_id": format!("c-{round}")})).await.unwrap();
+        assert_eq!(gone.0, 202, "{}", gone.1);
+    }
 }

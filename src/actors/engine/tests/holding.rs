@@ -145,7 +145,8 @@ impl Site {
 
     /// Its state in memory.
     async fn status(&self, id: ReservationId) -> Option<String> {
-        let state = self.core.partition(CHARGER).await?.state(&charging::Key::Reservation(id))?;
+        let partition = self.core.partition(CHARGER).await?;
+        let state = partition.state(&charging::Key::Reservation(id))?;
         state.reservation()?.status.map(|status| format!("{status:?}"))
     }
 }

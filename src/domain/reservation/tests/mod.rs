@@ -74,15 +74,15 @@ impl World {
     }
 
     fn cancel(&mut self, n: u128, by: CancelBy) -> Result<Status, Rejection> {
-        self.to_reservation(n, Command::Cancel(by))
+        self.ask_reservation(n, Command::Cancel(by))
     }
 
     fn complain(&mut self, n: u128) -> Result<Status, Rejection> {
         let complaint = Complaint { grievance: Grievance::Occupied, text: Some("a van".into()) };
-        self.to_reservation(n, Command::Complain(complaint))
+        self.ask_reservation(n, Command::Complain(complaint))
     }
 
-    fn to_reservation(&mut self, n: u128, command: Command) -> Result<Status, Rejection> {
+    fn ask_reservation(&mut self, n: u128, command: Command) -> Result<Status, Rejection> {
         match self.ask(Key::Reservation(id(n)), command)? {
             Reply::ReservationNow(status) => Ok(status),
             other => panic!("{other:?}"),
