@@ -1,13 +1,17 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
+mod account;
 mod messages;
 mod partner;
+mod tariff;
 
+pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
+pub(super) use tariff::Tariff;
 
 use crate::api::port::{BootPolicy, CommandKind, LockAction, TokenState};
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::ids::{ChargerId, CommandId, PartnerId, ReservationId, SessionId, SiteId};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -54,12 +58,23 @@ pub enum Command {
     /// Partners, their keys and webhooks.
     #[command(subcommand)]
     Partner(Partner),
+    /// Tariffs.
+    #[command(subcommand)]
+    Tariff(Tariff),
+    /// Users' accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Looks at all books of the running server.
+    LedgerVerify,
     /// RFID tokens.
     #[command(subcommand)]
     Token(Token),
     /// Charging sessions.
     #[command(subcommand)]
     Session(Session),
+    /// Reservations of connectors.
+    #[command(subcommand)]
+    Reservation(Reservation),
     /// Cases for a person.
     Tickets {
         /// Which part.
@@ -357,6 +372,33 @@ pub enum Session {
     Stop {
         /// Which.
         id: SessionId,
+    },
+}
+
+/// Reservations of connectors.
+#[derive(Debug, Subcommand)]
+pub enum Reservation {
+    /// Lists reservations, newest first.
+    List {
+        /// Only open (`true`) or closed (`false`) ones.
+        #[arg(long)]
+        open: Option<bool>,
+        /// Of this charger.
+        #[arg(long)]
+        charger: Option<ChargerId>,
+        /// Which part.
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Shows one.
+    Show {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Gives one up; nothing is charged.
+    Cancel {
+        /// Which.
+        id: ReservationId,
     },
 }
 
