@@ -121,7 +121,7 @@ async fn operate(accounts: &Accounts, round: usize) -> anyhow::Result<f64> {
             ask(accounts, client, format!("r/{hold}"), Action::Release { hold: hold.parse()? }).await?;
             done += 2;
         }
-        Ok(done)
+        anyhow::Ok(done)
     });
     let done: u64 = futures_util::future::try_join_all(clients).await?.into_iter().sum();
     Ok(done as f64 / began.elapsed().as_secs_f64())

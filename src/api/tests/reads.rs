@@ -136,6 +136,9 @@ async fn every_documented_route_exists_and_is_signed() {
         "GET /sessions/{session_id}",
         "GET /sites",
         "GET /sites/{id}",
+        "GET /users/{user_id}/account",
+        "GET /users/{user_id}/entries",
+        "GET /users/{user_id}/top-ups/{top_up_id}",
         "GET /webhook",
         "GET /webhook/deliveries",
         "POST /reservations",
@@ -143,6 +146,8 @@ async fn every_documented_route_exists_and_is_signed() {
         "POST /reservations/{reservation_id}/complaint",
         "POST /sessions",
         "POST /sessions/{session_id}/stop",
+        "POST /users/{user_id}/debts/pay",
+        "POST /users/{user_id}/top-ups",
         "POST /webhook/replay",
         "POST /webhook/test",
     ];

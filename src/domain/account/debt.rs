@@ -16,7 +16,7 @@ pub(super) fn refund(
     order: &OrderId,
     amount: Money,
 ) -> Result<Outcome, Rejection> {
-    let minor = draft.amount(amount, 1)?;
+    let minor = draft.owed(amount, 1)?;
     let (taken, refunded) = draft.sums(order);
     let left = taken - refunded;
     if minor > left {

@@ -112,9 +112,32 @@ fn of_lines(lines: &[super::request::Line]) -> String {
     lines.iter().map(|line| format!(", {} {}", line.account, line.amount.minor)).collect()
 }
 
-/// Whether an outcome is bound to its cause. A refusal is not: the same cause may be tried again when there is money.
-fn binds(outcome: &Outcome) -> bool {
-    !matches!(outcome, Outcome::InsufficientFunds { .. } | Outcome::Blocked { .. } | Outcome::UnpaidOrder { .. })
+/// What an outcome binds its cause to.
+enum Binding {
+    /// A refusal: nothing has happened, and the same cause may be tried again when there is money.
+    Nothing,
+    /// A payment that failed: it has happened, and the same transaction may still succeed.
+    Again,
+    /// Everything else happens once.
+    Once,
+}
+
+fn binding(outcome: &Outcome) -> Binding {
+    match outcome {
+        Outcome::InsufficientFunds { .. } | Outcome::Blocked { .. } | Outcome::UnpaidOrder { .. } => Binding::Nothing,
+        Outcome::TopUpFailed => Binding::Again,
+        Outcome::Done
+        | Outcome::Frozen { .. }
+        | Outcome::Captured { .. }
+        | Outcome::Released { .. }
+        | Outcome::Refunded { .. }
+        | Outcome::DebtPaid { .. }
+        | Outcome::TopUpOpened { .. }
+        | Outcome::Credited { .. }
+        | Outcome::DoublePayment { .. }
+        | Outcome::Proposed { .. }
+        | Outcome::Adjusted { .. } => Binding::Once,
+    }
 }
 
 fn once(mut draft: Draft<'_>, request: &Request) -> Decided {
@@ -127,8 +150,10 @@ fn once(mut draft: Draft<'_>, request: &Request) -> Decided {
         return Err(Rejection::CauseReused { cause, booked, now });
     }
     let outcome = act(&mut draft, request)?;
-    if !binds(&outcome) {
-        return Ok(Decision::reply(Reply::Done(outcome)));
+    match binding(&outcome) {
+        Binding::Nothing => return Ok(Decision::reply(Reply::Done(outcome))),
+        Binding::Again => return Ok(draft.finish(outcome)),
+        Binding::Once => {}
     }
     draft.remember(key, Memo::Cause { wish: now, outcome: outcome.clone() });
     Ok(draft.finish(outcome))

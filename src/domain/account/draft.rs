@@ -15,6 +15,9 @@ use crate::domain::ledger::{Cause, LedgerAccount, Leg, OrderId, Posting};
 use crate::domain::money::{Currency, Money};
 use serde_json::json;
 
+/// More than any bill: a million of them still fit a balance.
+const BILL_MAX: i64 = 10_000_000_000_000;
+
 /// A decision in the making.
 pub(super) struct Draft<'a> {
     /// The account with all that was decided so far.
@@ -23,6 +26,7 @@ pub(super) struct Draft<'a> {
     pub(super) context: &'a Context<'a, Policy>,
     recalled: &'a Recalled,
     cases: u16,
+    unpaid_before: usize,
     events: Vec<Event>,
     effects: Vec<Effect>,
     notices: Vec<Notice>,
@@ -36,6 +40,7 @@ impl<'a> Draft<'a> {
             context,
             recalled,
             cases: 0,
+            unpaid_before: account.debts.len(),
             events: Vec::new(),
             effects: Vec::new(),
             notices: Vec::new(),
@@ -57,6 +62,15 @@ impl<'a> Draft<'a> {
 
     /// An amount of a request in minor units: of the account's currency, from `least` to the greatest of one request.
     pub(super) fn amount(&self, amount: Money, least: i64) -> Result<i64, Rejection> {
+        let minor = self.owed(amount, least)?;
+        if minor > self.policy().amount_max {
+            return Err(Rejection::Amount { given: amount, allowed: "at most accounts.amount_max is allowed" });
+        }
+        Ok(minor)
+    }
+
+    /// An amount of a bill in minor units: what was delivered is owed, however much it is.
+    pub(super) fn owed(&self, amount: Money, least: i64) -> Result<i64, Rejection> {
         if amount.currency != self.currency() {
             return Err(Rejection::WrongCurrency { given: amount.currency, account: self.currency() });
         }
@@ -64,8 +78,8 @@ impl<'a> Draft<'a> {
             let allowed = if least > 0 { "more than 0 is allowed" } else { "0 and more is allowed" };
             return Err(Rejection::Amount { given: amount, allowed });
         }
-        if amount.minor > self.policy().amount_max {
-            return Err(Rejection::Amount { given: amount, allowed: "at most accounts.amount_max is allowed" });
+        if amount.minor > BILL_MAX {
+            return Err(Rejection::Amount { given: amount, allowed: "at most 10^13 minor units are allowed" });
         }
         Ok(amount.minor)
     }
@@ -165,14 +179,18 @@ impl<'a> Draft<'a> {
             members.insert("user".to_owned(), self.context.partition.into());
             members.insert("sealed".to_owned(), owner.sealed.as_ref().into());
         }
-        let (partner, at) = (owner.partner.clone(), self.now);
+        let (partner, at, sequence) = (owner.partner.clone(), self.now, self.account.told + 1);
         let order_key = format!("account/{}", self.context.partition);
-        self.notices.push(Notice { partner, kind: kind.to_owned(), order_key, sequence: None, at, data });
+        // Numbered, so that none is left out for a newer one.
+        self.notices.push(Notice { partner, kind: kind.to_owned(), order_key, sequence: Some(sequence), at, data });
+        self.happened(Event::Told { sequence });
     }
 
     /// Blocks or reviews by what the risk rules find now, each rule once until it is lifted (OP-1).
     fn guard(&mut self) {
-        let found = risk::judge(&self.account.signs, self.account.debts.len(), &self.policy().risk, self.now);
+        // Found when one more is unpaid, so that it is not found again as soon as it was lifted.
+        let unpaid = Some(self.account.debts.len()).filter(|unpaid| *unpaid > self.unpaid_before).unwrap_or(0);
+        let found = risk::judge(&self.account.signs, unpaid, &self.policy().risk, self.now);
         for rule in found {
             let known = self.account.blocks.contains_key(&rule) || self.account.reviews.contains_key(&rule);
             if known {

@@ -146,6 +146,11 @@ pub enum Event {
         /// Which payment.
         payment: PaymentId,
     },
+    /// The partner is told something.
+    Told {
+        /// How many times in all.
+        sequence: u64,
+    },
     /// Operators were told.
     Raised(Raised),
 }
@@ -188,6 +193,7 @@ impl Account {
             Event::Noted { sign, at } => self.signs.note(*sign, *at),
             Event::CouponGranted { coupon, .. } => drop(self.coupons.insert(coupon.id.clone(), coupon.clone())),
             Event::CouponGone { coupon } => drop(self.coupons.remove(coupon)),
+            Event::Told { sequence } => self.told = *sequence,
             Event::Raised(_) => {}
         }
     }

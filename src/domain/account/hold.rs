@@ -114,7 +114,7 @@ fn close(draft: &mut Draft<'_>, hold: &HoldId) {
 
 /// The bill in minor units, with its lines as legs.
 fn checked(draft: &Draft<'_>, bill: &Bill<'_>, least: i64) -> Result<(i64, Vec<(LedgerAccount, i64)>), Rejection> {
-    let minor = draft.amount(bill.amount, least)?;
+    let minor = draft.owed(bill.amount, least)?;
     if bill.lines.len() > LINES_MAX {
         return Err(Rejection::Lines(format!("{} of them, at most {LINES_MAX} are allowed", bill.lines.len())));
     }
@@ -127,7 +127,7 @@ fn checked(draft: &Draft<'_>, bill: &Bill<'_>, least: i64) -> Result<(i64, Vec<(
                 line.account
             )));
         }
-        let part = draft.amount(line.amount, 0)?;
+        let part = draft.owed(line.amount, 0)?;
         sum = sum.saturating_add(part);
         legs.push((line.account.clone(), part));
     }

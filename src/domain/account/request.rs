@@ -35,6 +35,7 @@ pub struct Line {
 }
 
 /// What of a hold stays frozen after its capture, as a hold of its own: occupancy after the end is a linked order (SE-13).
+/// Where nothing is left to keep there is no such hold, and the linked order is charged ([`Action::Charge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {
     /// The new hold.

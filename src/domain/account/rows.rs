@@ -136,7 +136,8 @@ fn of_event(account: &str, event: &Event) -> Vec<Row> {
         | Event::CouponGranted { .. }
         | Event::CouponGone { .. }
         | Event::RefundSet(_)
-        | Event::RefundDone { .. } => Vec::new(),
+        | Event::RefundDone { .. }
+        | Event::Told { .. } => Vec::new(),
     }
 }
 

@@ -92,7 +92,10 @@ impl Run {
         if let Some(outcome) = outcome.clone()
             && !matches!(
                 outcome,
-                Outcome::InsufficientFunds { .. } | Outcome::Blocked { .. } | Outcome::UnpaidOrder { .. }
+                Outcome::InsufficientFunds { .. }
+                    | Outcome::Blocked { .. }
+                    | Outcome::UnpaidOrder { .. }
+                    | Outcome::TopUpFailed
             )
         {
             self.recorded.push((cause, action, outcome));
@@ -180,10 +183,13 @@ impl Run {
 
     fn deadline(&mut self, answer: u8) {
         let due = AccountFamily::timers(&self.world.account);
-        let Some(next) = due.iter().min_by_key(|it| it.due).cloned() else { return };
-        self.world.now = self.world.now.max(next.due);
+        let Some(next) = due.iter().map(|it| it.due).min() else { return };
+        self.world.now = self.world.now.max(next);
         let before = self.world.effects.len();
-        self.world.step(Command::Due(next.timer)).unwrap();
+        // All of one moment: which of them is first hangs on ids that differ from run to run.
+        for deadline in due.into_iter().filter(|it| it.due == next) {
+            self.world.step(Command::Due(deadline.timer)).unwrap();
+        }
         for effect in self.world.effects[before..].to_vec() {
             let back = match (effect, answer % 3) {
                 (Effect::Query(id), 0) => Command::TopUpAnswered(id, TopUpAnswer::Pending),

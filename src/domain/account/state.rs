@@ -186,6 +186,9 @@ pub struct Account {
     pub reviews: BTreeMap<Rule, Timestamp>,
     /// What the risk rules count.
     pub signs: Signs,
+    /// How many times the partner was told something.
+    #[serde(default)]
+    pub told: u64,
     /// The newest memos.
     pub memos: Memos,
 }

@@ -75,7 +75,8 @@ pub(super) fn payment(
     if *cause != payment_cause(paid.payment)? {
         return Err(Rejection::PaymentCause);
     }
-    let minor = draft.amount(paid.amount, 1)?;
+    // What came is booked, however much it is; of what failed no amount is needed.
+    let minor = draft.owed(paid.amount, i64::from(succeeded))?;
     let top_up = find(draft, paid.intent)?;
     if !succeeded {
         if top_up.state.is_open() {

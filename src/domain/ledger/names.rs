@@ -209,10 +209,10 @@ impl LedgerAccount {
 impl fmt::Display for LedgerAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.plain())?;
-        match self {
-            LedgerAccount::PartnerReceivable(partner) => partner.fmt(f),
-            _ => Ok(()),
+        if let LedgerAccount::PartnerReceivable(partner) = self {
+            partner.fmt(f)?;
         }
+        Ok(())
     }
 }
 

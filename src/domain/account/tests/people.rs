@@ -110,6 +110,19 @@ fn many_coupons_and_rapid_top_ups_open_a_review_and_do_not_block() {
 }
 
 #[test]
+fn unpaid_orders_open_a_review_which_stays_closed_until_there_is_one_more() {
+    let mut world = World::default();
+    (0..3).for_each(|n| drop(world.ask(&format!("g{n}"), charge(&format!("s{n}"), 10)).unwrap()));
+    let rule = risk::Rule::Debts;
+    assert!(world.account.reviews.contains_key(&rule));
+    world.ask("l", Action::Lift { rule, by: "bob".into() }).unwrap();
+    world.ask("n", Action::NoteFailedStart { order: order("s9") }).unwrap();
+    assert!(!world.account.reviews.contains_key(&rule));
+    world.ask("g4", charge("s4", 10)).unwrap();
+    assert!(world.account.reviews.contains_key(&rule));
+}
+
+#[test]
 fn bounds_of_an_account_are_refusals_that_name_them() {
     let mut world = World::with(100_000);
     world.policy.holds_max = 2;

@@ -106,7 +106,9 @@ fn a_failed_payment_ends_its_intent_and_one_that_comes_after_is_taken() {
     let failed = Action::Payment { payment, intent, amount, succeeded: false };
     assert_eq!(world.ask("payment/T1", failed), Ok(Outcome::TopUpFailed));
     assert_eq!((row(&world, intent).state, world.books()), (TopUpState::Failed, [0, 0, 0]));
-    assert_eq!(world.paid("T2", intent, 5_000), Ok(Outcome::Credited { amount, late: true }));
+    assert_eq!(world.paid("T1", intent, 5_000), Ok(Outcome::Credited { amount, late: true }), "it succeeds after all");
+    let failed = Action::Payment { payment: "T1".parse().unwrap(), intent, amount, succeeded: false };
+    assert!(matches!(world.ask("payment/T1", failed), Err(Rejection::CauseReused { .. })), "and cannot fail then");
 }
 
 #[test]
@@ -154,4 +156,6 @@ fn the_partner_whose_user_it_is_hears_of_it_and_nobody_else() {
     world.ask("g", charge("s1", 2_000)).unwrap();
     let told: Vec<_> = world.notices.iter().map(|notice| (notice.partner.as_str(), notice.kind.as_str())).collect();
     assert_eq!(told, [("app", "top_up.paid"), ("app", "account.debt")]);
+    let numbers: Vec<_> = world.notices.iter().map(|notice| notice.sequence).collect();
+    assert_eq!(numbers, [Some(1), Some(2)], "none may be left out for a newer one");
 }
