@@ -91,6 +91,10 @@ text_id!(
     SiteId, "site id", 48
 );
 text_id!(
+    /// A tariff's name, the same over its versions (MO-2). As long as an OCPI `Tariff.id` may be.
+    TariffId, "tariff id", 36
+);
+text_id!(
     /// The partner's own name of a write request; the key of idempotency (EM-5).
     RequestId, "request_id", 64
 );
@@ -134,6 +138,14 @@ uuid_id!(
 uuid_id!(
     /// The money side of one session: a charging order has its session's own number, an occupancy order a fresh one.
     OrderId
+);
+uuid_id!(
+    /// One intent to pay money into an account (MO-3).
+    TopUpId
+);
+uuid_id!(
+    /// One proposed adjustment of an account (MO-6).
+    AdjustmentId
 );
 uuid_id!(
     /// One command to a charger (CH-6): the OCPP unique message id of its CALL as well.

@@ -30,6 +30,8 @@ fn the_defaults_that_rules_are_tested_with_are_those_of_the_file() {
     let defaults = reference::defaults().unwrap();
     assert_eq!(defaults.charger, super::charger::Charger::default());
     assert_eq!(defaults.session, super::session::Session::default());
+    let policy = super::accounts::policy(&defaults.accounts, &defaults.payments);
+    assert_eq!(policy, crate::domain::account::Policy::default());
 }
 
 #[test]

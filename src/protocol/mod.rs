@@ -2,7 +2,9 @@
 
 pub mod json;
 pub mod metering;
+pub mod ocpi;
 pub mod ocpp16;
 pub mod ocppj;
+pub mod payment;
 pub mod webhook;
 pub mod wire_time;

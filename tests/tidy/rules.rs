@@ -56,6 +56,37 @@ const ONLY: [(&str, &str, &str); 5] = [
     ("backoff", "src/domain/", "an unmaintained crate stays behind one module"),
 ];
 
+/// Rooms between a meter reading and a bill: there every number is a whole one (MO-1). Tests too.
+const MONEY: [&str; 6] = ["money", "tariff", "pricing", "account", "ledger", "order"];
+
+/// Whether a file belongs to one of [`MONEY`].
+fn of_money(path: &str) -> bool {
+    let room = path.strip_prefix("src/domain/").and_then(|rest| rest.split(['/', '.']).next());
+    room.is_some_and(|room| MONEY.contains(&room))
+}
+
+/// Whether a line of code has a floating-point type, method or literal.
+fn floats(code: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut words = code.split(|c| !is_word(c));
+    if words.any(|word| ["f32", "f64"].iter().any(|float| word == *float || is_suffixed(word, float))) {
+        return true;
+    }
+    // `1.5`, `1.`: a digit, a dot, and neither a range nor a method nor a tuple's member.
+    code.match_indices('.').any(|(at, _)| {
+        let (before, after) = (&code[..at], &code[at + 1..]);
+        let number = before.rsplit(|c| !is_word(c)).next().unwrap_or_default();
+        let whole = number.starts_with(|c: char| c.is_ascii_digit());
+        let member = before[..before.len() - number.len()].ends_with('.');
+        whole && !member && after.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+/// Whether a word is a number with the suffix of a floating-point type: `1f64`, `2_f32`, or a method: `as_secs_f64`.
+fn is_suffixed(word: &str, float: &str) -> bool {
+    word.strip_suffix(float).is_some_and(|rest| rest.ends_with('_') || rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 /// Macros that may not stay in a tree.
 const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 
@@ -82,6 +113,9 @@ pub(crate) fn judge(path: &str, text: &str) -> Vec<String> {
         found.push(format!("{path}:{line}: fn {name} has {lines} lines, at most {FUNCTION_LINES_MAX}: split it"));
     }
     names(path, &code, &mut found);
+    for (n, _) in code.lines().enumerate().filter(|(_, line)| of_money(path) && floats(line)) {
+        found.push(format!("{path}:{}: no floating point between a meter reading and a bill (MO-1)", n + 1));
+    }
     words(path, text, &code, &mut found);
     found
 }
@@ -238,6 +272,28 @@ mod tests {
             ("src/domain/charging/simulation.rs", "use rand::SeedableRng;"),
             ("src/clock.rs", "jiff::Timestamp::now()"),
             ("loadtest/src/a.rs", "let now = SystemTime::now();"),
+        ] {
+            assert_eq!(caught(path, &format!("//! Owns.\n{line}\n")), "", "{path}: {line}");
+        }
+    }
+
+    #[test]
+    fn floating_point_near_money_is_caught_and_nowhere_else() {
+        for (path, line) in [
+            ("src/domain/money.rs", "let x: f64 = total;"),
+            ("src/domain/tariff/a.rs", "fn a(x: f32) {}"),
+            ("src/domain/pricing/tests.rs", "let x = 1.5;"),
+            ("src/domain/account/a.rs", "let x = 1f64 * y;"),
+            ("src/domain/ledger/a.rs", "wait.as_secs_f64()"),
+            ("src/domain/order/a/b.rs", "x as f64"),
+        ] {
+            assert!(caught(path, &format!("//! Owns.\n{line}\n")).contains("floating point"), "{path}: {line}");
+        }
+        for (path, line) in [
+            ("src/domain/money.rs", "let x = pair.0.1; (0..10).max(1); a.0.5"),
+            ("src/domain/tariff/a.rs", "// an f64 like 1.5"),
+            ("src/domain/pricing/a.rs", "let text = \"1.5 f64\";"),
+            ("src/domain/session/a.rs", "let x: f64 = 1.5;"),
         ] {
             assert_eq!(caught(path, &format!("//! Owns.\n{line}\n")), "", "{path}: {line}");
         }

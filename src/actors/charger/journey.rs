@@ -85,6 +85,8 @@ fn title(event: &session::Event) -> Option<&'static str> {
         | Is::SettleDeferred { .. }
         | Is::DeadlinesMoved { .. }
         | Is::Told { .. }
+        | Is::Funded { .. }
+        | Is::FundsWarned
         | Is::Forgotten
         | Is::Raised(_) => None,
     }
@@ -120,7 +122,7 @@ pub(super) fn recorded(partition: &Partition<ChargingFamily>, key: &Key, events:
     let id = match key {
         Key::Session(id) => id,
         Key::Reservation(id) => return reserved(partition, *id, events),
-        Key::Charger => return,
+        Key::Charger | Key::Order(_) => return,
     };
     for event in events {
         let Event::Session(event) = event else { continue };

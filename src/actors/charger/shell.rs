@@ -7,6 +7,7 @@ use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
+use crate::actors::tariffs::Tariffs;
 use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
 use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
 use crate::domain::reservation;
@@ -42,6 +43,8 @@ pub struct ChargerParts {
     pub certificates: Option<Arc<dyn CertificateDesk>>,
     /// Who keeps users' accounts; `None`: nobody, and who asks waits.
     pub accounts: Option<Arc<dyn AccountDesk>>,
+    /// What charging costs where.
+    pub tariffs: Arc<Tariffs>,
 }
 
 /// The purpose under which personal text of commands is sealed.
@@ -65,6 +68,7 @@ type Audience = (u64, Arc<[PartnerId]>);
 pub struct ChargerShell {
     parts: ChargerParts,
     audiences: RefCell<HashMap<SiteId, Audience>>,
+    account_partners: RefCell<Audience>,
     /// How many connectors each charger holds, where any.
     held: RefCell<HashMap<ChargerId, usize>>,
 }
@@ -72,7 +76,7 @@ pub struct ChargerShell {
 impl ChargerShell {
     /// A shell for one arbiter.
     pub fn new(parts: ChargerParts) -> Self {
-        ChargerShell { parts, audiences: RefCell::default(), held: RefCell::default() }
+        ChargerShell { parts, audiences: RefCell::default(), account_partners: RefCell::default(), held: RefCell::default() }
     }
 
     fn audience(&self, id: &ChargerId) -> Arc<[PartnerId]> {
@@ -87,6 +91,18 @@ impl ChargerShell {
                 audience
             }
         }
+    }
+
+    /// The partners whose users have accounts, as of the present edition of the directory.
+    fn account_partners(&self) -> Arc<[PartnerId]> {
+        let edition = self.parts.partners.edition();
+        let mut known = self.account_partners.borrow_mut();
+        if known.0 != edition {
+            let all = self.parts.partners.all();
+            let first_party = all.iter().filter(|one| one.partner.profile.as_ref().is_some_and(|it| it.accounts));
+            *known = (edition, first_party.map(|one| one.id.clone()).collect());
+        }
+        Arc::clone(&known.1)
     }
 
     fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
@@ -224,14 +240,20 @@ impl Shell<ChargingFamily> for ChargerShell {
         let alone = if partition.has_quarantine() { partition.quarantine() } else { Vec::new() };
         let reservations = alone.iter().filter_map(|(key, _)| match key {
             Key::Reservation(id) => Some(*id),
-            Key::Charger | Key::Session(_) => None,
+            Key::Charger | Key::Session(_) | Key::Order(_) => None,
         });
+        let orders = alone.iter().filter_map(|(key, _)| match key {
+            Key::Order(id) => Some(*id),
+            Key::Charger | Key::Session(_) | Key::Reservation(_) => None,
+        });
+        let orders = orders.collect();
         let reservations = reservations.collect();
         let quarantined = alone.iter().filter_map(|(key, _)| match key {
             Key::Session(id) => Some(*id),
-            Key::Charger | Key::Reservation(_) => None,
+            Key::Charger | Key::Reservation(_) | Key::Order(_) => None,
         });
         let quarantined = quarantined.collect();
+        let (tariffs, account_partners) = (self.parts.tariffs.book(), self.account_partners());
         partition.ambient(|ambient| {
             if !Arc::ptr_eq(&ambient.policy, &policy) {
                 ambient.policy = Arc::clone(&policy);
@@ -240,6 +262,9 @@ impl Shell<ChargingFamily> for ChargerShell {
             ambient.audience = audience;
             ambient.quarantined = quarantined;
             ambient.quarantined_reservations = reservations;
+            ambient.quarantined_orders = orders;
+            ambient.tariffs = Some(tariffs);
+            ambient.account_partners = account_partners;
             ambient.certificates = self.parts.certificates.is_some();
         });
     }

@@ -3,21 +3,25 @@
 //!
 //! Reading order: [`sessions`] (start, stop, views), [`catalogue`] (sites and chargers), [`webhooks`], [`operator`].
 
+mod accounts;
 mod admin;
 mod catalogue;
 mod messages;
 mod operator;
+mod orders;
 mod partner;
 mod reservations;
 mod sessions;
 mod webhooks;
 
+use super::account::Accounts;
 use super::alerts::Alerts;
 use super::charger::Register;
 use super::charger::tokens::Tokens;
 use super::configuration::Configuration;
 use super::engine::{HostAddr, Refusal as Refused};
 use super::partners::Partners;
+use super::tariffs::Tariffs;
 use super::webhook::{HttpSender, QueueBoard, WebhookService};
 use crate::api::catalogue::Code;
 use crate::api::port::{Detail, Readiness, Refusal};
@@ -29,6 +33,7 @@ use crate::gateway::Pepper;
 use crate::persistence::sled::SledJournal;
 use crate::persistence::vault::Vault;
 use crate::persistence::{JournalError, MessageLog, SharedJournal};
+use secrecy::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -75,6 +80,10 @@ pub struct Service {
     pub partners: HostAddr<PartnerFamily>,
     /// Sites, tokens, configurations.
     pub platform: HostAddr<PlatformFamily>,
+    /// Users' accounts.
+    pub accounts: Accounts,
+    /// Shared with the payment gateway; `None`: callbacks are refused.
+    pub payment_secret: Option<SecretString>,
     /// Who may connect, and who is.
     pub register: Arc<Register>,
     /// Partners in memory.
@@ -89,6 +98,8 @@ pub struct Service {
     pub pepper: Arc<Pepper>,
     /// idTags.
     pub tokens: Arc<Tokens>,
+    /// Tariffs in memory.
+    pub tariffs: Arc<Tariffs>,
     /// Events, attempt logs, replays.
     pub webhooks: WebhookService,
     /// Queues as they are.
@@ -178,6 +189,15 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::ReservationArriving => Code::ReservationArriving,
         Rejection::ReservationOfAnother => Code::ReservationOfAnother,
         Rejection::WrongConnector => Code::NotReservedConnector,
+        Rejection::TariffMissing => Code::TariffMissing,
+        Rejection::OrderUnknown => Code::OrderUnknown,
+        Rejection::OrderNotUnderReview => Code::OrderNotUnderReview,
+        Rejection::OrderAmount => Code::OrderAmount,
+        Rejection::OrderNotPaid => Code::OrderNotPaid,
+        Rejection::OrderNotOwed => Code::OrderNotOwed,
+        Rejection::OrderNotOpen => Code::OrderNotOpen,
+        Rejection::OrderBusy => Code::OrderBusy,
+        Rejection::OrderNotBilled => Code::OrderNotBilled,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

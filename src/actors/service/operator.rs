@@ -6,14 +6,16 @@ use super::messages;
 use super::sessions::Eyes;
 use crate::api::port::{
     Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, LockAction, MessageSearch,
-    MessageView, OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView,
-    Readiness, Refusal, ReplayRequest, SessionFilter, SessionStatus, SessionView, SitePut, SiteView, TokenPut,
-    WebhookView,
+    MessageView, Moment, OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer,
+    PartnerView, Readiness, Refusal, ReplayRequest, RollOut, SessionFilter, SessionStatus, SessionView, SitePut,
+    SiteView, TariffView, TokenPut, WebhookView,
 };
 use crate::domain::session::StopBy;
-use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
+use crate::domain::tariff::Tariff;
+use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId, TariffId};
 use async_trait::async_trait;
 use secrecy::SecretString;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[async_trait]
@@ -122,6 +124,38 @@ impl OperatorPort for Service {
 
     async fn erase_user(&self, id: &PartnerId, user_id: &str) -> Result<(), Refusal> {
         admin::partners::erase_user(self, id, user_id).await
+    }
+
+    async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal> {
+        admin::tariffs::publish(self, tariff, check).await
+    }
+
+    async fn roll_out_tariff(&self, id: &TariffId, order: RollOut) -> Result<(), Refusal> {
+        admin::tariffs::roll_out(self, id, order).await
+    }
+
+    async fn roll_back_tariff(&self, id: &TariffId, sites: Option<Vec<SiteId>>) -> Result<(), Refusal> {
+        admin::tariffs::roll_back(self, id, sites).await
+    }
+
+    async fn tariffs(&self, page: PageRequest) -> Result<Page<TariffView>, Refusal> {
+        self.working()?;
+        Ok(admin::tariffs::list(&self.tariffs.book(), &page))
+    }
+
+    async fn tariff(&self, id: &TariffId) -> Result<TariffView, Refusal> {
+        self.working()?;
+        admin::tariffs::show(&self.tariffs.book(), id)
+    }
+
+    async fn tariff_version(&self, id: &TariffId, version: Option<u32>) -> Result<Arc<Tariff>, Refusal> {
+        self.working()?;
+        admin::tariffs::version(&self.tariffs.book(), id, version)
+    }
+
+    async fn tariff_at(&self, site: &SiteId, at: Option<Moment>) -> Result<Arc<Tariff>, Refusal> {
+        self.working()?;
+        admin::tariffs::in_force(self, site, at.map(|at| at.0))
     }
 
     async fn put_token(&self, id_tag: &str, token: TokenPut) -> Result<(), Refusal> {

@@ -199,7 +199,9 @@ impl Service {
             sealed: Some(sealed.0.into()),
             ahead: reserve.ahead,
             length: reserve.length,
-            account: false,
+            account: self.directory.get(partner).is_some_and(|known| {
+                known.partner.profile.as_ref().is_some_and(|profile| profile.accounts)
+            }),
             rule: Rule::configured(&policy),
         };
         let taken = match booking.account && booking.rule.deposit.minor > 0 {

@@ -90,6 +90,7 @@ impl Service {
             limits: session::Limits {
                 energy_wh: seconds(start.limits.energy_wh),
                 duration_s: seconds(start.limits.duration_s),
+                amount: seconds(start.limits.amount),
             },
             deadline: None,
             reservation: start.reservation_id,
@@ -125,6 +126,7 @@ impl Service {
             | Reply::Queued(_)
             | Reply::Reserved(_)
             | Reply::ReservationNow(_)
+            | Reply::OrderNow(_)
             | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
@@ -274,7 +276,9 @@ impl Service {
                 | OperationKind::CancelReservation
                 | OperationKind::Complaint
                 | OperationKind::WebhookTest
-                | OperationKind::Replay,
+                | OperationKind::Replay
+                | OperationKind::TopUp
+                | OperationKind::DebtPayment,
                 _,
             ) => (OperationStatus::Succeeded, None),
         };
@@ -295,6 +299,7 @@ fn failure_code(code: &str) -> Code {
         "plug_not_connected" => Code::NotPluggedIn,
         "charger_offline" => Code::ChargerOffline,
         "connector_occupied" => Code::ConnectorOccupied,
+        code if session::Failure::FUNDS.contains(&code) => Code::StartFunds,
         _ => Code::StartRefused,
     }
 }

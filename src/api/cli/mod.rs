@@ -7,12 +7,14 @@
 mod args;
 mod export;
 mod http;
+mod tariff;
 
 pub use args::Args;
 
 use crate::ids::ChargerId;
 use args::{
-    Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Token, Webhook,
+    Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Token,
+    Webhook,
 };
 use http::{Answer, Client};
 use serde_json::{Value, json};
@@ -91,7 +93,8 @@ fn tell(answer: &Answer, task: &Task, as_json: bool) -> Told {
     }
     let mut lines = lines(&answer.json);
     lines.push(said(&task.said, &answer.json));
-    Told { good: true, lines }
+    // A look at the books says itself whether they are right.
+    Told { good: answer.json["sound"] != json!(false), lines }
 }
 
 /// Fills `{member}` from the answer; `{count}` is the number of items.
@@ -152,6 +155,11 @@ fn task(command: Command) -> anyhow::Result<Task> {
         Command::Site(Site::List { page }) => Task::get(page.after("/sites"), "{count} sites"),
         Command::Charger(command) => charger(command)?,
         Command::Partner(command) => partner(command),
+        Command::Tariff(command) => tariff::task(command)?,
+        Command::Account(command) => account(command),
+        Command::LedgerVerify => {
+            Task::get("/ledger/verify", "{accounts} accounts, {entries} entries, {wrong} problems")
+        }
         Command::Token(Token::Set { id_tag, body }) => {
             Task::send("PUT", format!("/tokens/{id_tag}"), json!(body), "token set to {status}")
         }
@@ -254,6 +262,14 @@ fn partner(command: Partner) -> Task {
         Partner::Replay { id, what } => {
             Task::send("POST", format!("/partners/{id}/webhook/replay"), what.json(), "{replayed} events sent again")
         }
+    }
+}
+
+fn account(command: Account) -> Task {
+    let (call, said) = (command.call(), command.said());
+    match call {
+        ("GET", path, _) => Task::get(path, said),
+        (method, path, body) => Task::send(method, path, body, said),
     }
 }
 

@@ -40,6 +40,22 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("partner webhook p1 dead-letters", "0 dead letters"),
         ("partner webhook p1 deliveries --limit 5", "0 attempts"),
         ("partner replay p1 --event evt_1 --event evt_2", "2 events sent again"),
+        ("partner add p1 --name One --accounts true", "partner p1 set"),
+        ("account list", "1 accounts"),
+        ("account find p1 u-1", "1 accounts"),
+        ("account show 00000000000000000000000000000000", "account shown"),
+        ("account entries 00000000000000000000000000000000 --limit 5", "0 entries"),
+        ("account block 00000000000000000000000000000000 --reason fraud", "user blocked"),
+        ("account unblock 00000000000000000000000000000000 --rule failed_starts", "rule failed_starts lifted"),
+        ("account credit 00000000000000000000000000000000 --minor 500", "credit limit set"),
+        (
+            "account coupon 00000000000000000000000000000000 --code C1 --percent 10 --from 2026-01-01T00:00:00Z --until 2026-02-01T00:00:00Z",
+            "coupon C1 given",
+        ),
+        ("account propose 00000000000000000000000000000000 --minor -5 --reason meter", "proposed: Done; another person approves it"),
+        ("account approve 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001", "adjustment booked"),
+        ("account withdraw 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001", "adjustment dropped"),
+        ("ledger-verify", "1 accounts, 2 entries, 0 problems"),
         ("token set 04A1B2 --status Blocked", "token set to Blocked"),
         ("session list --open true --charger CP1 --limit 5", "0 sessions"),
         ("tickets", "1 tickets"),
@@ -118,5 +134,39 @@ fn the_arguments_are_well_formed() {
         ["partner replay p1", "partner replay p1 --all-dead --event e", "token set a/b", "charger add a.b --site S1"]
     {
         assert!(Args::try_parse_from(["admin"].into_iter().chain(bad.split(' '))).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn tariffs_are_published_rolled_out_and_taken_from_files() {
+    let rig = World::new().serve().await;
+    let file = rig.folder.path().join("tariff.json");
+    let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 12000});
+    let tariff = json!({"id": "t1", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [slice]});
+    std::fs::write(&file, tariff.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let ocpi = rig.folder.path().join("ocpi.json");
+    let component = json!({"type": "ENERGY", "price": 0.25, "step_size": 1});
+    let object = json!({"id": "x", "currency": "EUR", "elements": [{"price_components": [component]}]});
+    std::fs::write(&ocpi, json!({"tariff": object}).to_string()).unwrap();
+    let ocpi = ocpi.to_str().unwrap();
+    for (words, last) in [
+        (format!("tariff check t1 {file}"), "tariff t1 is good"),
+        (format!("tariff publish t1 {file}"), "tariff t1 published as version 1; in force nowhere yet"),
+        (format!("tariff publish t1 {file}"), "tariff t1 published as version 2; in force nowhere yet"),
+        ("tariff roll-out t1 1".into(), "version 1 of tariff t1 rolled out"),
+        ("tariff roll-out t1 2 --site S1 --site S2".into(), "version 2 of tariff t1 rolled out"),
+        ("tariff at S1 --at 2030-01-01T00:00:00Z".into(), "tariff t1 version 2 is in force"),
+        ("tariff roll-back t1 --site S1".into(), "tariff t1 rolled back"),
+        ("tariff at S1".into(), "tariff t1 version 1 is in force"),
+        ("tariff list".into(), "1 tariffs"),
+        ("tariff show t1".into(), "tariff t1 shown"),
+        ("tariff show t1 --version 1".into(), "version 1 of tariff t1 shown"),
+        ("tariff export t1".into(), "tariff t1 shown as OCPI"),
+        (format!("tariff import t2 {ocpi} --time-zone Europe/Berlin --check"), "tariff t2 is good"),
+        (format!("tariff import t2 {ocpi} --time-zone Europe/Berlin"), "tariff t2 published as version 1"),
+    ] {
+        let told = admin(&rig, &words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
     }
 }

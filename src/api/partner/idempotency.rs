@@ -230,7 +230,12 @@ fn named(write: &Write) -> Option<uuid::Uuid> {
     match write.kind {
         OperationKind::Stop => write.session_id.map(|id| id.0),
         OperationKind::CancelReservation | OperationKind::Complaint => write.reservation_id.map(|id| id.0),
-        OperationKind::Start | OperationKind::Reserve | OperationKind::WebhookTest | OperationKind::Replay => None,
+        OperationKind::Start
+        | OperationKind::Reserve
+        | OperationKind::WebhookTest
+        | OperationKind::Replay
+        | OperationKind::TopUp
+        | OperationKind::DebtPayment => None,
     }
 }
 

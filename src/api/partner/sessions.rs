@@ -67,6 +67,8 @@ impl StartRequest {
         findings.check(energy, "limits.energy_wh", "is out of range", "100 to 1000000");
         let duration = limits.duration_s.is_none_or(|s| (60..=86_400).contains(&s));
         findings.check(duration, "limits.duration_s", "is out of range", "60 to 86400");
+        let amount = limits.amount.is_none_or(|minor| (1..=10_000_000).contains(&minor));
+        findings.check(amount, "limits.amount", "is out of range", "1 to 10000000");
         findings.done()
     }
 }

@@ -9,16 +9,22 @@
 //! * writes of a session are idempotent by its id ([`PartnerPort::start_session`], [`PartnerPort::stop_session`]);
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
+mod accounts;
 mod device;
 mod messages;
 mod operator;
+mod orders;
 mod reservations;
+mod tariffs;
 mod views;
 
+pub use accounts::*;
 pub use device::*;
 pub use messages::*;
 pub use operator::*;
+pub use orders::*;
 pub use reservations::*;
+pub use tariffs::*;
 pub use views::*;
 
 use super::catalogue::Code;
@@ -140,7 +146,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

@@ -1,15 +1,18 @@
 //! What operators' calls need from the runtime (`docs/operator-api.md`). Owns the trait and its requests; never an
 //! implementation.
 
+use super::tariffs::{RollOut, TariffView};
 use super::{
     ChargerView, DeliveryView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, ReplayRequest,
     SessionFilter, SessionStatus, SessionView, SiteView, WebhookView,
 };
 use crate::api::port::{DeviceView, Moment};
-use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId};
+use crate::domain::tariff::Tariff;
+use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId, TariffId};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Whether the process can do its work (`/readyz`).
@@ -241,6 +244,9 @@ pub struct PartnerPut {
     /// Which sites it may see; absent: all for a new partner, as it is for a known one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sites: Option<SitesScope>,
+    /// Whether its users have accounts here: the first-party app; absent: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<bool>,
 }
 
 /// What a change of a partner gave.
@@ -259,6 +265,9 @@ pub struct PartnerView {
     pub name: String,
     /// Which sites it may see.
     pub sites: SitesScope,
+    /// Whether its users have accounts here.
+    #[serde(default)]
+    pub accounts: bool,
     /// Its keys, without secrets.
     pub keys: Vec<KeyView>,
     /// Its webhook, if it has one.
@@ -324,7 +333,7 @@ pub struct ConfigVersionView {
 
 /// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
 #[async_trait]
-pub trait OperatorPort: super::ReservationPort {
+pub trait OperatorPort: super::ReservationPort + super::OrderPort + super::AccountDesk {
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;
 
@@ -388,6 +397,21 @@ pub trait OperatorPort: super::ReservationPort {
     /// Destroys the key of a user's personal data: what was kept under it can never be read again, sessions and
     /// amounts stay (OP-9). The same for a user that is not known, so that nothing is told by it; or `partner_unknown`.
     async fn erase_user(&self, id: &PartnerId, user_id: &str) -> Result<(), Refusal>;
+
+    /// Publishes the next version of a tariff, or only checks it; its number. `tariff_invalid` with all findings.
+    async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal>;
+    /// Puts a version in force at some places, or `tariff_unknown`.
+    async fn roll_out_tariff(&self, id: &TariffId, order: RollOut) -> Result<(), Refusal>;
+    /// Takes the newest roll-out back at these sites; without sites everywhere.
+    async fn roll_back_tariff(&self, id: &TariffId, sites: Option<Vec<SiteId>>) -> Result<(), Refusal>;
+    /// All tariffs, by name.
+    async fn tariffs(&self, page: PageRequest) -> Result<Page<TariffView>, Refusal>;
+    /// One tariff, or `tariff_unknown`.
+    async fn tariff(&self, id: &TariffId) -> Result<TariffView, Refusal>;
+    /// A version of it, the newest without a number, or `tariff_unknown`.
+    async fn tariff_version(&self, id: &TariffId, version: Option<u32>) -> Result<Arc<Tariff>, Refusal>;
+    /// What is in force at a site then, or now; `tariff_unknown` if nothing is.
+    async fn tariff_at(&self, site: &SiteId, at: Option<Moment>) -> Result<Arc<Tariff>, Refusal>;
 
     /// Creates or changes an RFID token.
     async fn put_token(&self, id_tag: &str, token: TokenPut) -> Result<(), Refusal>;

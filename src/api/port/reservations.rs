@@ -38,16 +38,16 @@ pub enum Grievance {
 
 /// An amount in minor units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Amount {
+pub struct MoneyView {
     /// Minor units: fen, cent.
     pub minor: i64,
     /// ISO 4217.
     pub currency: String,
 }
 
-impl From<Money> for Amount {
+impl From<Money> for MoneyView {
     fn from(money: Money) -> Self {
-        Amount { minor: money.minor, currency: money.currency.code().to_owned() }
+        MoneyView { minor: money.minor, currency: money.currency.code().to_owned() }
     }
 }
 
@@ -55,13 +55,13 @@ impl From<Money> for Amount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReservationTerms {
     /// Set aside first in the user's account; zero where your contract stands in for it.
-    pub deposit: Amount,
+    pub deposit: MoneyView,
     /// Until then giving it up costs nothing.
     pub free_cancel_until: Moment,
     /// Later it costs this.
-    pub late_cancel_fee: Amount,
+    pub late_cancel_fee: MoneyView,
     /// Not coming costs this.
-    pub no_show_fee: Amount,
+    pub no_show_fee: MoneyView,
 }
 
 /// What a reservation would be if it were made now.
@@ -140,10 +140,10 @@ pub struct ReservationView {
     pub text_en: Option<String>,
     /// What it cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fee: Option<Amount>,
+    pub fee: Option<MoneyView>,
     /// What is given back of the deposit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub returned: Option<Amount>,
+    pub returned: Option<MoneyView>,
     /// The session that it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]

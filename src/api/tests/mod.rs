@@ -1,6 +1,7 @@
 //! Tests of the HTTP room over real sockets, against a runtime in memory. Owns the rig and a client that signs as
 //! `docs/partner-api.md` says, written without the server's own code.
 
+mod accounts;
 mod examples;
 pub(crate) mod fake;
 mod operator;

@@ -151,3 +151,56 @@ async fn the_rest_of_the_operators_calls_reach_the_runtime() {
         assert_eq!(rig.ops("GET", &format!("/ops/v1{path}"), Value::Null).await.status, 200, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_tariff_is_checked_published_rolled_out_and_taken_back() {
+    // MO-2.
+    let rig = World::new().serve().await;
+    let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 8000, "service": 4000});
+    let good = json!({"id": "t1", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [slice]});
+    let mut bad = good.clone();
+    bad["slices"][0]["to"] = json!("20:00");
+    let told = rig.ops("POST", "/ops/v1/tariffs/t1/check", bad).await;
+    assert_eq!(told.told(), (400, "tariff_invalid"));
+    let detail = &told.json["error"]["details"][0];
+    assert_eq!(
+        (&detail["field"], detail["problem"].as_str().map(|p| p.contains("20:00 to 24:00"))),
+        (&json!("slices"), Some(true))
+    );
+    let checked = rig.ops("POST", "/ops/v1/tariffs/t1/check", good.clone()).await;
+    assert_eq!((checked.status, &checked.json["version"]), (200, &json!(1)), "{}", checked.text);
+    assert_eq!(rig.ops("GET", "/ops/v1/tariffs/t1", Value::Null).await.told(), (404, "tariff_unknown"));
+    for version in [1, 2] {
+        let made = rig.ops("PUT", "/ops/v1/tariffs/t1", good.clone()).await;
+        assert_eq!(made.json["version"], version, "{}", made.text);
+        let out = rig.ops("POST", "/ops/v1/tariffs/t1/roll-out", json!({"version": version})).await;
+        assert_eq!(out.status, 200, "{}", out.text);
+    }
+    let at = || rig.ops("GET", "/ops/v1/sites/S1/tariff?at=2030-01-01T00:00:00Z", Value::Null);
+    assert_eq!(at().await.json["version"], 2);
+    assert_eq!(rig.ops("POST", "/ops/v1/tariffs/t1/roll-back", Value::Null).await.status, 200);
+    assert_eq!(at().await.json["version"], 1);
+    assert_eq!(rig.ops("PUT", "/ops/v1/tariffs/t2", good.clone()).await.told(), (400, "invalid_field"));
+    let stale =
+        json!({"id": "t1", "version": 2, "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": good["slices"]});
+    assert_eq!(rig.ops("PUT", "/ops/v1/tariffs/t1", stale).await.told(), (409, "tariff_conflict"));
+}
+
+#[tokio::test]
+async fn a_tariff_goes_out_as_ocpi_and_comes_in_again() {
+    let rig = World::new().serve().await;
+    let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 8000, "service": 4001});
+    let tariff = json!({"id": "t1", "currency": "EUR", "time_zone": "Europe/Berlin", "slices": [slice]});
+    assert_eq!(rig.ops("PUT", "/ops/v1/tariffs/t1", tariff).await.status, 200);
+    let out = rig.ops("GET", "/ops/v1/tariffs/t1/ocpi?country_code=DE&party_id=ABC", Value::Null).await;
+    assert!(out.text.contains(r#""price":1.2001"#), "{}", out.text);
+    let back = rig.ops("POST", "/ops/v1/tariffs/t2/ocpi?time_zone=Europe/Berlin", out.json["tariff"].clone()).await;
+    assert_eq!((back.status, &back.json["tariff"]["slices"][0]["electricity"]), (200, &json!(12001)), "{}", back.text);
+    let zone = rig.ops("POST", "/ops/v1/tariffs/t2/ocpi", out.json["tariff"].clone()).await;
+    assert_eq!(zone.told(), (400, "invalid_field"));
+    let mut limited = out.json["tariff"].clone();
+    limited["elements"][0]["restrictions"] = json!({"max_kwh": 5});
+    let told = rig.ops("POST", "/ops/v1/tariffs/t2/ocpi?time_zone=Europe/Berlin", limited).await;
+    assert_eq!(told.told(), (400, "tariff_invalid"));
+    assert_eq!(told.json["error"]["details"][0]["field"], "elements[0].restrictions.max_kwh");
+}

@@ -207,6 +207,13 @@ pub enum Event {
     Device(DeviceEvent),
     /// A connector is held for a user, or no more (RS-1).
     Hold(HoldEvent),
+    /// A vehicle stays after its charging.
+    Stay(super::stays::StayEvent),
+    /// A session's money is set aside.
+    FundsReady {
+        /// Which.
+        session: SessionId,
+    },
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -297,6 +304,12 @@ impl Fold for Charger {
             Event::Care(event) => self.fold_care(event),
             Event::Lock(event) => self.fold_lock(event),
             Event::Hold(event) => self.fold_hold(event),
+            Event::Stay(event) => self.fold_stay(event),
+            Event::FundsReady { session } => {
+                if let Some(live) = self.live.iter_mut().find(|live| live.session == *session) {
+                    live.unfunded = false;
+                }
+            }
             Event::Device(event) => self.device.get_or_insert_default().fold(event),
             // What was written before device events: newer words have taken its place.
             Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}

@@ -33,6 +33,7 @@ pub mod smart_charging;
 mod spread;
 mod state;
 mod status;
+mod stays;
 mod transaction_start;
 mod transaction_stop;
 mod view;
@@ -56,6 +57,7 @@ pub use reports::{ReportKind, SecurityFact, severity};
 pub use rows::project;
 pub use security::NewKey;
 pub use sessions::Opening;
+pub use stays::{Stay, StayEvent};
 pub use state::{
     Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
     Pending, Recent, Registration, Rotation,
@@ -68,7 +70,7 @@ use crate::domain::charging::{
 };
 use crate::domain::entity::{Deadline, Decision, Standing};
 use crate::domain::reservation::{Booking, Complaint};
-use crate::ids::{CommandId, ConnectorId, ReservationId, SessionId};
+use crate::ids::{CommandId, ConnectorId, OrderId, ReservationId, SessionId};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -200,6 +202,17 @@ pub enum Command {
         /// Its user could not charge here (RS-5).
         complaint: Option<Complaint>,
     },
+    /// From an order: its money is set aside, the charger may be told to start (SE-3).
+    FundsReady(SessionId),
+    /// From an order: it wants to know who is at a connector (SE-13).
+    Watch {
+        /// Which order.
+        order: OrderId,
+        /// Where.
+        connector: ConnectorId,
+    },
+    /// From an order: it is over.
+    Unwatch(OrderId),
     /// An operator's command (CH-6).
     Enqueue {
         /// Its id, fresh.
@@ -252,6 +265,7 @@ pub fn decide(
     let mut step = ChargerStep::new(charger, context, "c".to_owned());
     let reply = run(&mut step, command)?;
     holds::watch(&mut step);
+    stays::watch(&mut step);
     care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(reply))
@@ -289,6 +303,9 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::Reserve(booking) => return holds::reserve(step, *booking),
         Command::HoldConfirmed(reservation) => holds::confirmed(step, reservation),
         Command::FreeHold { reservation, complaint } => holds::free(step, reservation, complaint),
+        Command::FundsReady(session) => sessions::funds_ready(step, session),
+        Command::Watch { order, connector } => stays::began(step, order, connector),
+        Command::Unwatch(order) => stays::over(step, order),
         Command::Enqueue { command_id, call, by } => return queue::enqueue(step, command_id, call, &by),
         Command::CommandAnswered { command_id, generation, outcome, told } => {
             queue::answered(step, command_id, generation, outcome, told);
@@ -329,9 +346,14 @@ pub fn fired(
         | Timer::Forget
         | Timer::HoldUntil
         | Timer::PaymentDeadline
-        | Timer::AskAccount => return Err(Rejection::Misrouted),
+        | Timer::AskAccount
+        | Timer::Remind
+        | Timer::StayWarn
+        | Timer::StayGrace
+        | Timer::StayEnd => return Err(Rejection::Misrouted),
     }
     holds::watch(&mut step);
+    stays::watch(&mut step);
     care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(Reply::Done))
@@ -363,7 +385,7 @@ pub fn standing(charger: &Charger) -> Standing {
     let settled = matches!(charger.link, Link::Down { offline_due: None, .. });
     let release = charger.maintenance.as_ref().is_some_and(|maintenance| maintenance.release_due.is_some());
     let quiet = settled && !release && charger.lock_due().is_none();
-    match quiet && charger.live.is_empty() && charger.queue.is_empty() && charger.holds.is_empty() {
+    match quiet && charger.live.is_empty() && charger.queue.is_empty() && charger.holds.is_empty() && charger.stays.is_empty() {
         true => Standing::Idle,
         false => Standing::Open,
     }

@@ -5,8 +5,9 @@ use super::calls::Outcome;
 use super::facts::UserRef;
 use super::state::{BootPolicy, Charger, FAILED_MAX, Live};
 use super::{Call, ChargerStep, Event, Purpose, Status, holds, queue, remote_tag, subject, to_session};
+use crate::clock::Timestamp;
 use crate::domain::charging::{Case, Level, Rejection, Reply};
-use crate::domain::session::{self, Failure};
+use crate::domain::session::{self, Failure, Shown};
 use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, SessionId};
 use std::time::Duration;
 
@@ -61,6 +62,11 @@ pub(super) fn start(step: &mut ChargerStep<'_>, mut opening: Opening) -> Result<
         Some(hold) => hold.id_tag.clone(),
         None => remote_tag::of(session, step.context.entropy),
     };
+    let shown = shown(step, &opening.partner, now);
+    let unfunded = keeps_account(step, &opening.partner);
+    if unfunded && shown.is_none() {
+        return Err(Rejection::TariffMissing);
+    }
     step.emit(Event::Claimed(Live {
         session,
         connector,
@@ -68,18 +74,42 @@ pub(super) fn start(step: &mut ChargerStep<'_>, mut opening: Opening) -> Result<
         transaction: None,
         accepted: false,
         ghost: false,
+        unfunded,
     }));
-    queue::push(
-        step,
-        Call::RemoteStart { connector: Some(connector), id_tag, profile: None },
-        Purpose::Start(session),
-        now,
-    );
+    if !unfunded {
+        let call = Call::RemoteStart { connector: Some(connector), id_tag, profile: None };
+        queue::push(step, call, Purpose::Start(session), now);
+    }
     if let Some(hold) = hold {
         holds::arriving(step, &hold, session);
     }
-    to_session(step, session, session::Command::Place(Box::new(opening)));
+    to_session(step, session, session::Command::Place(Box::new(opening), shown));
     Ok(Reply::SessionStarting(session))
+}
+
+/// Whether a partner's users have accounts with us.
+fn keeps_account(step: &ChargerStep<'_>, partner: &PartnerId) -> bool {
+    step.context.ambient.account_partners.contains(partner)
+}
+
+/// What a user of a partner was shown who begins here at `at`; `None`: no tariff was in force.
+pub(super) fn shown(step: &ChargerStep<'_>, partner: &PartnerId, at: Timestamp) -> Option<Shown> {
+    let site = &step.state.registration.as_ref()?.site;
+    let tariff = step.context.ambient.tariffs.as_ref()?.tariff_at(site, at)?;
+    Some(Shown { tariff, account: keeps_account(step, partner) })
+}
+
+/// Its money is set aside: the charger is told to start. Where it went offline meanwhile, the session fails (SE-3).
+pub(super) fn funds_ready(step: &mut ChargerStep<'_>, session: SessionId) {
+    let Some(live) = step.state.live_session(session).filter(|live| live.unfunded).cloned() else { return };
+    let Some(id_tag) = live.id_tag.filter(|_| live.transaction.is_none()) else { return };
+    if !step.context.ambient.online || step.state.generation().is_none() {
+        to_session(step, session, session::Command::StartRefused(Failure::offline()));
+        return;
+    }
+    step.emit(Event::FundsReady { session });
+    let call = Call::RemoteStart { connector: Some(live.connector), id_tag, profile: None };
+    queue::push(step, call, Purpose::Start(session), step.context.now);
 }
 
 /// The true state of a connector, now (SE-2).
@@ -149,7 +179,9 @@ pub(super) fn stop(step: &mut ChargerStep<'_>, session: SessionId) {
 /// A session is not wanted any more before it began. A start that was never sent is certain not to happen.
 pub(super) fn cancel(step: &mut ChargerStep<'_>, session: SessionId) {
     let purpose = Purpose::Start(session);
-    let unsent = step.state.queue.iter().any(|pending| pending.purpose == purpose && pending.sent.is_none());
+    let unfunded = step.state.live_session(session).is_some_and(|live| live.unfunded && live.transaction.is_none());
+    let waits = step.state.queue.iter().any(|pending| pending.purpose == purpose && pending.sent.is_none());
+    let unsent = unfunded || waits;
     if unsent {
         queue::drop_waiting(step, &purpose);
         to_session(step, session, session::Command::StartRefused(Failure::cancelled()));

@@ -123,12 +123,16 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
         Tag::Remote(text) if whose.remote => Some(text.clone()),
         Tag::Remote(_) | Tag::Token(_) => None,
     };
-    let live = Live { session, connector, id_tag, transaction: Some(transaction), accepted: true, ghost: whose.ghost };
+    let live = Live { session, connector, id_tag, transaction: Some(transaction), accepted: true, ghost: whose.ghost, unfunded: false };
     step.emit(Event::TransactionBegan { recent, live });
     queue::drop_waiting(step, &Purpose::Start(session));
     let reservation = comer.reservation();
-    let at = fact.at;
-    let beginning = Beginning { transaction, connector, meter_start_wh, at, flags, owner: whose.owner, reservation };
+    let (at, owner) = (fact.at, whose.owner);
+    let shown = owner.as_ref().and_then(|owner| owner.holder.as_ref()).and_then(|(partner, _)| {
+        let now = step.context.now;
+        sessions::shown(step, partner, at.plausible(now, &step.context.ambient.policy.charger).unwrap_or(now))
+    });
+    let beginning = Beginning { transaction, connector, meter_start_wh, at, flags, owner, reservation, shown };
     let orphan = orphan_of(step, &beginning, tag);
     tell(step, session, whose.ghost, verdict, beginning);
     holds::began(step, comer, connector, session);

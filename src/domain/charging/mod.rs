@@ -6,12 +6,13 @@
 //! and queues commands to the device; a session alone knows its energy, its end and what its partner was told. So with
 //! reservations: the charger alone knows which one holds which connector, a reservation alone its terms and its money.
 
+pub mod books;
 pub mod case;
 pub mod policy;
 pub mod purse;
 pub mod rejection;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -19,9 +20,11 @@ pub(crate) mod testkit;
 use crate::clock::Timestamp;
 use crate::domain::charger::{self, Call, Charger};
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
+use crate::domain::order::{self, Order, Status as OrderStatus};
 use crate::domain::reservation::{self, Reservation, Status as ReservationStatus};
 use crate::domain::session::{self, Session, Status as SessionStatus};
-use crate::ids::{CommandId, PartnerId, ReservationId, SessionId, TransactionId};
+use crate::domain::tariff::Book;
+use crate::ids::{CommandId, OrderId, PartnerId, ReservationId, SessionId, TransactionId};
 pub use case::{Case, Level};
 pub use policy::Policy;
 use purse::{AccountOutcome, AccountRef, AccountRequest};
@@ -45,6 +48,8 @@ pub enum Key {
     Session(SessionId),
     /// One of its reservations.
     Reservation(ReservationId),
+    /// One of its orders.
+    Order(OrderId),
 }
 
 impl fmt::Display for Key {
@@ -53,6 +58,7 @@ impl fmt::Display for Key {
             Key::Charger => f.write_str("charger"),
             Key::Session(id) => write!(f, "session/{id}"),
             Key::Reservation(id) => write!(f, "reservation/{id}"),
+            Key::Order(id) => write!(f, "order/{id}"),
         }
     }
 }
@@ -66,6 +72,8 @@ pub enum State {
     Session(Box<Session>),
     /// Of a reservation.
     Reservation(Box<Reservation>),
+    /// Of an order.
+    Order(Box<Order>),
 }
 
 impl State {
@@ -73,7 +81,7 @@ impl State {
     pub fn charger(&self) -> Option<&Charger> {
         match self {
             State::Charger(charger) => Some(charger),
-            State::Session(_) | State::Reservation(_) => None,
+            State::Session(_) | State::Reservation(_) | State::Order(_) => None,
         }
     }
 
@@ -81,7 +89,7 @@ impl State {
     pub fn session(&self) -> Option<&Session> {
         match self {
             State::Session(session) => Some(session),
-            State::Charger(_) | State::Reservation(_) => None,
+            State::Charger(_) | State::Reservation(_) | State::Order(_) => None,
         }
     }
 
@@ -89,7 +97,15 @@ impl State {
     pub fn reservation(&self) -> Option<&Reservation> {
         match self {
             State::Reservation(reservation) => Some(reservation),
-            State::Charger(_) | State::Session(_) => None,
+            State::Charger(_) | State::Session(_) | State::Order(_) => None,
+        }
+    }
+
+    /// The order's, if it is one.
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            State::Order(order) => Some(order),
+            State::Charger(_) | State::Session(_) | State::Reservation(_) => None,
         }
     }
 }
@@ -103,6 +119,8 @@ pub enum Command {
     Session(session::Command),
     /// To [`Key::Reservation`].
     Reservation(reservation::Command),
+    /// To [`Key::Order`].
+    Order(order::Command),
     /// To whoever asked an account by [`Effect::AskAccount`].
     AccountAnswered {
         /// What it was asked.
@@ -132,6 +150,12 @@ impl From<reservation::Command> for Command {
     }
 }
 
+impl From<order::Command> for Command {
+    fn from(command: order::Command) -> Self {
+        Command::Order(command)
+    }
+}
+
 impl From<Timer> for Command {
     fn from(timer: Timer) -> Self {
         Command::Fired(timer)
@@ -150,6 +174,9 @@ pub enum Event {
     /// To a reservation.
     #[serde(rename = "r")]
     Reservation(reservation::Event),
+    /// To an order.
+    #[serde(rename = "o")]
+    Order(order::Event),
 }
 
 impl From<charger::Event> for Event {
@@ -167,6 +194,12 @@ impl From<session::Event> for Event {
 impl From<reservation::Event> for Event {
     fn from(event: reservation::Event) -> Self {
         Event::Reservation(event)
+    }
+}
+
+impl From<order::Event> for Event {
+    fn from(event: order::Event) -> Self {
+        Event::Order(event)
     }
 }
 
@@ -251,6 +284,8 @@ pub enum Reply {
     Reserved(ReservationId),
     /// To what a person wants of a reservation: its state now.
     ReservationNow(ReservationStatus),
+    /// To what is asked of an order: its state now.
+    OrderNow(OrderStatus),
     /// To a stop.
     StopTaken {
         /// The session's status now.
@@ -294,14 +329,22 @@ pub enum Timer {
     MissedSamples,
     /// Session: nothing was heard for so long that it is settled (SE-9).
     Settle,
-    /// Session: it leaves memory.
+    /// Session, order: it leaves memory.
     Forget,
     /// Reservation: the user did not come (RS-4).
     HoldUntil,
-    /// Reservation: the deposit did not come.
+    /// Reservation: the deposit did not come. Order: what is missing was not paid (MO-5).
     PaymentDeadline,
-    /// Reservation: its user's account has not answered.
+    /// Reservation, order: its user's account has not answered.
     AskAccount,
+    /// Order: the user is reminded to pay.
+    Remind,
+    /// Order: the user is told that staying will cost (SE-13).
+    StayWarn,
+    /// Order: staying begins to cost.
+    StayGrace,
+    /// Order: staying costs no more, or has lasted too long.
+    StayEnd,
 }
 
 /// Volatile facts of the partition.
@@ -322,6 +365,12 @@ pub struct Ambient {
     pub quarantined: Vec<SessionId>,
     /// The same of reservations.
     pub quarantined_reservations: Vec<ReservationId>,
+    /// The same of orders.
+    pub quarantined_orders: Vec<OrderId>,
+    /// The tariffs and where they are in force (MO-2).
+    pub tariffs: Option<Arc<Book>>,
+    /// The partners whose users have accounts with us.
+    pub account_partners: Arc<[PartnerId]>,
     /// A certificate authority is there to sign what chargers ask for.
     pub certificates: bool,
 }
@@ -350,6 +399,7 @@ impl Family for ChargingFamily {
             Key::Charger => State::Charger(Box::default()),
             Key::Session(_) => State::Session(Box::default()),
             Key::Reservation(_) => State::Reservation(Box::default()),
+            Key::Order(_) => State::Order(Box::default()),
         }
     }
 
@@ -380,7 +430,14 @@ impl Family for ChargingFamily {
             (Key::Reservation(id), State::Reservation(reservation), Command::Fired(timer)) => {
                 Ok(reservation::fired(*id, reservation, timer, context))
             }
-            (Key::Charger | Key::Session(_) | Key::Reservation(_), _, _) => Err(Rejection::Misrouted),
+            (Key::Order(id), State::Order(order), Command::Order(command)) => {
+                order::decide(*id, order, command, context)
+            }
+            (Key::Order(id), State::Order(order), Command::AccountAnswered { cause, outcome }) => {
+                order::decide(*id, order, order::Command::AccountAnswered { cause, outcome }, context)
+            }
+            (Key::Order(id), State::Order(order), Command::Fired(timer)) => Ok(order::fired(*id, order, timer, context)),
+            (Key::Charger | Key::Session(_) | Key::Reservation(_) | Key::Order(_), _, _) => Err(Rejection::Misrouted),
         }
     }
 
@@ -391,8 +448,9 @@ impl Family for ChargingFamily {
             (State::Reservation(reservation), Event::Reservation(event)) => {
                 step::Fold::fold(&mut **reservation, event);
             }
+            (State::Order(order), Event::Order(event)) => step::Fold::fold(&mut **order, event),
             // Never written; total all the same.
-            (State::Charger(_) | State::Session(_) | State::Reservation(_), _) => {}
+            (State::Charger(_) | State::Session(_) | State::Reservation(_) | State::Order(_), _) => {}
         }
     }
 
@@ -401,6 +459,7 @@ impl Family for ChargingFamily {
             State::Charger(charger) => charger::timers(charger),
             State::Session(session) => session::timers(session),
             State::Reservation(reservation) => reservation::timers(reservation),
+            State::Order(order) => order::timers(order),
         }
     }
 
@@ -409,6 +468,7 @@ impl Family for ChargingFamily {
             State::Charger(charger) => charger::standing(charger),
             State::Session(session) => session::standing(session),
             State::Reservation(reservation) => reservation::standing(reservation),
+            State::Order(order) => order::standing(order),
         }
     }
 
@@ -417,25 +477,32 @@ impl Family for ChargingFamily {
             (Key::Charger, State::Charger(charger)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Charger(event) => Some(event),
-                    Event::Session(_) | Event::Reservation(_) => None,
+                    Event::Session(_) | Event::Reservation(_) | Event::Order(_) => None,
                 });
                 charger::project(partition, charger, events)
             }
             (Key::Session(id), State::Session(session)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Session(event) => Some(event),
-                    Event::Charger(_) | Event::Reservation(_) => None,
+                    Event::Charger(_) | Event::Reservation(_) | Event::Order(_) => None,
                 });
                 session::project(partition, *id, session, events)
             }
             (Key::Reservation(id), State::Reservation(reservation)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Reservation(event) => Some(event),
-                    Event::Charger(_) | Event::Session(_) => None,
+                    Event::Charger(_) | Event::Session(_) | Event::Order(_) => None,
                 });
                 reservation::project(partition, *id, reservation, events)
             }
-            (Key::Charger | Key::Session(_) | Key::Reservation(_), _) => Vec::new(),
+            (Key::Order(id), State::Order(order)) => {
+                let events = events.iter().filter_map(|event| match event {
+                    Event::Order(event) => Some(event),
+                    Event::Charger(_) | Event::Session(_) | Event::Reservation(_) => None,
+                });
+                order::project(partition, *id, order, events)
+            }
+            (Key::Charger | Key::Session(_) | Key::Reservation(_) | Key::Order(_), _) => Vec::new(),
         }
     }
 
@@ -444,6 +511,7 @@ impl Family for ChargingFamily {
             State::Charger(charger) => charger::give_back(charger, downtime).map(Command::Charger),
             State::Session(session) => session::give_back(session, downtime).map(Command::Session),
             State::Reservation(reservation) => reservation::give_back(reservation, downtime).map(Command::Reservation),
+            State::Order(order) => order::give_back(order, downtime).map(Command::Order),
         }
     }
 }

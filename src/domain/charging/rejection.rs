@@ -63,13 +63,31 @@ pub enum Rejection {
     ReservationOfAnother,
     /// Another connector is reserved for this user; the reservation stands (RS-3).
     WrongConnector,
+    /// No tariff is in force at the site, so a user with an account cannot be told what it costs.
+    TariffMissing,
+    /// No such order.
+    OrderUnknown,
+    /// It does not wait for a person.
+    OrderNotUnderReview,
+    /// An amount that the order does not allow.
+    OrderAmount,
+    /// Nothing was taken that could be given back, or something is on its way.
+    OrderNotPaid,
+    /// Nothing is owed for it.
+    OrderNotOwed,
+    /// It is not charging.
+    OrderNotOpen,
+    /// Its account has not answered yet.
+    OrderBusy,
+    /// It has no bill yet.
+    OrderNotBilled,
     /// The command was sent to an entity of the other kind: a defect of the sender.
     Misrouted,
 }
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 30] = [
+    pub const ALL: [Rejection; 39] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -99,6 +117,15 @@ impl Rejection {
         Rejection::ReservationArriving,
         Rejection::ReservationOfAnother,
         Rejection::WrongConnector,
+        Rejection::TariffMissing,
+        Rejection::OrderUnknown,
+        Rejection::OrderNotUnderReview,
+        Rejection::OrderAmount,
+        Rejection::OrderNotPaid,
+        Rejection::OrderNotOwed,
+        Rejection::OrderNotOpen,
+        Rejection::OrderBusy,
+        Rejection::OrderNotBilled,
         Rejection::Misrouted,
     ];
 
@@ -134,6 +161,15 @@ impl Rejection {
             Rejection::ReservationArriving => "reservation_arriving",
             Rejection::ReservationOfAnother => "reservation_of_another",
             Rejection::WrongConnector => "wrong_connector",
+            Rejection::TariffMissing => "tariff_missing",
+            Rejection::OrderUnknown => "order_unknown",
+            Rejection::OrderNotUnderReview => "order_not_under_review",
+            Rejection::OrderAmount => "order_amount",
+            Rejection::OrderNotPaid => "order_not_paid",
+            Rejection::OrderNotOwed => "order_not_owed",
+            Rejection::OrderNotOpen => "order_not_open",
+            Rejection::OrderBusy => "order_busy",
+            Rejection::OrderNotBilled => "order_not_billed",
             Rejection::Misrouted => "internal_misrouted",
         }
     }

@@ -1,16 +1,17 @@
-//! The platform's own partition: sites, RFID tokens, applied configurations, and cases that the process itself raises.
-//! Pure rules. Owns what belongs to no single charger or partner.
+//! The platform's own partition: sites, RFID tokens, tariffs, applied configurations, and cases that the process itself
+//! raises. Pure rules. Owns what belongs to no single charger or partner.
 //!
-//! Invariant: the state holds only what a decision needs (counters); everything listed lives in rows, so that a million
-//! tokens cost the writer nothing.
+//! Invariant: the state holds only what a decision needs (counters, the book of tariffs, which is shared and bounded);
+//! everything else that is listed lives in rows, so that a million tokens cost the writer nothing.
 
 use crate::clock::Timestamp;
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
-use crate::ids::{PartnerId, SiteId};
+use crate::domain::tariff::{Book, BookChange, BookRefusal, Checked, Scope};
+use crate::ids::{PartnerId, SiteId, TariffId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 
 /// The identity of the one platform partition.
 pub const PARTITION: &str = "main";
@@ -103,6 +104,26 @@ pub enum Command {
     },
     /// Tells the operators (OP-5).
     Raise(Alert),
+    /// Publishes the next version of a tariff (MO-2); the reply is its number.
+    PublishTariff(Box<Checked>),
+    /// Rolls a version of a tariff out.
+    RollOutTariff {
+        /// Which tariff.
+        id: TariffId,
+        /// Which version.
+        version: u32,
+        /// Where.
+        scope: Scope,
+        /// From when on; `None`: now.
+        from: Option<Timestamp>,
+    },
+    /// Takes the newest roll-out of a tariff back, now.
+    RollBackTariff {
+        /// Which tariff.
+        id: TariffId,
+        /// Where.
+        scope: Scope,
+    },
 }
 
 /// Something that operators are told.
@@ -143,6 +164,8 @@ pub enum Event {
         /// What.
         alert: Alert,
     },
+    /// The book of tariffs changed.
+    Tariffs(BookChange),
 }
 
 /// What a decision needs to know of the past.
@@ -150,9 +173,13 @@ pub enum Event {
 pub struct State {
     /// The newest configuration version; 0: none applied yet.
     pub config_version: u64,
+    /// Tariffs and where they are in force.
+    #[serde(default)]
+    pub tariffs: Arc<Book>,
 }
 
-/// The answer: the number of the configuration version, where one was kept; none: another came in between.
+/// The answer: the number of the version of a configuration or tariff, where one was kept; none for a configuration: another
+/// came in between.
 pub type Reply = Option<u64>;
 
 /// The platform has no timers of its own.
@@ -177,7 +204,7 @@ impl Family for PlatformFamily {
     type Event = Event;
     type Effect = Effect;
     type Reply = Reply;
-    type Rejection = Infallible;
+    type Rejection = BookRefusal;
     type Timer = Timer;
     type Ambient = ();
 
@@ -194,7 +221,7 @@ impl Family for PlatformFamily {
         state: &State,
         command: Command,
         context: &Context<'_, ()>,
-    ) -> Result<Decision<Self>, Infallible> {
+    ) -> Result<Decision<Self>, BookRefusal> {
         Ok(match command {
             Command::PutSite(site) => Decision::reply(None).event(Event::SitePut(site)),
             Command::PutToken(token) => Decision::reply(None).event(Event::TokenPut(token)),
@@ -205,12 +232,25 @@ impl Family for PlatformFamily {
             Command::Raise(alert) => {
                 Decision::reply(None).event(Event::Raised { sequence: context.sequence, at: context.now, alert })
             }
+            Command::PublishTariff(checked) => {
+                let (change, version) = state.tariffs.publish(*checked)?;
+                Decision::reply(Some(u64::from(version))).event(Event::Tariffs(change))
+            }
+            Command::RollOutTariff { id, version, scope, from } => {
+                let from = from.unwrap_or(context.now);
+                let change = state.tariffs.roll_out(id, version, scope, from, context.now)?;
+                Decision::reply(None).event(Event::Tariffs(change))
+            }
+            Command::RollBackTariff { id, scope } => {
+                Decision::reply(None).event(Event::Tariffs(state.tariffs.roll_back(id, scope, context.now)?))
+            }
         })
     }
 
     fn apply(state: &mut State, event: &Event) {
         match event {
             Event::ConfigKept { number, .. } => state.config_version = *number,
+            Event::Tariffs(change) => Arc::make_mut(&mut state.tariffs).apply(change),
             Event::SitePut(_) | Event::TokenPut(_) | Event::Raised { .. } => {}
         }
     }
@@ -236,6 +276,8 @@ fn rows(event: &Event) -> Vec<Row> {
     match event {
         Event::SitePut(site) => vec![row("site", site.site_id.to_string(), site)],
         Event::TokenPut(token) => vec![row("token", token.reference.clone(), token)],
+        // They are few, and read from memory.
+        Event::Tariffs(_) => Vec::new(),
         Event::ConfigKept { number, document } => vec![row("config-version", format!("{number:020}"), document)],
         Event::Raised { sequence, at, alert } => {
             // Zero-padded so that keys sort by age.
@@ -264,7 +306,7 @@ mod tests {
 
     fn decide(state: &mut State, sequence: u64, command: Command) -> (Reply, Vec<Row>) {
         let context = Context { now: Timestamp(1000), partition: PARTITION, sequence, entropy: 7, ambient: &() };
-        let Ok(decision) = PlatformFamily::decide(&Platform, state, command, &context);
+        let decision = PlatformFamily::decide(&Platform, state, command, &context).unwrap();
         decision.events.iter().for_each(|event| PlatformFamily::apply(state, event));
         (decision.reply, PlatformFamily::project(PARTITION, &Platform, state, &decision.events))
     }
@@ -276,6 +318,31 @@ mod tests {
             let command = Command::KeepConfig { number, document: serde_json::json!({}) };
             assert_eq!(decide(&mut state, 1, command).0, kept, "{number}");
         }
+    }
+
+    #[test]
+    fn a_tariff_is_published_rolled_out_and_taken_back_and_old_states_have_none() {
+        use crate::domain::tariff::{Bounds, Tariff, checked};
+        let wide = crate::domain::money::Price(1_000_000);
+        let free = crate::domain::money::Price(0);
+        let bounds = Bounds { kwh_min: free, kwh_max: wide, hour_max: wide, minute_max: wide, once_max: wide };
+        let tariff = serde_json::json!({"id": "t", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices":
+            [{"name": "flat", "from": "00:00", "to": "24:00", "electricity": 10_000}]});
+        let tariff: Tariff = serde_json::from_value(tariff).unwrap();
+        let (id, site): (TariffId, SiteId) = ("t".parse().unwrap(), "A".parse().unwrap());
+        let mut state: State = serde_json::from_str("{\"config_version\":3}").unwrap();
+        let publish = || Command::PublishTariff(Box::new(checked(tariff.clone(), &bounds).unwrap()));
+        assert_eq!((decide(&mut state, 1, publish()).0, decide(&mut state, 2, publish()).0), (Some(1), Some(2)));
+        for version in [1, 2] {
+            let scope = Scope::Everywhere;
+            decide(&mut state, 3, Command::RollOutTariff { id: id.clone(), version, scope, from: None });
+        }
+        let shown = |state: &State| state.tariffs.tariff_at(&site, Timestamp(1000)).map(|tariff| tariff.version);
+        assert_eq!(shown(&state), Some(2));
+        decide(&mut state, 4, Command::RollBackTariff { id: id.clone(), scope: Scope::Everywhere });
+        assert_eq!(shown(&state), Some(1));
+        let kept = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&kept).unwrap(), state);
     }
 
     #[test]

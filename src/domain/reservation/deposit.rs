@@ -4,7 +4,7 @@
 use super::state::{Deposit, EndCause, Status};
 use super::{Event, ReservationStep, confirm, ending};
 use crate::domain::charging::Effect;
-use crate::domain::charging::purse::{AccountOutcome, AccountRef, AccountRequest};
+use crate::domain::charging::purse::{AccountOutcome, AccountRef, AccountRequest, Income};
 use crate::domain::money::Money;
 use crate::ids::ReservationId;
 use std::time::Duration;
@@ -39,7 +39,8 @@ pub(super) fn settle(step: &mut ReservationStep<'_>) {
             ask(step, Deposit::Settling, AccountRequest::Release { cause, freeze });
         }
         (Deposit::Asked | Deposit::Frozen | Deposit::Settling, Some(amount)) => {
-            ask(step, Deposit::Settling, AccountRequest::Capture { cause, freeze, amount });
+            let lines = vec![(Income::Reservation, amount)];
+            ask(step, Deposit::Settling, AccountRequest::Capture { cause, freeze, amount, lines, keep: None });
         }
     }
 }
@@ -83,6 +84,7 @@ pub(super) fn answered(step: &mut ReservationStep<'_>, cause: &str, outcome: Acc
         AccountOutcome::Unavailable
         | AccountOutcome::Done
         | AccountOutcome::Captured { .. }
+        | AccountOutcome::DebtPaid { .. }
         | AccountOutcome::Refused(_) => {}
     }
 }

@@ -237,7 +237,11 @@ pub fn fired(
         | Timer::DurationLimit
         | Timer::MissedSamples
         | Timer::Settle
-        | Timer::Forget => {}
+        | Timer::Forget
+        | Timer::Remind
+        | Timer::StayWarn
+        | Timer::StayGrace
+        | Timer::StayEnd => {}
     }
     step.step.done(Reply::Done)
 }

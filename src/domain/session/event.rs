@@ -1,6 +1,7 @@
 //! What happens to a session, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
+use super::pricing::Shown;
 use super::reasons::End;
 use super::signed::SignedRecord;
 use super::state::{
@@ -38,6 +39,9 @@ pub struct Placed {
     /// The reservation that it ends (SE-15).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<ReservationId>,
+    /// What its user was shown (MO-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
 }
 
 /// A transaction's start, as journaled.
@@ -72,6 +76,9 @@ pub struct Began {
     /// The reservation that it ends, if nobody asked for it before (SE-15).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<ReservationId>,
+    /// What its user was shown, if nobody asked for it before (MO-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
 }
 
 /// A transaction's end, as journaled.
@@ -205,6 +212,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         progress_at: Option<Timestamp>,
     },
+    /// So much is set aside for it.
+    Funded {
+        /// In all, minor units.
+        minor: i64,
+    },
+    /// The user knows that it is nearly used up (SE-11).
+    FundsWarned,
     /// It leaves memory.
     Forgotten,
     /// Operators were told.
@@ -289,6 +303,8 @@ impl Fold for Session {
                 self.sequence = *sequence;
                 self.progress_at = progress_at.or(self.progress_at);
             }
+            Event::Funded { minor } => (self.funds, self.funds_warned) = (Some(*minor), false),
+            Event::FundsWarned => self.funds_warned = true,
             Event::Forgotten => *self = Session { raised: self.raised, ..Session::default() },
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }
@@ -313,6 +329,7 @@ impl Session {
         self.created_at = placed.at;
         self.start_due = Some(placed.start_due);
         self.reservation = placed.reservation;
+        self.shown.clone_from(&placed.shown);
     }
 
     fn begin(&mut self, began: &Began) {
@@ -328,6 +345,7 @@ impl Session {
             self.user = owner.holder.as_ref().map(|(_, user)| user.clone());
         }
         self.reservation = began.reservation.or(self.reservation);
+        self.shown = self.shown.take().or_else(|| began.shown.clone());
         self.start_due = None;
         self.forget_due = None;
         self.transaction = Some(began.transaction);

@@ -5,6 +5,7 @@ pub(super) mod commands;
 mod device;
 pub(super) mod partners;
 pub(super) mod quarantine;
+pub(super) mod tariffs;
 
 use super::sessions::user_scope;
 use super::{Service, corrupt, refused};
@@ -20,7 +21,7 @@ const NAME_MAX: usize = 64;
 async fn platform(service: &Service, command: Command) -> Result<(), Refusal> {
     service.working()?;
     let asked = service.platform.ask(PARTITION, Platform, command).await;
-    asked.map(drop).map_err(|refusal| refused(refusal, |never| match never {}))
+    asked.map(drop).map_err(|refusal| refused(refusal, tariffs::rejected))
 }
 
 pub(super) async fn put_site(service: &Service, id: &SiteId, site: SitePut) -> Result<(), Refusal> {

@@ -1,10 +1,14 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
+mod account;
 mod messages;
 mod partner;
+mod tariff;
 
+pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
+pub(super) use tariff::Tariff;
 
 use crate::api::port::{BootPolicy, CommandKind, TokenState};
 use crate::ids::{ChargerId, CommandId, PartnerId, ReservationId, SessionId, SiteId};
@@ -54,6 +58,14 @@ pub enum Command {
     /// Partners, their keys and webhooks.
     #[command(subcommand)]
     Partner(Partner),
+    /// Tariffs.
+    #[command(subcommand)]
+    Tariff(Tariff),
+    /// Users' accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Looks at all books of the running server.
+    LedgerVerify,
     /// RFID tokens.
     #[command(subcommand)]
     Token(Token),

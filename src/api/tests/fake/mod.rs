@@ -1,7 +1,9 @@
 //! A runtime in memory behind the port: realistic enough that every rule of HTTP can be seen, with faults to inject. Owns
 //! sessions, sites, chargers and keys of a test; never forgets.
 
+mod accounts;
 mod operator;
+mod orders;
 mod reservations;
 
 use crate::api::catalogue::Code;
@@ -126,6 +128,8 @@ pub(crate) struct Runtime {
     /// Calls of `replay`.
     pub(crate) replays: AtomicUsize,
     pub(crate) not_ready: Mutex<Vec<String>>,
+    /// Tariffs, by the product's own rules.
+    book: Mutex<crate::domain::tariff::Book>,
 }
 
 const NOW: Moment = Moment(Timestamp(1_767_322_995_000));
@@ -266,6 +270,10 @@ impl Runtime {
             end_reason: None,
             error: None,
             failure: None,
+            order_id: None,
+            amount_so_far: None,
+            frozen: None,
+            bill: None,
             flags: vec![],
             readings: None,
         };

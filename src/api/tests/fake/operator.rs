@@ -3,9 +3,12 @@
 use super::{NOW, Runtime, charger_view, paged};
 use crate::api::catalogue::Code;
 use crate::api::port::*;
-use crate::ids::{ChargerId, PartnerId, SessionId, SiteId};
+use crate::domain::money::Price;
+use crate::domain::tariff::{Book, BookRefusal, Bounds, Scope, Tariff, checked};
+use crate::ids::{ChargerId, PartnerId, SessionId, SiteId, TariffId};
 use async_trait::async_trait;
 use secrecy::SecretString;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[async_trait]
@@ -112,7 +115,14 @@ impl OperatorPort for Runtime {
             dead_letters: 0,
         });
         let sites = put.sites.unwrap_or(SitesScope::All(AllSites::All));
-        let view = PartnerView { partner_id: id.clone(), name: put.name, sites, keys: vec![], webhook };
+        let view = PartnerView {
+            partner_id: id.clone(),
+            name: put.name,
+            sites,
+            accounts: put.accounts.unwrap_or_default(),
+            keys: vec![],
+            webhook,
+        };
         self.world().partners.insert(id.clone(), view);
         Ok(PartnerPutAnswer { webhook_secret: new.then(|| SecretString::from("whsec_shown-once")) })
     }
@@ -164,6 +174,58 @@ impl OperatorPort for Runtime {
     async fn put_token(&self, id_tag: &str, _: TokenPut) -> Result<(), Refusal> {
         self.world().tokens.push(id_tag.to_owned());
         Ok(())
+    }
+    async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal> {
+        let wide = Price(1_000_000_000);
+        let bounds = Bounds { kwh_min: Price(0), kwh_max: wide, hour_max: wide, minute_max: wide, once_max: wide };
+        let good = checked(tariff, &bounds).map_err(|found| Refusal {
+            code: Code::TariffInvalid,
+            retry_after: None,
+            details: found
+                .into_iter()
+                .map(|e| Detail { field: e.path, problem: e.problem, allowed: e.allowed })
+                .collect(),
+        })?;
+        let mut book = self.book();
+        let (change, version) = book.publish(good).map_err(told)?;
+        if !check {
+            book.apply(&change);
+        }
+        Ok(version)
+    }
+    async fn roll_out_tariff(&self, id: &TariffId, order: RollOut) -> Result<(), Refusal> {
+        let scope = order.sites.map_or(Scope::Everywhere, Scope::Sites);
+        let mut book = self.book();
+        let change = book.roll_out(id.clone(), order.version, scope, NOW.0, NOW.0).map_err(told)?;
+        book.apply(&change);
+        Ok(())
+    }
+    async fn roll_back_tariff(&self, id: &TariffId, sites: Option<Vec<SiteId>>) -> Result<(), Refusal> {
+        let mut book = self.book();
+        let change = book.roll_back(id.clone(), sites.map_or(Scope::Everywhere, Scope::Sites), NOW.0).map_err(told)?;
+        book.apply(&change);
+        Ok(())
+    }
+    async fn tariffs(&self, page: PageRequest) -> Result<Page<TariffView>, Refusal> {
+        let book = self.book();
+        let views = book.all().map(|(id, versions)| (id.to_string(), tariff_view(id, versions)));
+        Ok(paged(views, &page))
+    }
+    async fn tariff(&self, id: &TariffId) -> Result<TariffView, Refusal> {
+        let book = self.book();
+        if book.versions(id).is_empty() {
+            Err(Code::TariffUnknown.into())
+        } else {
+            Ok(tariff_view(id, book.versions(id)))
+        }
+    }
+    async fn tariff_version(&self, id: &TariffId, version: Option<u32>) -> Result<Arc<Tariff>, Refusal> {
+        let book = self.book();
+        let found = version.map_or_else(|| book.versions(id).last(), |version| book.version(id, version));
+        found.cloned().ok_or(Code::TariffUnknown.into())
+    }
+    async fn tariff_at(&self, site: &SiteId, at: Option<Moment>) -> Result<Arc<Tariff>, Refusal> {
+        self.book().tariff_at(site, at.unwrap_or(NOW).0).ok_or(Code::TariffUnknown.into())
     }
     async fn any_session(&self, id: SessionId) -> Result<SessionView, Refusal> {
         self.world().sessions.get(&id).map(|(_, s)| s.clone()).ok_or(Code::SessionUnknown.into())
@@ -220,5 +282,24 @@ impl OperatorPort for Runtime {
     }
     async fn journal_stats(&self) -> Result<serde_json::Value, Refusal> {
         Ok(serde_json::json!({"records": 1}))
+    }
+}
+
+fn told(refusal: BookRefusal) -> Refusal {
+    match refusal {
+        BookRefusal::Unknown => Code::TariffUnknown.into(),
+        BookRefusal::Stale => Code::TariffConflict.into(),
+        other => Refusal::field("tariff", other.to_string(), "another"),
+    }
+}
+
+fn tariff_view(id: &TariffId, versions: &[Arc<Tariff>]) -> TariffView {
+    let version = versions.last().map_or(0, |tariff| tariff.version);
+    TariffView { tariff_id: id.clone(), name: String::new(), version, places: vec![] }
+}
+
+impl Runtime {
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap()
     }
 }

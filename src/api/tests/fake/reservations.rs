@@ -8,7 +8,7 @@ use crate::ids::{ChargerId, PartnerId, ReservationId};
 use async_trait::async_trait;
 
 fn terms() -> ReservationTerms {
-    let amount = |minor| Amount { minor, currency: "CNY".into() };
+    let amount = |minor| MoneyView { minor, currency: "CNY".into() };
     ReservationTerms {
         deposit: amount(0),
         free_cancel_until: Moment(Timestamp(300_000)),

@@ -3,7 +3,7 @@
 use super::super::deposit::{freeze_cause, settle_cause};
 use super::*;
 use crate::domain::charging::Effect;
-use crate::domain::charging::purse::{AccountOutcome, AccountRequest};
+use crate::domain::charging::purse::{AccountOutcome, AccountRequest, Income};
 
 impl World {
     /// What accounts were asked so far.
@@ -47,7 +47,9 @@ fn release() -> AccountRequest {
 }
 
 fn capture(minor: i64) -> AccountRequest {
-    AccountRequest::Capture { cause: settle_cause(id(1)), freeze: freeze_cause(id(1)), amount: yuan(minor) }
+    let (lines, amount) = (vec![(Income::Reservation, yuan(minor))], yuan(minor));
+    let (cause, freeze) = (settle_cause(id(1)), freeze_cause(id(1)));
+    AccountRequest::Capture { cause, freeze, amount, lines, keep: None }
 }
 
 #[test]
