@@ -132,14 +132,18 @@ async fn every_end_of_an_order_is_reached_and_pushed() {
     let id = town.begin("s-0", "poor").await;
     let failed = town.until(&id, "Failed", "order.failed").await;
     assert_eq!(failed["failure"], "insufficient_funds");
-    assert_eq!(town.rig.partner().get(&format!("/sessions/{id}")).await.unwrap().unwrap()["failure"]["code"], "insufficient_funds");
+    assert_eq!(
+        town.rig.partner().get(&format!("/sessions/{id}")).await.unwrap().unwrap()["failure"]["code"],
+        "insufficient_funds"
+    );
 
     // Paid: the bill, and every line of it.
     town.fund("rich", 20_000).await;
     let id = town.charge(&mut charger, "s-1", "rich", 800).await;
     let paid = town.until(&id, "Paid", "order.paid").await;
     assert_eq!((&paid["taken"]["minor"], &paid["bill"]["total"]["minor"]), (&80.into(), &80.into()), "{paid}");
-    let lines: i64 = paid["bill"]["lines"].as_array().unwrap().iter().map(|l| l["amount"]["minor"].as_i64().unwrap()).sum();
+    let lines: i64 =
+        paid["bill"]["lines"].as_array().unwrap().iter().map(|l| l["amount"]["minor"].as_i64().unwrap()).sum();
     assert_eq!((lines, town.money("rich").await), (80, (19_920, 0, 0)));
     let body = json!({"request_id": "c-1", "text": "too dear"});
     assert_eq!(town.rig.partner().post(&format!("/orders/{id}/contest"), &body).await.unwrap().0, 202);

@@ -4,12 +4,12 @@
 use crate::actors::account::{Accounts, DebtListener};
 use crate::actors::engine::{HostAddr, Partition, Refusal};
 use crate::domain::charging::books;
+use crate::domain::charging::purse::{AccountOutcome, AccountRef, AccountRequest};
+use crate::domain::charging::{ChargingFamily, Command, Key};
 use crate::domain::ledger;
 use crate::domain::order;
 use crate::ids::{ChargerId, OrderId};
 use crate::persistence::SharedJournal;
-use crate::domain::charging::purse::{AccountOutcome, AccountRef, AccountRequest};
-use crate::domain::charging::{ChargingFamily, Command, Key};
 use futures_util::future::BoxFuture;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};

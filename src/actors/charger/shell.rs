@@ -76,7 +76,12 @@ pub struct ChargerShell {
 impl ChargerShell {
     /// A shell for one arbiter.
     pub fn new(parts: ChargerParts) -> Self {
-        ChargerShell { parts, audiences: RefCell::default(), account_partners: RefCell::default(), held: RefCell::default() }
+        ChargerShell {
+            parts,
+            audiences: RefCell::default(),
+            account_partners: RefCell::default(),
+            held: RefCell::default(),
+        }
     }
 
     fn audience(&self, id: &ChargerId) -> Arc<[PartnerId]> {

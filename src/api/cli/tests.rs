@@ -52,9 +52,15 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
             "account coupon 00000000000000000000000000000000 --code C1 --percent 10 --from 2026-01-01T00:00:00Z --until 2026-02-01T00:00:00Z",
             "coupon C1 given",
         ),
-        ("account propose 00000000000000000000000000000000 --minor -5 --reason meter", "proposed: Done; another person approves it"),
+        (
+            "account propose 00000000000000000000000000000000 --minor -5 --reason meter",
+            "proposed: Done; another person approves it",
+        ),
         ("account approve 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001", "adjustment booked"),
-        ("account withdraw 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001", "adjustment dropped"),
+        (
+            "account withdraw 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001",
+            "adjustment dropped",
+        ),
         ("ledger-verify", "1 accounts, 2 entries, 0 problems"),
         ("token set 04A1B2 --status Blocked", "token set to Blocked"),
         ("session list --open true --charger CP1 --limit 5", "0 sessions"),

@@ -41,7 +41,12 @@ pub(super) async fn show(State(state): State<Shared>, Path(id): Path<String>) ->
     Ok(Json(state.port.any_order(order(&id)?).await?))
 }
 
-async fn decide(state: &Shared, id: &str, decision: OrderDecision, actor: &Actor) -> Answered<(StatusCode, Json<Value>)> {
+async fn decide(
+    state: &Shared,
+    id: &str,
+    decision: OrderDecision,
+    actor: &Actor,
+) -> Answered<(StatusCode, Json<Value>)> {
     let id = order(id)?;
     let status = state.port.decide_order(id, decision, actor).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"order_id": id, "status": status}))))
@@ -55,7 +60,12 @@ pub(super) async fn settle(
 ) -> Answered<(StatusCode, Json<Value>)> {
     let Sum { amount } = wire::json(&body)?;
     let mut findings = Findings::default();
-    findings.check(amount.is_none_or(|minor| minor >= 0), "amount", "is negative", "0 or more; absent: the bill's total");
+    findings.check(
+        amount.is_none_or(|minor| minor >= 0),
+        "amount",
+        "is negative",
+        "0 or more; absent: the bill's total",
+    );
     findings.done()?;
     decide(&state, &id, OrderDecision::Settle(amount), &actor).await
 }

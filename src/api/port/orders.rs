@@ -1,7 +1,7 @@
 //! Orders as partners and operators see them (SE-3, SE-11 … SE-15, MO-4 … MO-9): the part of the port that is theirs, and the
 //! JSON of `docs/orders.md`. Owns names and shapes; never where the values come from.
 
-use super::{Actor, MoneyView, Moment, Page, PageRequest, ReadingView, Refusal};
+use super::{Actor, Moment, MoneyView, Page, PageRequest, ReadingView, Refusal};
 use crate::ids::{ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,9 @@
 use super::reservations::MoneyView;
 use crate::clock::Timestamp;
 
-use crate::ids::{ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TransactionId};
+use crate::ids::{
+    ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TransactionId,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};

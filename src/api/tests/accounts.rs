@@ -12,12 +12,14 @@ async fn the_app_sees_a_balance_tops_up_and_pays_debts() {
     assert_eq!((balance.status, &balance.json["available"]["minor"]), (200, &json!(5_000)), "{}", balance.text);
     let entries = rig.call("GET", "/api/v1/users/u-1/entries?limit=5", "").send().await;
     assert_eq!(entries.json["items"][0]["cause"], "payment/T1", "{}", entries.text);
-    let wish = |id: &str, minor: i64| json!({"request_id": id, "amount": {"minor": minor, "currency": "CNY"}}).to_string();
+    let wish =
+        |id: &str, minor: i64| json!({"request_id": id, "amount": {"minor": minor, "currency": "CNY"}}).to_string();
     let opened = rig.call("POST", "/api/v1/users/u-1/top-ups", &wish("t1", 100)).send().await;
     assert_eq!((opened.status, &opened.json["state"]), (202, &json!("pending")), "{}", opened.text);
     let again = rig.call("POST", "/api/v1/users/u-1/top-ups", &wish("t1", 100)).send().await;
     assert_eq!(again.json, opened.json);
-    for (path, body) in [("/api/v1/users/u-1/top-ups", wish("t1", 200)), ("/api/v1/users/u-2/top-ups", wish("t1", 100))] {
+    for (path, body) in [("/api/v1/users/u-1/top-ups", wish("t1", 200)), ("/api/v1/users/u-2/top-ups", wish("t1", 100))]
+    {
         assert_eq!(rig.call("POST", path, &body).send().await.told(), (409, "request_id_conflict"), "{path}");
     }
     let id = opened.json["top_up_id"].as_str().unwrap();
@@ -73,7 +75,12 @@ async fn operators_act_on_accounts_and_adjustments_need_a_name_and_a_second_pers
         ("PUT", "/credit", json!({"limit": money}), 200),
         ("POST", "/coupons", json!({"coupon_id": "C1", "amount": money, "from": from, "until": until}), 200),
         ("POST", "/coupons", json!({"coupon_id": "C1", "from": from, "until": until}), 400),
-        ("POST", "/coupons", json!({"coupon_id": "C1", "amount": money, "percent": 5, "from": from, "until": until}), 400),
+        (
+            "POST",
+            "/coupons",
+            json!({"coupon_id": "C1", "amount": money, "percent": 5, "from": from, "until": until}),
+            400,
+        ),
     ] {
         let answer = rig.ops(method, &path(tail), body.clone()).await;
         assert_eq!(answer.status, told, "{tail} {body}: {}", answer.text);

@@ -57,11 +57,11 @@ pub use reports::{ReportKind, SecurityFact, severity};
 pub use rows::project;
 pub use security::NewKey;
 pub use sessions::Opening;
-pub use stays::{Stay, StayEvent};
 pub use state::{
     Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
     Pending, Recent, Registration, Rotation,
 };
+pub use stays::{Stay, StayEvent};
 pub use view::{CommandView, ConnectorView, View};
 
 use crate::domain::charging::step::Step;
@@ -385,7 +385,12 @@ pub fn standing(charger: &Charger) -> Standing {
     let settled = matches!(charger.link, Link::Down { offline_due: None, .. });
     let release = charger.maintenance.as_ref().is_some_and(|maintenance| maintenance.release_due.is_some());
     let quiet = settled && !release && charger.lock_due().is_none();
-    match quiet && charger.live.is_empty() && charger.queue.is_empty() && charger.holds.is_empty() && charger.stays.is_empty() {
+    match quiet
+        && charger.live.is_empty()
+        && charger.queue.is_empty()
+        && charger.holds.is_empty()
+        && charger.stays.is_empty()
+    {
         true => Standing::Idle,
         false => Standing::Open,
     }

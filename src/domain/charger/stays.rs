@@ -64,11 +64,9 @@ impl Charger {
         }
         match self.connector(connector).map_or(Status::Unknown, |known| known.status) {
             Status::Available | Status::Reserved => Presence::Free,
-            Status::Preparing
-            | Status::Charging
-            | Status::SuspendedEv
-            | Status::SuspendedEvse
-            | Status::Finishing => Presence::Occupied,
+            Status::Preparing | Status::Charging | Status::SuspendedEv | Status::SuspendedEvse | Status::Finishing => {
+                Presence::Occupied
+            }
             Status::Unavailable | Status::Faulted | Status::Unknown => Presence::Unknown,
         }
     }

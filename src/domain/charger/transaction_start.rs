@@ -123,7 +123,15 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
         Tag::Remote(text) if whose.remote => Some(text.clone()),
         Tag::Remote(_) | Tag::Token(_) => None,
     };
-    let live = Live { session, connector, id_tag, transaction: Some(transaction), accepted: true, ghost: whose.ghost, unfunded: false };
+    let live = Live {
+        session,
+        connector,
+        id_tag,
+        transaction: Some(transaction),
+        accepted: true,
+        ghost: whose.ghost,
+        unfunded: false,
+    };
     step.emit(Event::TransactionBegan { recent, live });
     queue::drop_waiting(step, &Purpose::Start(session));
     let reservation = comer.reservation();

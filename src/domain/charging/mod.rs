@@ -436,7 +436,9 @@ impl Family for ChargingFamily {
             (Key::Order(id), State::Order(order), Command::AccountAnswered { cause, outcome }) => {
                 order::decide(*id, order, order::Command::AccountAnswered { cause, outcome }, context)
             }
-            (Key::Order(id), State::Order(order), Command::Fired(timer)) => Ok(order::fired(*id, order, timer, context)),
+            (Key::Order(id), State::Order(order), Command::Fired(timer)) => {
+                Ok(order::fired(*id, order, timer, context))
+            }
             (Key::Charger | Key::Session(_) | Key::Reservation(_) | Key::Order(_), _, _) => Err(Rejection::Misrouted),
         }
     }

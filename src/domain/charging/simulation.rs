@@ -148,8 +148,11 @@ impl Run {
 
     fn open(&mut self) {
         let n = self.rng.next();
-        let limits =
-            Limits { energy_wh: self.rng.chance(0.2).then_some(500), duration_s: self.rng.chance(0.2).then_some(300), amount: None };
+        let limits = Limits {
+            energy_wh: self.rng.chance(0.2).then_some(500),
+            duration_s: self.rng.chance(0.2).then_some(300),
+            amount: None,
+        };
         let deadline = self.rng.chance(0.3).then(|| Duration::from_secs(30));
         let connector = self.rng.range(0..4);
         let before = self.world.charger().live.len();

@@ -82,7 +82,8 @@ fn first_bill(step: &mut OrderStep<'_>, charge: Charge) {
 
 /// What is odd about a bill itself, and whether it is large.
 fn of_bill(step: &OrderStep<'_>, bill: &crate::domain::pricing::Bill) -> Vec<Doubt> {
-    let large = step.state.has_account() && bill.total.minor > i64::from(step.context.ambient.policy.order.review_above);
+    let large =
+        step.state.has_account() && bill.total.minor > i64::from(step.context.ambient.policy.order.review_above);
     let found = [
         (bill.flags.contains(&BillFlag::EnergyWithoutFee), Doubt::EnergyWithoutFee),
         (bill.flags.contains(&BillFlag::TimeImplausible), Doubt::EndBeforeStart),
@@ -283,6 +284,8 @@ pub(super) fn contest(step: &mut OrderStep<'_>, text: &str) -> Result<(), Reject
     let total = step.state.bill.as_ref().map_or_else(String::new, |bill| bill.total.to_string());
     let said = format!("the user contests the bill of {total}");
     let case = Case::alert(Level::Warning, "order_contested", step.subject(), said);
-    step.raise(case.ticket("price it again from the readings, then refund or answer the user").with(&evidence.to_string()));
+    step.raise(
+        case.ticket("price it again from the readings, then refund or answer the user").with(&evidence.to_string()),
+    );
     Ok(())
 }

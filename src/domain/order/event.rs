@@ -1,7 +1,7 @@
 //! What happens to an order, and what it folds to. Owns the journaled form: members are only added, with a default (RT-6).
 
-use super::stay::{Presence, Stay};
 use super::state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Status};
+use super::stay::{Presence, Stay};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::Raised;
 use crate::domain::charging::step::Fold;

@@ -317,8 +317,7 @@ fn stays(step: &mut OrderStep<'_>, tariff: &Tariff) {
     let order = OrderId(step.context.uuid(stay_number(step.id)));
     step.emit(Event::Linked { order, keep });
     let (own, connector) = (step.id, placed.connector);
-    let linked =
-        Placed { kind: Kind::Occupancy, linked: Some(own), reservation: None, freeze: 0, at: now, ..*placed };
+    let linked = Placed { kind: Kind::Occupancy, linked: Some(own), reservation: None, freeze: 0, at: now, ..*placed };
     step.to_order(order, Command::PlaceStay(Box::new(linked), Box::new(stay)));
     step.also(Key::Charger, charger::Command::Watch { order, connector });
 }

@@ -54,6 +54,9 @@ pub(super) fn over(step: &mut OrderStep<'_>) {
             ending::charged(step, charge);
         }
         (_, Some(Ok(None) | Err(_)) | None) => ending::take(step, 0, None),
-        (Some(Status::Failed | Status::UnderReview | Status::AwaitingPayment | Status::Paid | Status::Unpaid) | None, _) => {}
+        (
+            Some(Status::Failed | Status::UnderReview | Status::AwaitingPayment | Status::Paid | Status::Unpaid) | None,
+            _,
+        ) => {}
     }
 }

@@ -44,9 +44,7 @@ pub fn next(order: &Order) -> Option<Ask> {
             (None, Hold::None) if order.kind() == Kind::Charging && order.status != Some(Status::UnderReview) => {
                 order.placed.as_ref().filter(|placed| placed.freeze > 0).map(|_| Ask::Freeze)
             }
-            (None, Hold::Open) => {
-                order.extend.map(|minor| Ask::Extend { n: order.extended.saturating_add(1), minor })
-            }
+            (None, Hold::Open) => order.extend.map(|minor| Ask::Extend { n: order.extended.saturating_add(1), minor }),
             (None, Hold::None | Hold::Awaited | Hold::Asked | Hold::Closed) => None,
             (Some(_), Hold::Open) => Some(Ask::Capture),
             // It was refused: what of it may still be on its way must not come to be.
@@ -106,7 +104,9 @@ fn request(step: &OrderStep<'_>, ask: Ask) -> Option<AccountRequest> {
             let keep = linked.map(|linked| Keep { freeze: freeze_name(linked), amount: order.amount(order.keep) });
             AccountRequest::Capture { cause, freeze, amount, lines, keep }
         }
-        Ask::Charge => AccountRequest::Charge { cause, freeze, amount: order.amount(order.charge?), lines: lines(order) },
+        Ask::Charge => {
+            AccountRequest::Charge { cause, freeze, amount: order.amount(order.charge?), lines: lines(order) }
+        }
         Ask::Pay { .. } => AccountRequest::PayDebt { cause, freeze, amount: order.amount(order.debt) },
         Ask::Refund { minor, .. } => AccountRequest::Refund { cause, freeze, amount: order.amount(minor) },
     })
@@ -120,7 +120,8 @@ fn lines(order: &Order) -> Vec<(Income, crate::domain::money::Money)> {
         Kind::Charging => (Income::Electricity, Income::Service),
         Kind::Occupancy => (Income::Occupancy, Income::Occupancy),
     };
-    let electricity = order.bill.as_ref().map_or(0, |bill| bill.sum(LineKind::Electricity).minor).clamp(0, charge.max(0));
+    let electricity =
+        order.bill.as_ref().map_or(0, |bill| bill.sum(LineKind::Electricity).minor).clamp(0, charge.max(0));
     let parts = [(first, electricity), (rest, charge.saturating_sub(electricity))];
     parts.into_iter().filter(|(_, minor)| *minor > 0).map(|(income, minor)| (income, order.amount(minor))).collect()
 }

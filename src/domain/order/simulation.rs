@@ -96,7 +96,8 @@ impl Run {
     }
 
     fn begin(&mut self) {
-        let waiting = self.world.charger().live.iter().find(|live| live.transaction.is_none() && !live.unfunded).cloned();
+        let waiting =
+            self.world.charger().live.iter().find(|live| live.transaction.is_none() && !live.unfunded).cloned();
         let Some(live) = waiting else { return };
         let tag = self.world.tag(live.session);
         self.n += 1;
@@ -141,11 +142,8 @@ impl Run {
             return;
         }
         let place = self.below(self.requests.len());
-        let (cause, request) = if self.chance(0.2) {
-            self.requests[place].clone()
-        } else {
-            self.requests.swap_remove(place)
-        };
+        let (cause, request) =
+            if self.chance(0.2) { self.requests[place].clone() } else { self.requests.swap_remove(place) };
         if self.chance(0.1) {
             return;
         }
@@ -161,21 +159,23 @@ impl Run {
             return;
         }
         let place = self.below(self.answers.len());
-        let (cause, outcome) = if self.chance(0.2) {
-            self.answers[place].clone()
-        } else {
-            self.answers.swap_remove(place)
-        };
+        let (cause, outcome) =
+            if self.chance(0.2) { self.answers[place].clone() } else { self.answers.swap_remove(place) };
         if !self.chance(0.1) {
             self.world.answer_account(&cause, outcome);
         }
     }
 
     fn any_order(&mut self) -> Option<OrderId> {
-        let orders: Vec<OrderId> = self.world.states.keys().filter_map(|key| match key {
-            Key::Order(id) => Some(*id),
-            Key::Charger | Key::Session(_) | Key::Reservation(_) => None,
-        }).collect();
+        let orders: Vec<OrderId> = self
+            .world
+            .states
+            .keys()
+            .filter_map(|key| match key {
+                Key::Order(id) => Some(*id),
+                Key::Charger | Key::Session(_) | Key::Reservation(_) => None,
+            })
+            .collect();
         (!orders.is_empty()).then(|| orders[self.below(orders.len())])
     }
 

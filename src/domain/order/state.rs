@@ -335,9 +335,7 @@ impl Order {
             (Kind::Occupancy, Some(Status::Placed | Status::Failed) | None) => false,
             (
                 Kind::Occupancy,
-                Some(
-                    Status::Open | Status::UnderReview | Status::AwaitingPayment | Status::Paid | Status::Unpaid,
-                ),
+                Some(Status::Open | Status::UnderReview | Status::AwaitingPayment | Status::Paid | Status::Unpaid),
             ) => true,
         }
     }

@@ -21,7 +21,18 @@ pub(super) fn place(step: &mut SessionStep<'_>, opening: Opening, shown: Option<
     let deadline = opening.deadline.map_or(ours, |asked| asked.clamp(DEADLINE_MIN.min(ours), ours));
     let Opening { request, partner, connector, user, sealed, limits, reservation, .. } = opening;
     let start_due = at + deadline;
-    step.emit(Event::Placed(Placed { partner, request, user, sealed, connector, limits, at, start_due, reservation, shown }));
+    step.emit(Event::Placed(Placed {
+        partner,
+        request,
+        user,
+        sealed,
+        connector,
+        limits,
+        at,
+        start_due,
+        reservation,
+        shown,
+    }));
     pricing::placed(step);
     Ok(())
 }

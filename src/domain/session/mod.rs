@@ -20,9 +20,9 @@ mod view;
 mod tests;
 
 pub use event::{Began, Ended, Event, Placed};
+pub use pricing::Shown;
 pub use reasons::{End, EndReason};
 pub use rows::project;
-pub use pricing::Shown;
 pub use signed::SignedRecord;
 pub use state::{
     Beginning, Ending, Failure, Flag, Flags, Limits, Owner, Patience, Reading, Session, Status, StopCause, Stopping,

@@ -108,8 +108,8 @@ fn the_amount_so_far_is_in_the_progress() {
 
 #[test]
 fn a_card_at_the_charger_is_frozen_for_afterwards_and_stopped_without_money() {
-    use crate::domain::charging::testkit::token;
     use crate::domain::charger::Verdict;
+    use crate::domain::charging::testkit::token;
     for (balance, stopped) in [(6_000, false), (100, true)] {
         let mut bank = Bank::with(balance);
         let mut world = World::paying();

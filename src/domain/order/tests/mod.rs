@@ -3,8 +3,8 @@
 pub(crate) mod bank;
 mod ends;
 mod funds;
-mod staying;
 mod states;
+mod staying;
 
 use super::{Command, Order, Status};
 use crate::domain::charger::{Status as ConnectorStatus, StopReason};
@@ -20,9 +20,11 @@ use std::sync::Arc;
 
 /// One yuan a kWh: half electricity, half service; staying costs half a yuan a minute after 10, 5 yuan at the most.
 pub(crate) fn tariff() -> Tariff {
-    serde_json::from_value(serde_json::json!({"id": "flat", "version": 1, "currency": "CNY", "time_zone": "Asia/Shanghai",
+    serde_json::from_value(
+        serde_json::json!({"id": "flat", "version": 1, "currency": "CNY", "time_zone": "Asia/Shanghai",
         "slices": [{"name": "flat", "from": "00:00", "to": "24:00", "electricity": 5000, "service": 5000}],
-        "occupancy": {"grace_minutes": 10, "per_minute": 5000, "cap": 50_000}}))
+        "occupancy": {"grace_minutes": 10, "per_minute": 5000, "cap": 50_000}}),
+    )
     .unwrap()
 }
 
@@ -69,7 +71,9 @@ impl World {
                 asked.push((request.cause().to_owned(), request.clone()));
                 false
             }
-            Effect::SendCall { .. } | Effect::CloseLink { .. } | Effect::SignCertificate { .. } | Effect::Alert(_) => true,
+            Effect::SendCall { .. } | Effect::CloseLink { .. } | Effect::SignCertificate { .. } | Effect::Alert(_) => {
+                true
+            }
         });
         asked
     }
