@@ -364,3 +364,67 @@ async fn a_user_who_asks_for_all_connectors_at_once_gets_one_and_another_only_af
         assert_eq!(gone.0, 202, "{}", gone.1);
     }
 }
+
+/// An operator's call that goes well.
+async fn ops(rig: &Rig, who: &str, verb: &str, path: &str, body: &Value) -> Value {
+    let url = format!("http://127.0.0.1:{}/ops/v1{path}", rig.server.ports().operator);
+    let http = loadtest::partner::http_client(Duration::from_secs(10)).unwrap();
+    let call = http.request(verb.parse().unwrap(), url).bearer_auth(rig.server.token().unwrap());
+    let call = call.header("x-chargeline-operator", who).header("content-type", "application/json");
+    let answer = call.body(body.to_string()).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{verb} {path}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// What a user with an account can spend and has frozen, once that is so.
+async fn has(rig: &Rig, user: &str, wanted: (i64, i64)) {
+    let begun = Instant::now();
+    loop {
+        let account = rig.partner().get(&format!("/users/{user}/account")).await.unwrap().unwrap();
+        let minor = |name: &str| account[name]["minor"].as_i64().unwrap_or_else(|| panic!("{name}: {account}"));
+        let found = (minor("available"), minor("frozen"));
+        if found == wanted {
+            return;
+        }
+        assert!(begun.elapsed() < TOLD_MAX, "{user} has {found:?}, not {wanted:?}\n{}", rig.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_with_an_account_pays_a_deposit_and_gets_back_what_is_not_due() {
+    let short = |text: &str| format!("{text}\n[reservation]\nhold = \"3s\"\n");
+    let (rig, sink) = listening(short).await;
+    let partner = json!({"name": "App", "accounts": true, "webhook": {"url": sink.url()}, "sites": "all"});
+    ops(&rig, "ada", "PUT", &format!("/partners/{PARTNER}"), &partner).await;
+    let base = format!("/partners/{PARTNER}/users/user-a/adjustments");
+    let proposal = json!({"amount": {"minor": 5000, "currency": "CNY"}, "reason": "test"});
+    let proposed = ops(&rig, "ada", "POST", &base, &proposal).await;
+    let id = proposed["adjustment_id"].as_str().or(proposed["proposal"].as_str()).unwrap();
+    ops(&rig, "bob", "POST", &format!("{base}/{id}/approve"), &json!({})).await;
+    has(&rig, "user-a", (5000, 0)).await;
+    let _charger = rig.charger().await;
+
+    let reserve = |name: &'static str, user: &'static str| rig.ask_reserve(name, CHARGER, 1, user);
+    let (status, answer) = reserve("r-1", "user-a").await;
+    assert_eq!((status, &answer["status"]), (202, &"PendingPayment".into()), "{answer}");
+    let id = answer["reservation_id"].as_str().unwrap();
+    assert_eq!(rig.until(id, "Reserved").await["terms"]["deposit"]["minor"], 2000);
+    has(&rig, "user-a", (3000, 2000)).await;
+    let cancel = json!({"request_id": "c-1"});
+    assert_eq!(rig.partner().post(&format!("/reservations/{id}/cancel"), &cancel).await.unwrap().0, 202);
+    has(&rig, "user-a", (5000, 0)).await;
+
+    // Nobody comes: ten yuan are taken.
+    let (_, answer) = reserve("r-2", "user-a").await;
+    let over = rig.until(answer["reservation_id"].as_str().unwrap(), "NoShow").await;
+    assert_eq!((&over["fee"]["minor"], &over["returned"]["minor"]), (&1000.into(), &1000.into()));
+    has(&rig, "user-a", (4000, 0)).await;
+
+    // No money, no reservation.
+    let (_, answer) = reserve("r-3", "user-poor").await;
+    let over = rig.until(answer["reservation_id"].as_str().unwrap(), "Failed").await;
+    assert_eq!(over["end_cause"], "deposit_refused");
+    pushed(&sink, "reservation.failed").await;
+}

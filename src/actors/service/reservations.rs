@@ -14,6 +14,7 @@ use crate::api::port::{
     Actor, Alternative, ConnectorStatus, Grievance, Moment, Page, PageRequest, Refusal, ReservationFilter,
     ReservationPort, ReservationQuote, ReservationStatus, ReservationTerms, ReservationView, Reserve,
 };
+use crate::config::reservation::Reservation as Policy;
 use crate::domain::charger;
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::domain::reservation::{self, Booking, CancelBy, Complaint, Rule, terms};
@@ -86,7 +87,7 @@ impl ReservationPort for Service {
         self.visible(partner, charger)?;
         let (now, policy) = (self.clock.now(), self.configuration.live.current().reservation.clone());
         let (from, until) = terms::window(&policy, now, Duration::ZERO, None);
-        let terms = Rule::configured(&policy).terms(now, from, false);
+        let terms = self.rule_at(charger, &policy).terms(now, from, self.has_accounts(partner));
         Ok(ReservationQuote {
             charger_id: charger.clone(),
             from: Moment(from),
@@ -169,6 +170,18 @@ impl Service {
         }
     }
 
+    /// Whether a partner's users have accounts here, so that a deposit can be set aside.
+    fn has_accounts(&self, partner: &PartnerId) -> bool {
+        let known = self.directory.get(partner);
+        known.is_some_and(|known| known.partner.profile.as_ref().is_some_and(|profile| profile.accounts))
+    }
+
+    /// What reservations cost there now: by the tariff in force; where there is none, by the configuration.
+    fn rule_at(&self, charger: &ChargerId, policy: &Policy) -> Rule {
+        let tariff = self.register.site(charger).and_then(|site| self.tariffs.tariff_at(&site, self.clock.now()));
+        tariff.map_or_else(|| Rule::configured(policy), |tariff| Rule::of(&tariff))
+    }
+
     /// With the user's lock held.
     async fn reserve_alone(
         &self,
@@ -199,11 +212,8 @@ impl Service {
             sealed: Some(sealed.0.into()),
             ahead: reserve.ahead,
             length: reserve.length,
-            account: self
-                .directory
-                .get(partner)
-                .is_some_and(|known| known.partner.profile.as_ref().is_some_and(|profile| profile.accounts)),
-            rule: Rule::configured(&policy),
+            account: self.has_accounts(partner),
+            rule: self.rule_at(&reserve.charger_id, &policy),
         };
         let taken = match booking.account && booking.rule.deposit.minor > 0 {
             true => ReservationStatus::PendingPayment,

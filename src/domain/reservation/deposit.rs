@@ -72,10 +72,8 @@ pub(super) fn answered(step: &mut ReservationStep<'_>, cause: &str, outcome: Acc
                 confirm(step);
             }
         }
-        AccountOutcome::Refused(_) if about_freeze => {
-            step.emit(Event::AccountAnswered { deposit: Deposit::None });
-            ending::unpaid(step, EndCause::DepositRefused);
-        }
+        // It is released all the same: the same freeze may have been asked twice, and be granted the second time.
+        AccountOutcome::Refused(_) if about_freeze => ending::unpaid(step, EndCause::DepositRefused),
         AccountOutcome::Done | AccountOutcome::Captured { .. } if about_end => {
             step.emit(Event::AccountAnswered { deposit: Deposit::None })
         }

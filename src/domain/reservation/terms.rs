@@ -4,7 +4,8 @@
 use super::state::Terms;
 use crate::clock::Timestamp;
 use crate::config::reservation::Reservation as Policy;
-use crate::domain::money::Money;
+use crate::domain::money::{Money, Price};
+use crate::domain::tariff::Tariff;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -30,6 +31,21 @@ impl Rule {
             free_cancel: policy.free_cancel,
             late_cancel_fee: amount(policy.late_cancel_fee),
             no_show_fee: amount(policy.no_show_fee),
+        }
+    }
+
+    /// The rule of a tariff; one that says nothing of reservations lets them cost nothing.
+    pub fn of(tariff: &Tariff) -> Rule {
+        let zero = Money::zero(tariff.currency);
+        let amount = |price: Price| price.of(1, 1, tariff.currency).unwrap_or(zero);
+        match tariff.reservation {
+            Some(rule) => Rule {
+                deposit: amount(rule.deposit),
+                free_cancel: Duration::from_secs(u64::from(rule.free_cancel_minutes) * 60),
+                late_cancel_fee: amount(rule.late_cancel_fee),
+                no_show_fee: amount(rule.no_show_fee),
+            },
+            None => Rule { deposit: zero, free_cancel: Duration::ZERO, late_cancel_fee: zero, no_show_fee: zero },
         }
     }
 

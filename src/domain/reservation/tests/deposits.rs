@@ -74,7 +74,14 @@ fn a_refused_or_missing_deposit_fails_it_and_frees_the_connector() {
         (&refused.ended(1)["status"], &refused.ended(1)["end_cause"]),
         (&"Failed".into(), &"deposit_refused".into())
     );
-    assert!(refused.charger().holds.is_empty() && refused.reservation(1).is_none());
+    assert!(refused.charger().holds.is_empty());
+    assert_eq!(
+        refused.asked().last(),
+        Some(&&release()),
+        "it may have been asked twice, and be granted the second time"
+    );
+    refused.account_answers(settle_cause(id(1)), AccountOutcome::Done);
+    assert!(refused.reservation(1).is_none());
 
     let mut late = World::unpaid();
     late.pass(300);
