@@ -324,7 +324,7 @@ fn of_days(tariff: &Tariff, parts: &[MonthDay], days: Vec<Date>) -> Vec<Kind> {
     let mut found = Vec::new();
     for date in days {
         let (weekday, day) = (date.weekday().to_monday_zero_offset().unsigned_abs(), MonthDay::of(date));
-        let part = parts.iter().filter(|part| **part <= day).next_back().copied().unwrap_or(day);
+        let part = parts.iter().rfind(|part| **part <= day).copied().unwrap_or(day);
         debug_assert!(tariff.slices.iter().all(|slice| slice.in_season(part) == slice.in_season(day)));
         if seen.insert((weekday, part)) {
             found.push(Kind { weekday, day, date: Some(date) });

@@ -215,7 +215,9 @@ impl Reader {
         for name in names {
             match (0u8..).zip(DAYS).find(|(_, known)| known == name) {
                 Some((day, _)) => days = days.with(day),
-                None => drop(self.wrong::<()>(path, "names no weekday".into(), "MONDAY to SUNDAY")),
+                None => {
+                    self.wrong::<()>(path, "names no weekday".into(), "MONDAY to SUNDAY");
+                }
             }
         }
         days
