@@ -8,27 +8,27 @@ const ACCOUNT: &str = "00000000000000000000000000000000";
 #[tokio::test]
 async fn the_app_sees_a_balance_tops_up_and_pays_debts() {
     let rig = World::new().serve().await;
-    let balance = rig.call("GET", "/api/v1/users/u-1/account", "").send().await;
+    let balance = rig.send(&rig.call("GET", "/api/v1/users/u-1/account", "")).await;
     assert_eq!((balance.status, &balance.json["available"]["minor"]), (200, &json!(5_000)), "{}", balance.text);
-    let entries = rig.call("GET", "/api/v1/users/u-1/entries?limit=5", "").send().await;
+    let entries = rig.send(&rig.call("GET", "/api/v1/users/u-1/entries?limit=5", "")).await;
     assert_eq!(entries.json["items"][0]["cause"], "payment/T1", "{}", entries.text);
     let wish = |id: &str, minor: i64| json!({"request_id": id, "amount": {"minor": minor, "currency": "CNY"}}).to_string();
-    let opened = rig.call("POST", "/api/v1/users/u-1/top-ups", &wish("t1", 100)).send().await;
+    let opened = rig.send(&rig.call("POST", "/api/v1/users/u-1/top-ups", &wish("t1", 100))).await;
     assert_eq!((opened.status, &opened.json["state"]), (202, &json!("pending")), "{}", opened.text);
-    let again = rig.call("POST", "/api/v1/users/u-1/top-ups", &wish("t1", 100)).send().await;
+    let again = rig.send(&rig.call("POST", "/api/v1/users/u-1/top-ups", &wish("t1", 100))).await;
     assert_eq!(again.json, opened.json);
     for (path, body) in [("/api/v1/users/u-1/top-ups", wish("t1", 200)), ("/api/v1/users/u-2/top-ups", wish("t1", 100))] {
-        assert_eq!(rig.call("POST", path, &body).send().await.told(), (409, "request_id_conflict"), "{path}");
+        assert_eq!(rig.send(&rig.call("POST", path, &body)).await.told(), (409, "request_id_conflict"), "{path}");
     }
     let id = opened.json["top_up_id"].as_str().unwrap();
-    let shown = rig.call("GET", &format!("/api/v1/users/u-1/top-ups/{id}"), "").send().await;
+    let shown = rig.send(&rig.call("GET", &format!("/api/v1/users/u-1/top-ups/{id}"), "")).await;
     assert_eq!(shown.status, 200, "{}", shown.text);
     let unknown = "/api/v1/users/u-1/top-ups/00000000-0000-7000-8000-000000000000";
-    assert_eq!(rig.call("GET", unknown, "").send().await.told(), (404, "top_up_unknown"));
+    assert_eq!(rig.send(&rig.call("GET", unknown, "")).await.told(), (404, "top_up_unknown"));
     let pay = json!({"request_id": "d1", "order_id": "session/1"}).to_string();
-    let paid = rig.call("POST", "/api/v1/users/u-1/debts/pay", &pay).send().await;
+    let paid = rig.send(&rig.call("POST", "/api/v1/users/u-1/debts/pay", &pay)).await;
     assert_eq!((paid.status, &paid.json["left"]["minor"]), (200, &json!(0)), "{}", paid.text);
-    assert_eq!(rig.call("GET", "/api/v1/users/stranger/account", "").send().await.told(), (403, "accounts_off"));
+    assert_eq!(rig.send(&rig.call("GET", "/api/v1/users/stranger/account", "")).await.told(), (403, "accounts_off"));
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn bad_amounts_and_orders_are_refused_by_their_members() {
         (json!({"request_id": "t1", "amount": {"minor": 1, "currency": "XXQ"}}), "amount.currency"),
         (json!({"request_id": "t1"}), "amount"),
     ] {
-        let answer = rig.call("POST", "/api/v1/users/u-1/top-ups", &body.to_string()).send().await;
+        let answer = rig.send(&rig.call("POST", "/api/v1/users/u-1/top-ups", &body.to_string())).await;
         assert_eq!(answer.told(), (400, "invalid_field"), "{body}");
         assert!(answer.text.contains(member), "{member}: {}", answer.text);
     }
