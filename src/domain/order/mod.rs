@@ -207,10 +207,10 @@ impl<'a> OrderStep<'a> {
 
     /// Tells the user.
     fn notify(&mut self, text: &notices::Text) {
-        let data = serde_json::json!({"notice": text.code, "order_id": self.id, "session_id": self.session(),
+        let data = serde_json::json!({"code": text.code, "order_id": self.id, "session_id": self.session(),
             "user": self.state.placed.as_ref().map(|placed| &placed.user),
             "sealed": self.state.placed.as_ref().and_then(|placed| placed.sealed.as_ref()),
-            "text_zh": text.zh, "text_en": text.en});
+            "zh": text.zh, "en": text.en});
         self.tell_with("user.notice", data);
     }
 

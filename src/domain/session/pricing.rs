@@ -140,9 +140,9 @@ pub(super) fn watch(step: &mut SessionStep<'_>) {
     } else if warn.is_some_and(|amount| amount > ceiling) && !step.state.funds_warned {
         step.emit(Event::FundsWarned);
         let text = notices::FUNDS_LOW;
-        let data = serde_json::json!({"notice": text.code, "session_id": step.id, "user": step.state.user,
+        let data = serde_json::json!({"code": text.code, "session_id": step.id, "user": step.state.user,
             "sealed": step.state.sealed, "amount_so_far": step.state.so_far(), "frozen": step.state.set_aside(),
-            "text_zh": text.zh, "text_en": text.en});
+            "zh": text.zh, "en": text.en});
         step.tell_with("user.notice", data);
     }
 }

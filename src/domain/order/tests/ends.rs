@@ -124,10 +124,10 @@ fn what_is_missing_is_debt_at_once_asked_for_and_at_last_unpaid() {
     assert_eq!(world.order_status(second), Some(Status::Failed));
     world.clear();
     world.pass(700);
-    assert_eq!(world.last("user.notice")["notice"], "payment_reminder");
+    assert_eq!(world.last("user.notice")["code"], "payment_reminder");
     world.to_order(order, Command::Pay).unwrap();
     world.bank(&mut bank);
-    assert_eq!(world.last("user.notice")["notice"], "payment_refused");
+    assert_eq!(world.last("user.notice")["code"], "payment_refused");
     world.pass(1200);
     assert_eq!(world.order_status(session), Some(Status::Unpaid));
     bank.top_up(4_000, world.now);

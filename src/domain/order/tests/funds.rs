@@ -69,7 +69,7 @@ fn charging_is_warned_of_and_stopped_before_the_amount_is_used_up() {
     }
     // Ten minutes and 90 seconds before 11,000 Wh: 5.75 kWh; 90 seconds before: 0.75 kWh.
     assert_eq!((warned_at, stopped_at), (Some(5_500), Some(10_500)));
-    assert_eq!(world.last("user.notice")["notice"], "funds_low");
+    assert_eq!(world.last("user.notice")["code"], "funds_low");
     world.ends_at(&mut bank, transaction, 10_900);
     assert_eq!(world.last("session.ended")["end_reason"], "plug_pulled");
     assert_eq!((world.order_status(session), bank.account.available()), (Some(Status::Paid), 9_010));
@@ -84,7 +84,7 @@ fn an_extension_lets_it_go_on_and_a_refused_one_is_told() {
     world.to_order(order, extend(600, "e1")).unwrap();
     assert_eq!(world.to_order(order, extend(100, "e2")), Err(Rejection::OrderBusy));
     world.bank(&mut bank);
-    assert_eq!(world.last("user.notice")["notice"], "extension_refused");
+    assert_eq!(world.last("user.notice")["code"], "extension_refused");
     world.to_order(order, extend(500, "e3")).unwrap();
     world.bank(&mut bank);
     assert_eq!(world.to_order(order, extend(500, "e3")), Ok(Status::Open), "the same again is harmless");

@@ -24,7 +24,7 @@ fn leaving_within_the_grace_time_costs_nothing_and_frees_the_money() {
     assert_eq!((bank.account.available(), bank.account.frozen()), (9_400, 500), "the cap stays frozen");
     assert_eq!(world.order(order).kind(), Kind::Occupancy);
     world.pass(540);
-    assert_eq!(world.last("user.notice")["notice"], "occupancy_soon");
+    assert_eq!(world.last("user.notice")["code"], "occupancy_soon");
     world.status(1, ConnectorStatus::Available);
     world.bank(&mut bank);
     assert_eq!((bank.account.available(), bank.account.frozen()), (9_900, 0));
