@@ -45,8 +45,20 @@ impl House {
         self.admin("ada", &["partner", "add", PARTNER, "--name", "App", "--accounts", "true"]);
     }
 
-    /// A signed call of the app.
+    /// A signed call of the app, repeated while the server says that it can do nothing yet: in its first second it cannot know
+    /// which nonces an earlier process has seen.
     async fn app(&self, verb: &str, target: &str, body: Option<Value>) -> (u16, Value) {
+        let begun = Instant::now();
+        loop {
+            let answer = self.try_app(verb, target, body.clone()).await;
+            if answer.0 != 503 || begun.elapsed() > Duration::from_secs(10) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn try_app(&self, verb: &str, target: &str, body: Option<Value>) -> (u16, Value) {
         let target = format!("/api/v1{target}");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let nonce = format!("{:032x}", rand_like(&target, &body));

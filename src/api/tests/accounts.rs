@@ -14,9 +14,9 @@ async fn the_app_sees_a_balance_tops_up_and_pays_debts() {
     assert_eq!(entries.json["items"][0]["cause"], "payment/T1", "{}", entries.text);
     let wish =
         |id: &str, minor: i64| json!({"request_id": id, "amount": {"minor": minor, "currency": "CNY"}}).to_string();
-    let opened = rig.send(&rig.call("POST", "/users/u-1/top-ups", &wish("t1", 100))).await;
+    let opened = rig.send(&rig.call("POST", "/users/u-1/top-ups", wish("t1", 100))).await;
     assert_eq!((opened.status, &opened.json["state"]), (202, &json!("pending")), "{}", opened.text);
-    let again = rig.send(&rig.call("POST", "/users/u-1/top-ups", &wish("t1", 100))).await;
+    let again = rig.send(&rig.call("POST", "/users/u-1/top-ups", wish("t1", 100))).await;
     assert_eq!(again.json, opened.json);
     for (path, body) in [("/users/u-1/top-ups", wish("t1", 200)), ("/users/u-2/top-ups", wish("t1", 100))] {
         assert_eq!(rig.send(&rig.call("POST", path, &body)).await.told(), (409, "request_id_conflict"), "{path}");
@@ -40,7 +40,7 @@ async fn bad_amounts_and_orders_are_refused_by_their_members() {
         (json!({"request_id": "t1", "amount": {"minor": 1, "currency": "XXQ"}}), "amount.currency"),
         (json!({"request_id": "t1"}), "amount"),
     ] {
-        let answer = rig.send(&rig.call("POST", "/users/u-1/top-ups", &body.to_string())).await;
+        let answer = rig.send(&rig.call("POST", "/users/u-1/top-ups", body.to_string())).await;
         assert_eq!(answer.told(), (400, "invalid_field"), "{body}");
         assert!(answer.text.contains(member), "{member}: {}", answer.text);
     }

@@ -190,7 +190,7 @@ impl Run {
         for deadline in due.into_iter().filter(|it| it.due == next) {
             self.world.step(Command::Due(deadline.timer)).unwrap();
         }
-        for effect in self.world.effects[before..].to_vec() {
+        for effect in self.world.effects.split_off(before) {
             let back = match (effect, answer % 3) {
                 (Effect::Query(id), 0) => Command::TopUpAnswered(id, TopUpAnswer::Pending),
                 (Effect::Query(id), 1) => Command::TopUpAnswered(id, TopUpAnswer::Failed),
