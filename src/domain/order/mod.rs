@@ -183,13 +183,13 @@ impl<'a> OrderStep<'a> {
     }
 
     /// Puts a command to its session, unless that is left alone by order: then its own row tells.
-    fn to_session(&mut self, session: SessionId, command: crate::domain::session::Command) {
+    fn tell_session(&mut self, session: SessionId, command: crate::domain::session::Command) {
         if !self.context.ambient.quarantined.contains(&session) {
             self.also(Key::Session(session), command);
         }
     }
 
-    fn to_order(&mut self, order: OrderId, command: Command) {
+    fn tell_order(&mut self, order: OrderId, command: Command) {
         if !self.context.ambient.quarantined_orders.contains(&order) {
             self.also(Key::Order(order), command);
         }
@@ -318,7 +318,7 @@ fn stays(step: &mut OrderStep<'_>, tariff: &Tariff) {
     step.emit(Event::Linked { order, keep });
     let (own, connector) = (step.id, placed.connector);
     let linked = Placed { kind: Kind::Occupancy, linked: Some(own), reservation: None, freeze: 0, at: now, ..*placed };
-    step.to_order(order, Command::PlaceStay(Box::new(linked), Box::new(stay)));
+    step.tell_order(order, Command::PlaceStay(Box::new(linked), Box::new(stay)));
     step.also(Key::Charger, charger::Command::Watch { order, connector });
 }
 

@@ -171,7 +171,7 @@ fn funded(step: &mut OrderStep<'_>, minor: i64) {
     let first = step.state.hold == Hold::Asked;
     step.emit(Event::Froze { minor });
     let Some(session) = step.session() else { return };
-    step.to_session(session, session::Command::Funded { minor });
+    step.tell_session(session, session::Command::Funded { minor });
     match (step.state.status, first) {
         (Some(Status::Placed), true) => step.also(Key::Charger, charger::Command::FundsReady(session)),
         (_, true) => {}
@@ -195,7 +195,7 @@ fn debt_paid(step: &mut OrderStep<'_>, left: i64) {
 /// The linked order learns what was kept for it, or that nothing will come.
 fn tell_linked(step: &mut OrderStep<'_>, minor: i64) {
     if let (Kind::Charging, Some(linked)) = (step.state.kind(), step.state.linked) {
-        step.to_order(linked, super::Command::Kept { minor });
+        step.tell_order(linked, super::Command::Kept { minor });
     }
 }
 
@@ -207,10 +207,10 @@ fn refused(step: &mut OrderStep<'_>, ask: Ask, code: Box<str>) {
             match step.state.status {
                 Some(Status::Placed) => {
                     ending::fail(step, &code);
-                    step.to_session(session, session::Command::StartRefused(Failure::funds(&code)));
+                    step.tell_session(session, session::Command::StartRefused(Failure::funds(&code)));
                 }
                 // Begun at the charger with a card: it cannot be paid, so it is stopped.
-                _ => step.to_session(session, session::Command::Unfunded),
+                _ => step.tell_session(session, session::Command::Unfunded),
             }
         }
         Ask::Extend { .. } => step.notify(&notices::EXTENSION_REFUSED),

@@ -197,7 +197,7 @@ impl Run {
                 return;
             }
         };
-        match self.world.to_order(order, command) {
+        match self.world.tell_order(order, command) {
             Ok(_) => self.count("user's wish"),
             Err(rejection) => self.count(rejection.code()),
         }
@@ -217,7 +217,7 @@ impl Run {
             }
             _ => return,
         };
-        match self.world.to_order(order, command) {
+        match self.world.tell_order(order, command) {
             Ok(_) => self.count("person's decision"),
             Err(rejection) => self.count(rejection.code()),
         }
@@ -303,9 +303,9 @@ impl Run {
             self.world.bank(&mut self.bank);
             let open: Vec<OrderId> = self.orders().into_iter().filter(|(_, o)| o.is_open()).map(|(id, _)| id).collect();
             for order in open {
-                drop(self.world.to_order(order, Command::Settle { minor: None, by: "zhang".into() }));
-                drop(self.world.to_order(order, Command::Settle { minor: Some(0), by: "zhang".into() }));
-                drop(self.world.to_order(order, Command::Pay));
+                drop(self.world.tell_order(order, Command::Settle { minor: None, by: "zhang".into() }));
+                drop(self.world.tell_order(order, Command::Settle { minor: Some(0), by: "zhang".into() }));
+                drop(self.world.tell_order(order, Command::Pay));
             }
             self.world.bank(&mut self.bank);
             for _ in 0..20 {

@@ -57,7 +57,7 @@ fn fail(step: &mut SessionStep<'_>, failure: Failure) {
     let forget_due = step.context.now + if remember { limits.late_window } else { limits.linger };
     let code = failure.code.clone();
     step.emit(Event::Failed { failure, forget_due });
-    step.to_order(order::Command::StartFailed { code });
+    step.tell_order(order::Command::StartFailed { code });
     stopping::tell_result(step, true, None);
     step.tell("session.failed");
     let session = step.id;
@@ -75,7 +75,7 @@ pub(super) fn began(step: &mut SessionStep<'_>, beginning: Beginning, deauthoris
     if local {
         pricing::placed(step);
     }
-    step.to_order(order::Command::Began);
+    step.tell_order(order::Command::Began);
     if deauthorised {
         step.flag(Flag::DeAuthorized);
     }

@@ -144,7 +144,7 @@ impl<'a> SessionStep<'a> {
     }
 
     /// Puts a command to its order, if it has one.
-    fn to_order(&mut self, command: crate::domain::order::Command) {
+    fn tell_order(&mut self, command: crate::domain::order::Command) {
         let order = OrderId(self.id.0);
         if self.state.shown.is_none() {
             return;

@@ -119,7 +119,7 @@ pub(super) fn placed(step: &mut SessionStep<'_>) {
         freeze: if shown.account { freeze } else { 0 },
         at: step.context.now,
     };
-    step.to_order(order::Command::Place(Box::new(placed)));
+    step.tell_order(order::Command::Place(Box::new(placed)));
 }
 
 /// Nothing could be set aside for a session that runs already: it is stopped.
@@ -153,9 +153,9 @@ pub(super) fn ended(step: &mut SessionStep<'_>, may_stay: bool) {
     let Some(shown) = step.state.shown.clone() else { return };
     let bill = step.state.bill().and_then(Result::ok).map(Box::new);
     let charge = Charge { bill, doubts: doubts(&step.state), evidence: evidence(&step.state).into() };
-    step.to_order(order::Command::Charged(charge));
+    step.tell_order(order::Command::Charged(charge));
     if may_stay && shown.tariff.occupancy.is_some() && step.state.status == Some(super::Status::Ended) {
-        step.to_order(order::Command::Stays(Box::new((*shown.tariff).clone())));
+        step.tell_order(order::Command::Stays(Box::new((*shown.tariff).clone())));
     }
 }
 

@@ -68,10 +68,10 @@ fn a_large_order_waits_for_a_person() {
         assert_eq!(world.row("order-review", &session.to_string())["doubts"][0], "large");
         assert_eq!(bank.account.frozen(), 5_000, "nothing is taken yet");
         assert!(world.case("ticket", "order_under_review")["evidence"].as_str().unwrap().contains("last_readings"));
-        world.to_order(order, Command::Settle { minor: settled, by: "zhang".into() }).unwrap();
+        world.tell_order(order, Command::Settle { minor: settled, by: "zhang".into() }).unwrap();
         world.bank(&mut bank);
         assert_eq!((world.order_status(session), bank.account.available()), (Some(Status::Paid), 100_000 - taken));
-        let again = world.to_order(order, Command::Settle { minor: settled, by: "zhang".into() });
+        let again = world.tell_order(order, Command::Settle { minor: settled, by: "zhang".into() });
         assert_eq!(again, Err(Rejection::OrderNotUnderReview));
     }
 }
@@ -125,17 +125,17 @@ fn what_is_missing_is_debt_at_once_asked_for_and_at_last_unpaid() {
     world.clear();
     world.pass(700);
     assert_eq!(world.last("user.notice")["code"], "payment_reminder");
-    world.to_order(order, Command::Pay).unwrap();
+    world.tell_order(order, Command::Pay).unwrap();
     world.bank(&mut bank);
     assert_eq!(world.last("user.notice")["code"], "payment_refused");
     world.pass(1200);
     assert_eq!(world.order_status(session), Some(Status::Unpaid));
     bank.top_up(4_000, world.now);
-    world.to_order(order, Command::Pay).unwrap();
+    world.tell_order(order, Command::Pay).unwrap();
     world.bank(&mut bank);
     assert_eq!((world.order_status(session), bank.account.available()), (Some(Status::Paid), 1_000));
     assert_eq!((world.order(order).taken, world.order(order).debt), (8_000, 0));
-    assert_eq!(world.to_order(order, Command::Pay), Ok(Status::Paid), "twice is harmless");
+    assert_eq!(world.tell_order(order, Command::Pay), Ok(Status::Paid), "twice is harmless");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn without_a_window_what_is_missing_is_unpaid_at_once_and_a_top_up_pays_it() {
     world.policy().order.payment_window = Duration::ZERO;
     world.ends_at(&mut bank, transaction, 81_000);
     assert_eq!(world.order_status(session), Some(Status::Unpaid));
-    assert_eq!(world.to_order(order_of(session), Command::DebtSettled), Ok(Status::Paid));
+    assert_eq!(world.tell_order(order_of(session), Command::DebtSettled), Ok(Status::Paid));
 }
 
 #[test]
@@ -193,17 +193,17 @@ fn a_person_gives_back_up_to_what_was_taken_even_after_it_has_left_memory() {
     let order = order_of(session);
     world.ends_at(&mut bank, transaction, 21_000);
     let refund = |minor| Command::Refund { minor, by: "li".into() };
-    assert_eq!(world.to_order(order, refund(2_001)), Err(Rejection::OrderAmount));
-    world.to_order(order, refund(500)).unwrap();
+    assert_eq!(world.tell_order(order, refund(2_001)), Err(Rejection::OrderAmount));
+    world.tell_order(order, refund(500)).unwrap();
     world.bank(&mut bank);
     assert_eq!((bank.account.available(), world.order(order).refunded), (8_500, 500));
-    assert_eq!(world.to_order(order, Command::Contest { text: "too dear".into() }), Ok(Status::Paid));
+    assert_eq!(world.tell_order(order, Command::Contest { text: "too dear".into() }), Ok(Status::Paid));
     assert!(world.case("ticket", "order_contested")["evidence"].as_str().unwrap().contains("too dear"));
     world.pass(3600);
     let kept = world.row("order", &session.to_string())["kept"].clone();
     world.ask(Key::Order(order), Command::Recall(serde_json::from_value(kept).unwrap())).unwrap();
-    assert_eq!(world.to_order(order, refund(1_501)), Err(Rejection::OrderAmount));
-    world.to_order(order, refund(1_500)).unwrap();
+    assert_eq!(world.tell_order(order, refund(1_501)), Err(Rejection::OrderAmount));
+    world.tell_order(order, refund(1_500)).unwrap();
     world.bank(&mut bank);
     assert_eq!((bank.account.available(), world.order(order).refunded), (10_000, 2_000));
 }

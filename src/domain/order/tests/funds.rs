@@ -81,19 +81,19 @@ fn an_extension_lets_it_go_on_and_a_refused_one_is_told() {
     let limits = Limits { amount: Some(1_000), ..Limits::default() };
     let (mut world, session, transaction) = World::flowing_with(&mut bank, limits);
     let order = order_of(session);
-    world.to_order(order, extend(600, "e1")).unwrap();
-    assert_eq!(world.to_order(order, extend(100, "e2")), Err(Rejection::OrderBusy));
+    world.tell_order(order, extend(600, "e1")).unwrap();
+    assert_eq!(world.tell_order(order, extend(100, "e2")), Err(Rejection::OrderBusy));
     world.bank(&mut bank);
     assert_eq!(world.last("user.notice")["code"], "extension_refused");
-    world.to_order(order, extend(500, "e3")).unwrap();
+    world.tell_order(order, extend(500, "e3")).unwrap();
     world.bank(&mut bank);
-    assert_eq!(world.to_order(order, extend(500, "e3")), Ok(Status::Open), "the same again is harmless");
+    assert_eq!(world.tell_order(order, extend(500, "e3")), Ok(Status::Open), "the same again is harmless");
     world.bank(&mut bank);
     assert_eq!((world.order(order).frozen, bank.account.frozen()), (1_500, 1_500));
     assert_eq!(world.session(session).set_aside(), Some(yuan(1_500)));
-    assert_eq!(world.to_order(order, extend(0, "e4")), Err(Rejection::OrderAmount));
+    assert_eq!(world.tell_order(order, extend(0, "e4")), Err(Rejection::OrderAmount));
     world.ends_at(&mut bank, transaction, 5_000);
-    assert_eq!(world.to_order(order, extend(1, "e5")), Err(Rejection::OrderNotOpen));
+    assert_eq!(world.tell_order(order, extend(1, "e5")), Err(Rejection::OrderNotOpen));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    pub(crate) fn to_order(&mut self, id: OrderId, command: Command) -> Result<Status, Rejection> {
+    pub(crate) fn tell_order(&mut self, id: OrderId, command: Command) -> Result<Status, Rejection> {
         match self.ask(Key::Order(id), command)? {
             Reply::OrderNow(status) => Ok(status),
             other => panic!("{other:?}"),
