@@ -37,6 +37,8 @@ pub(super) fn fail(step: &mut OrderStep<'_>, code: &str) {
     if step.state.outstanding.is_some_and(|outstanding| outstanding.ask == Ask::Freeze) {
         // Not first the answer: a release makes a freeze that is still on its way come to nothing.
         saga::send(step, Ask::Release, 1, step.context.now);
+    } else {
+        saga::drive(step);
     }
     rest(step);
 }
@@ -182,6 +184,10 @@ fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
     }
     let settled_by_hand = step.state.settled_by.is_some();
     let difference = before.saturating_sub(now);
+    if difference == 0 && charge.doubts.is_empty() {
+        step.tell("order.updated");
+        return;
+    }
     let text = format!(
         "its bill changed after it was settled: {} before, {} now",
         step.state.amount(before),

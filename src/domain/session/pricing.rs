@@ -153,10 +153,11 @@ pub(super) fn ended(step: &mut SessionStep<'_>, may_stay: bool) {
     let Some(shown) = step.state.shown.clone() else { return };
     let bill = step.state.bill().and_then(Result::ok).map(Box::new);
     let charge = Charge { bill, doubts: doubts(&step.state), evidence: evidence(&step.state).into() };
-    step.tell_order(order::Command::Charged(charge));
+    // First: the capture keeps money for staying.
     if may_stay && shown.tariff.occupancy.is_some() && step.state.status == Some(super::Status::Ended) {
         step.tell_order(order::Command::Stays(Box::new((*shown.tariff).clone())));
     }
+    step.tell_order(order::Command::Charged(charge));
 }
 
 fn doubts(session: &Session) -> Vec<Doubt> {

@@ -118,6 +118,7 @@ impl World {
         world.answer(accepted());
         let tag = world.tag(session);
         let transaction = world.start(1, tag, 1000, "m1");
+        world.status(1, ConnectorStatus::Charging);
         world.bank(bank);
         world.clear();
         (world, session, transaction)

@@ -87,6 +87,7 @@ fn a_partner_is_told_what_staying_costs() {
     world.answer(accepted());
     let tag = world.tag(session);
     let transaction = world.start(1, tag, 1000, "m1");
+    world.status(1, ConnectorStatus::Charging);
     world.stop(transaction, 2_000, Some(StopReason::Local), "m9");
     world.status(1, ConnectorStatus::Finishing);
     world.pass(12 * 60 + 1);
