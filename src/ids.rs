@@ -132,6 +132,22 @@ uuid_id!(
     SessionId
 );
 uuid_id!(
+    /// One holding of one connector for one user (RS-1). UUID v7, so it sorts by birth.
+    ReservationId
+);
+uuid_id!(
+    /// The money side of one session: a charging order has its session's own number, an occupancy order a fresh one.
+    OrderId
+);
+uuid_id!(
+    /// One intent to pay money into an account (MO-3).
+    TopUpId
+);
+uuid_id!(
+    /// One proposed adjustment of an account (MO-6).
+    AdjustmentId
+);
+uuid_id!(
     /// One command to a charger (CH-6): the OCPP unique message id of its CALL as well.
     CommandId
 );

@@ -9,8 +9,9 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod domain;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "for tests and random runs, where a panic is the finding")]
+pub mod fuzz;
 pub mod gateway;
 pub mod ids;
 pub mod persistence;

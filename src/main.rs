@@ -49,6 +49,9 @@ enum Command {
     /// Looks into, checks, copies and folds a journal. The server must not run, but for its own backups.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Looks at the books of a journal that no server has open.
+    #[command(subcommand)]
+    Ledger(runtime::ledger::LedgerCommand),
     /// The built-in authority that signs chargers' certificates (security profile 3).
     #[command(subcommand)]
     Ca(authority::CaCommand),
@@ -74,6 +77,10 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
+        Command::Ledger(command) => {
+            let loaded = config::load::load(&config::load::Sources::of_process(config))?;
+            runtime::ledger::run(&command, &loaded.config.journal.path, &mut std::io::stdout().lock())
+        }
         Command::Ca(command) => {
             let loaded = config::load::load(&config::load::Sources::of_process(config))?;
             let clock: SharedClock = Arc::new(WallClock);

@@ -3,11 +3,13 @@
 
 use super::engine::HostAddr;
 use crate::clock::SharedClock;
+use crate::config::accounts::policy;
 use crate::config::check::{Problem, Problems};
 use crate::config::gateway::Gateway;
 use crate::config::live::{AdoptError, LiveConfig, Version};
 use crate::config::load::Sources;
 use crate::config::{Config, webhook::Webhook};
+use crate::domain::account;
 use crate::domain::charging::Policy;
 use crate::domain::platform::{Command, PARTITION, Platform, PlatformFamily};
 use crate::telemetry::logs::Logs;
@@ -41,6 +43,8 @@ pub struct Swaps {
     pub webhook: Arc<ArcSwap<Webhook>>,
     /// Sockets.
     pub gateway: Arc<ArcSwap<Gateway>>,
+    /// Rules of accounts.
+    pub accounts: Arc<ArcSwap<account::Policy>>,
 }
 
 impl Swaps {
@@ -50,6 +54,7 @@ impl Swaps {
             policy: Arc::new(ArcSwap::from_pointee(Policy::from(config))),
             webhook: Arc::new(ArcSwap::from_pointee(config.webhook.clone())),
             gateway: Arc::new(ArcSwap::from_pointee(config.gateway.clone())),
+            accounts: Arc::new(ArcSwap::from_pointee(policy(&config.accounts, &config.payments))),
         }
     }
 
@@ -57,6 +62,7 @@ impl Swaps {
         self.policy.store(Arc::new(Policy::from(config)));
         self.webhook.store(Arc::new(config.webhook.clone()));
         self.gateway.store(Arc::new(config.gateway.clone()));
+        self.accounts.store(Arc::new(policy(&config.accounts, &config.payments)));
     }
 }
 

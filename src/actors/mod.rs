@@ -1,6 +1,7 @@
 //! The engine, the supervision tree, the registry, and one thin file per kind of actor. Owns mailboxes, timers and the
 //! order decide → append → durable → apply → effects; never a rule of charging (architecture §3).
 
+pub mod account;
 pub mod alerts;
 pub mod charger;
 pub mod configuration;

@@ -187,8 +187,12 @@ impl Drop for Call {
     }
 }
 
-/// A path as it may be logged: the text of an RFID token is personal (OP-9).
+/// A path as it may be logged: the text of an RFID token is personal, and a partner's name of its user (OP-9).
 fn shown(route: &str, path: &str) -> String {
+    if let (true, Some((head, rest))) = (route.contains("{user_id}"), path.split_once("/users/")) {
+        let (user, tail) = rest.split_once('/').unwrap_or((rest, ""));
+        return format!("{head}/users/{}/{tail}", Personal(user));
+    }
     match path.rsplit_once('/') {
         Some((head, tag)) if route.contains("{id_tag}") => format!("{head}/{}", Personal(tag)),
         // A path of no route is a stranger's text: its length says enough.
@@ -262,4 +266,22 @@ pub(crate) async fn not_found() -> super::error::ApiError {
 /// What known paths with an unknown method are answered.
 pub(crate) async fn method_not_allowed() -> super::error::ApiError {
     super::catalogue::Code::MethodNotAllowed.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_logged_without_what_is_personal() {
+        for (route, path, kept, hidden) in [
+            ("/api/v1/users/{user_id}/account", "/api/v1/users/13800138000/account", "/account", "13800138000"),
+            ("/api/v1/users/{user_id}/top-ups/{top_up_id}", "/api/v1/users/u-1/top-ups/7", "/top-ups/7", "u-1"),
+            ("/ops/v1/tokens/{id_tag}", "/ops/v1/tokens/04A1B2", "/ops/v1/tokens/p#", "04A1B2"),
+            ("(none)", "/api/v1/users/13800138000", "bytes", "13800138000"),
+        ] {
+            let shown = shown(route, path);
+            assert!(shown.contains(kept) && !shown.contains(hidden), "{shown}");
+        }
+    }
 }

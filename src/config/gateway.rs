@@ -28,6 +28,8 @@ pub struct Gateway {
     pub retry_after_max: Duration,
     pub auth_failures_per_id: u32,
     pub auth_failures_per_address: u32,
+    #[serde(with = "crate::config::seconds")]
+    pub homecoming: Duration,
     pub auth_failures_total: u32,
     pub read_buffer_bytes: usize,
     pub message_bytes_max: usize,
@@ -45,8 +47,6 @@ pub struct Gateway {
     pub close_timeout: Duration,
     #[serde(with = "crate::config::seconds")]
     pub ping_interval: Duration,
-    #[serde(with = "crate::config::seconds")]
-    pub call_timeout: Duration,
     #[serde(with = "crate::config::seconds")]
     pub call_grace: Duration,
     pub alternation_takeovers: u32,

@@ -210,7 +210,7 @@ fn of_table(table: Table) -> Result<Config, Problem> {
 fn judge(defaults: &Table, documented: &BTreeMap<String, Key>, key: &str, value: &Value) -> Option<Problem> {
     let known = documented.get(key);
     if get(defaults, key).is_none() {
-        return Some(unknown(key, documented.keys().map(String::as_str)));
+        return Some(removed(key).unwrap_or_else(|| unknown(key, documented.keys().map(String::as_str))));
     }
     let mut alone = defaults.clone();
     put(&mut alone, key, value.clone());
@@ -220,6 +220,14 @@ fn judge(defaults: &Table, documented: &BTreeMap<String, Key>, key: &str, value:
         return Some(Problem::new(key, value, allowed.replace('\n', " ").trim()));
     }
     known.and_then(|known| known.judge(value))
+}
+
+/// Keys that were there once: which, and what takes their place.
+pub(super) const REMOVED: [(&str, &str); 1] = [("gateway.call_timeout", "charger.call_timeout")];
+
+fn removed(key: &str) -> Option<Problem> {
+    let (_, successor) = REMOVED.iter().find(|(old, _)| *old == key)?;
+    Some(Problem::of_key(key, format!("no such key any more: set `{successor}` instead")))
 }
 
 fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Problem {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the documented `config.toml` at the top of the tree is compiled in as the defaults, so it cannot lie.
 
+pub mod accounts;
 pub mod api;
 pub mod charger;
 pub mod check;
@@ -14,7 +15,9 @@ pub mod journal;
 pub mod live;
 pub mod load;
 pub mod message_log;
+pub mod order;
 pub mod reference;
+pub mod reservation;
 pub mod seconds;
 pub mod session;
 pub mod tariff;
@@ -34,6 +37,8 @@ pub const DEFAULTS: &str = include_str!("../../config.toml");
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Accounts of users.
+    pub accounts: accounts::Accounts,
     /// Partner and operator HTTP.
     pub api: api::Api,
     /// What is expected of chargers: liveness, call time-outs, faults.
@@ -48,6 +53,12 @@ pub struct Config {
     pub journal: journal::Journal,
     /// OCPP frames kept for people.
     pub message_log: message_log::MessageLog,
+    /// Orders: the money side of sessions.
+    pub order: order::Order,
+    /// Reservations of connectors.
+    pub reservation: reservation::Reservation,
+    /// The payment gateway.
+    pub payments: accounts::Payments,
     /// Charging sessions.
     pub session: session::Session,
     /// Bounds of tariffs.
@@ -63,13 +74,17 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 11] = [
+        let sections: [&dyn Checked; 15] = [
+            &self.accounts,
             &self.api,
             &self.charger,
             &self.faults,
             &self.gateway,
             &self.journal,
             &self.message_log,
+            &self.order,
+            &self.reservation,
+            &self.payments,
             &self.session,
             &self.tariff,
             &self.telemetry,

@@ -30,6 +30,8 @@ fn the_defaults_that_rules_are_tested_with_are_those_of_the_file() {
     let defaults = reference::defaults().unwrap();
     assert_eq!(defaults.charger, super::charger::Charger::default());
     assert_eq!(defaults.session, super::session::Session::default());
+    let policy = super::accounts::policy(&defaults.accounts, &defaults.payments);
+    assert_eq!(policy, crate::domain::account::Policy::default());
 }
 
 #[test]
@@ -63,6 +65,16 @@ fn all_problems_are_found_at_once_each_with_its_place() {
     has("x.toml:6: `telemetri`: no such section");
     has("CHARGELINE__TELEMETRY__LOG_FORMAT: `telemetry.log_format` is \"xml\": one of `text`, `json` is allowed");
     has("CHARGELINE__NO__SUCH: `no.such`: no such key");
+}
+
+#[test]
+fn a_key_that_was_removed_names_its_successor() {
+    let found = problems("[gateway]\ncall_timeout = \"30s\"\n", &[("CHARGELINE__GATEWAY__CALL_TIMEOUT", "20s")]);
+    let said = "`gateway.call_timeout`: no such key any more: set `charger.call_timeout` instead";
+    assert_eq!(found, [format!("x.toml:2: {said}"), format!("CHARGELINE__GATEWAY__CALL_TIMEOUT: {said}")]);
+    for (_, successor) in super::load::REMOVED {
+        assert!(documented().unwrap().contains_key(successor), "{successor}");
+    }
 }
 
 #[test]

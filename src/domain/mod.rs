@@ -1,13 +1,17 @@
 //! Pure rules. Owns every decision about charging, delivery and partners; never sees actix, tokio, a store, HTTP, a
 //! clock, randomness or a log: what it needs comes in with the command (architecture §3).
 
+pub mod account;
 pub mod charger;
 pub mod charging;
 pub mod delivery;
 pub mod entity;
 pub mod fault;
+pub mod ledger;
 pub mod money;
+pub mod order;
 pub mod platform;
 pub mod pricing;
+pub mod reservation;
 pub mod session;
 pub mod tariff;

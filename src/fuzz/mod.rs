@@ -1,43 +1,45 @@
-//! Random input against what strangers reach: [`frames`] reads mutated frames, [`sessions`] lets whole
-//! sessions of them reach the rules. Owns the clock of a run and the way a failure is told; never a rule.
+//! Arbitrary input against what strangers reach: [`frames`] reads frames, [`sessions`] lets whole lives of a charger reach
+//! the rules, [`strangers`] reads what comes before a login. Each takes bytes and panics at a fault. Never a rule.
 //!
-//! `cargo xtask fuzz --minutes N` runs both; an ordinary test run gives each two seconds. Both are replayed by what they
-//! print: `FUZZ_SEED` for one round. There is no coverage feedback: inputs whose *outcome* is new are kept and mutated on.
+//! Two drivers call them: `fuzz/` (libFuzzer, guided by coverage: `cargo xtask fuzz --guided`) and `runs`, the random runs
+//! and the replay of the corpus in every `cargo test` (`cargo xtask fuzz` for longer ones).
 
-mod frames;
+mod choices;
+mod frame;
 mod mutate;
-mod sessions;
+#[cfg(test)]
+mod runs;
+mod session;
+mod stranger;
 
-use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use rand::{Rng, RngExt as _};
 
-/// How long an ordinary test run takes for each target; `FUZZ_SECONDS` asks for more.
-const SECONDS: u64 = 2;
-/// Longest that one round may take before it counts as hanging: a round is some milliseconds of work.
-const ROUND_MAX: Duration = Duration::from_secs(20);
+/// The most steps of a life: an input of 4 KiB has no more.
+const STEPS_MAX: usize = 1_000;
 
-/// Runs rounds until the time is up, each from a seed of its own. The closing line counts them.
-fn rounds(target: &str, mut round: impl FnMut(&mut SmallRng) -> u64) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let time = Duration::from_secs(number("FUZZ_SECONDS").unwrap_or(SECONDS));
-    let (begun, only) = (Instant::now(), number("FUZZ_SEED"));
-    let (mut count, mut inputs, mut slowest) = (0_u64, 0_u64, Duration::ZERO);
-    while count == 0 || (only.is_none() && begun.elapsed() < time) {
-        let seed = only.unwrap_or_else(rand::random);
-        let at = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| round(&mut SmallRng::seed_from_u64(seed))));
-        let Ok(made) = outcome else {
-            panic!("fuzz {target} found a fault: FUZZ_SEED={seed} cargo test --lib fuzz::{target}");
-        };
-        slowest = slowest.max(at.elapsed());
-        assert!(slowest < ROUND_MAX, "a round took {slowest:?}: FUZZ_SEED={seed} cargo test --lib fuzz::{target}");
-        (count, inputs) = (count + 1, inputs + made);
-    }
-    eprintln!("fuzz {target}: {inputs} inputs in {count} rounds, {:?}, slowest round {slowest:?}", begun.elapsed());
+/// One frame, as the socket reads it. Panics at a fault.
+pub fn frames(bytes: &[u8]) {
+    frame::read(bytes);
 }
 
-fn one_of<'a, T>(rng: &mut SmallRng, list: &'a [T]) -> &'a T {
+/// A charger's life; each choice in it is made by the next bytes, and it ends with them. Panics at a fault.
+pub fn sessions(bytes: &[u8]) {
+    let mut life = session::Life::new(choices::Choices::new(bytes));
+    for _ in 0..STEPS_MAX {
+        if life.rng.is_over() {
+            break;
+        }
+        life.step();
+    }
+    life.end();
+}
+
+/// What a stranger sends: the head of a handshake, the headers of frames. Panics at a fault.
+pub fn strangers(bytes: &[u8]) {
+    stranger::head(bytes);
+    stranger::watch(bytes);
+}
+
+fn one_of<'a, T>(rng: &mut dyn Rng, list: &'a [T]) -> &'a T {
     &list[rng.random_range(0..list.len())]
 }

@@ -1,8 +1,7 @@
 //! Frames and what becomes of them: valid ones of every action, and their mutations by byte, by token and by value.
 
 use super::one_of;
-use rand::RngExt as _;
-use rand::rngs::SmallRng;
+use rand::{Rng, RngExt as _};
 
 /// One valid payload of each request of a charger. `@T` a transaction, `@M` a meter value, `@C` a connector, `@I` an idTag,
 /// `@D` a time.
@@ -78,20 +77,23 @@ pub(super) struct Words {
 }
 
 /// A valid CALL.
-pub(super) fn call(rng: &mut SmallRng, id: &str, words: &Words) -> String {
+pub(super) fn call(rng: &mut dyn Rng, id: &str, words: &Words) -> String {
     let (action, payload) = one_of(rng, CALLS);
-    let payload = payload
-        .replace("@T", &words.transaction)
+    let payload = fill(payload, words).replace("@S", one_of::<&str>(rng, STATUSES));
+    format!(r#"[2,"{id}","{action}",{payload}]"#)
+}
+
+/// A text with its placeholders replaced.
+pub(super) fn fill(text: &str, words: &Words) -> String {
+    text.replace("@T", &words.transaction)
         .replace("@M", &words.meter)
         .replace("@C", &words.connector)
         .replace("@I", &words.id_tag)
         .replace("@D", &words.time)
-        .replace("@S", one_of::<&str>(rng, STATUSES));
-    format!(r#"[2,"{id}","{action}",{payload}]"#)
 }
 
 /// Any words, of no session in particular.
-pub(super) fn words(rng: &mut SmallRng) -> Words {
+pub(super) fn words(rng: &mut dyn Rng) -> Words {
     Words {
         transaction: rng.random_range(-2..5_i64).to_string(),
         meter: rng.random_range(-5..100_000_i64).to_string(),
@@ -103,7 +105,7 @@ pub(super) fn words(rng: &mut SmallRng) -> Words {
 }
 
 /// Mutates `bytes` a few times; `other` is what pieces are taken from.
-pub(super) fn mutate(rng: &mut SmallRng, bytes: &mut Vec<u8>, other: &[u8]) {
+pub(super) fn mutate(rng: &mut dyn Rng, bytes: &mut Vec<u8>, other: &[u8]) {
     for _ in 0..rng.random_range(1..6) {
         let at = rng.random_range(0..=bytes.len());
         let end = (at + rng.random_range(0..32)).min(bytes.len());
@@ -129,7 +131,7 @@ pub(super) fn mutate(rng: &mut SmallRng, bytes: &mut Vec<u8>, other: &[u8]) {
 }
 
 /// Puts something nasty where a value stands.
-fn replace_value(rng: &mut SmallRng, bytes: &mut Vec<u8>) {
+fn replace_value(rng: &mut dyn Rng, bytes: &mut Vec<u8>) {
     let starts: Vec<usize> =
         bytes.iter().enumerate().filter(|(_, b)| matches!(b, b':' | b',' | b'[')).map(|(i, _)| i).collect();
     let Some(start) = (!starts.is_empty()).then(|| *one_of(rng, &starts) + 1) else { return };

@@ -3,7 +3,7 @@
 //!
 //! Invariant: a permit gives back what it took when it is dropped.
 
-use super::attempts::Origin;
+use super::attempts::{Origin, Secure};
 use crate::config::gateway::Gateway as Settings;
 use dashmap::DashMap;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -25,6 +25,8 @@ pub enum Refused {
     InFlight,
     /// Handshakes at once from one address.
     Address,
+    /// TLS handshakes of an address that failed too often.
+    TlsFailures,
 }
 
 impl Refused {
@@ -36,9 +38,13 @@ impl Refused {
             Refused::Busy => "busy",
             Refused::InFlight => "in_flight",
             Refused::Address => "address",
+            Refused::TlsFailures => "tls_failures",
         }
     }
 }
+
+/// TLS handshakes at once from an address that has failed too often, where chargers have come in from before.
+const FEW: usize = 4;
 
 /// The gate before all handshakes.
 #[derive(Debug)]
@@ -92,6 +98,36 @@ impl Admission {
         connections_max: usize,
         busy: bool,
     ) -> Result<(HandshakePermit, ConnectionPermit), Refused> {
+        self.let_in(from, connections_max, busy, (self.per_address_max, Refused::Address))
+    }
+
+    /// The same for one who will speak TLS, by what that is worth.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    pub fn admit_tls(
+        self: &Arc<Self>,
+        from: IpAddr,
+        connections_max: usize,
+        busy: bool,
+        worth: Secure,
+    ) -> Result<(HandshakePermit, ConnectionPermit), Refused> {
+        match worth {
+            Secure::Open => self.admit(from, connections_max, busy),
+            Secure::Few => {
+                self.let_in(from, connections_max, busy, (FEW.min(self.per_address_max), Refused::TlsFailures))
+            }
+            Secure::None => Err(Refused::TlsFailures),
+        }
+    }
+
+    fn let_in(
+        self: &Arc<Self>,
+        from: IpAddr,
+        connections_max: usize,
+        busy: bool,
+        (here_max, beyond): (usize, Refused),
+    ) -> Result<(HandshakePermit, ConnectionPermit), Refused> {
         let connection = take(&self.connections, connections_max).ok_or(Refused::Connections);
         let connection = connection.map(|()| ConnectionPermit(self.clone()))?;
         take(&self.in_flight, self.in_flight_max).ok_or(Refused::InFlight)?;
@@ -103,8 +139,8 @@ impl Admission {
         };
         // From here on the permit gives back both.
         let handshake = HandshakePermit { gate: self.clone(), origin };
-        if here > self.per_address_max {
-            return Err(Refused::Address);
+        if here > here_max {
+            return Err(beyond);
         }
         self.rate.check().map_err(|_| Refused::Rate)?;
         if busy {
@@ -167,6 +203,19 @@ mod tests {
         drop((first, second, third));
         assert_eq!((gate.present(), gate.per_address.len()), ((0, 0), 0));
         assert!(gate.admit(a, 1, false).is_ok());
+    }
+
+    #[test]
+    fn an_address_whose_tls_failed_too_often_gets_none_or_a_few_at_once() {
+        let gate = gate(|_| {});
+        let from = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(gate.admit_tls(from, 100, false, Secure::None).err(), Some(Refused::TlsFailures));
+        let few: Vec<_> = (0..FEW).map(|_| gate.admit_tls(from, 100, false, Secure::Few).unwrap()).collect();
+        assert_eq!(gate.admit_tls(from, 100, false, Secure::Few).err(), Some(Refused::TlsFailures));
+        assert!(gate.admit_tls(from, 100, false, Secure::Open).is_ok());
+        drop(few);
+        assert_eq!(gate.present(), (0, 0));
+        assert!(gate.admit_tls(from, 100, false, Secure::Few).is_ok());
     }
 
     #[test]

@@ -4,7 +4,11 @@
 //! Only failures use up a limit, so a storm of good logins meets none. Beyond a limit a login is refused whether it is right
 //! or not, with two exceptions: from the address from which the charger came in last, and for a charger that has not come
 //! in since we started, the right password still counts, so that someone who guesses keeps nobody out. Wrong ones get the
-//! same refusal in every case. Memory is bounded: ids and addresses are counted in a fixed number of slots by a keyed hash,
+//! same refusal in every case.
+//!
+//! A TLS handshake that fails counts against its address too. Beyond that limit the handshakes of an address are not begun
+//! at all, for nothing is known of who is there; but where a charger has come in from, and for a while after the start anywhere, a
+//! few at once are, so that one bad device behind a shared address locks nobody out. Memory is bounded: ids and addresses are counted in a fixed number of slots by a keyed hash,
 //! so two may share a slot, and strangers create no state (control 18).
 
 use crate::config::gateway::Gateway as Settings;
@@ -68,6 +72,17 @@ pub enum Trial {
     Barred(Limited),
 }
 
+/// What the TLS handshake of an address is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secure {
+    /// No limit is reached.
+    Open,
+    /// Beyond the limit, but a charger has come in from there, or none could yet: a few at once.
+    Few,
+    /// Beyond the limit, and nobody ever came in from there: none.
+    None,
+}
+
 /// One limit over slots: counts failures, and remembers which slots are barred until when.
 struct Slots {
     limiter: DefaultKeyedRateLimiter<u64>,
@@ -108,6 +123,10 @@ pub struct Attempts {
     total_barred: AtomicU64,
     /// Where each charger came in last. Known chargers only, so as many as there are chargers.
     last: DashMap<ChargerId, Origin>,
+    /// How many chargers came in last from an address: no more entries than `last` has.
+    homes: DashMap<Origin, u32>,
+    /// Until then nobody can be expected to have come in.
+    homecoming: u64,
     hasher: RandomState,
     began: std::time::Instant,
 }
@@ -135,6 +154,8 @@ impl Attempts {
             total: RateLimiter::direct(Quota::per_minute(at_least_one(settings.auth_failures_total))),
             total_barred: AtomicU64::new(0),
             last: DashMap::new(),
+            homes: DashMap::new(),
+            homecoming: nanos(settings.homecoming),
             hasher: RandomState::new(),
             began: std::time::Instant::now(),
         }
@@ -185,8 +206,31 @@ impl Attempts {
     pub fn succeeded(&self, id: &ChargerId, from: IpAddr) {
         let origin = Origin::from(from);
         if self.last.get(id).is_none_or(|last| *last != origin) {
-            self.last.insert(id.clone(), origin);
+            *self.homes.entry(origin).or_insert(0) += 1;
+            if let Some(before) = self.last.insert(id.clone(), origin) {
+                self.homes.remove_if_mut(&before, |_, chargers| {
+                    *chargers = chargers.saturating_sub(1);
+                    *chargers == 0
+                });
+            }
         }
+    }
+
+    /// What a TLS handshake from there is worth at present.
+    pub fn judge_tls(&self, from: IpAddr) -> Secure {
+        let origin = Origin::from(from);
+        let now = self.now();
+        let home = now < self.homecoming || self.homes.contains_key(&origin);
+        match (self.addresses.is_barred(self.slot(&origin), now), home) {
+            (false, _) => Secure::Open,
+            (true, true) => Secure::Few,
+            (true, false) => Secure::None,
+        }
+    }
+
+    /// Counts a TLS handshake that failed. Nobody has said who it is, so it counts against the address alone.
+    pub fn failed_tls(&self, from: IpAddr) {
+        self.addresses.failed(self.slot(&Origin::from(from)), self.now());
     }
 
     /// Gives memory back. Called now and then.
@@ -249,6 +293,30 @@ mod tests {
         let other = others.find(|other| slot(*other) != slot(ip("192.0.2.1"))).unwrap();
         assert_eq!(attempts.judge(&id, other), Trial::Open);
         assert_eq!(attempts.judge(&id, ip("192.0.2.1")), Trial::Strict(Limited::Address), "it has not come in yet");
+    }
+
+    #[test]
+    fn failed_tls_bars_an_address_and_where_a_charger_came_in_a_few_still_may() {
+        let mut attempts = attempts();
+        (0..200).for_each(|_| attempts.failed_tls(ip("10.1.0.1")));
+        assert_eq!(attempts.judge_tls(ip("10.1.0.1")), Secure::Few, "nobody had the time to come in");
+        attempts.homecoming = 0;
+        assert_eq!(attempts.judge_tls(ip("10.1.0.1")), Secure::None);
+        let (home, other) = (ip("10.0.0.7"), ip("192.0.2.1"));
+        let fail = |from| (0..200).for_each(|_| attempts.failed_tls(from));
+        fail(other);
+        assert_eq!((attempts.judge_tls(other), attempts.judge_tls(home)), (Secure::None, Secure::Open));
+        let (one, two): (ChargerId, ChargerId) = ("CP-1".parse().unwrap(), "CP-2".parse().unwrap());
+        attempts.succeeded(&one, home);
+        attempts.succeeded(&two, home);
+        fail(home);
+        assert_eq!(attempts.judge_tls(home), Secure::Few);
+        assert_eq!(attempts.judge(&one, home), Trial::Strict(Limited::Address), "the right password counts");
+        // They move away, one after the other.
+        attempts.succeeded(&one, other);
+        assert_eq!((attempts.judge_tls(home), attempts.judge_tls(other)), (Secure::Few, Secure::Few));
+        attempts.succeeded(&two, other);
+        assert_eq!((attempts.judge_tls(home), attempts.homes.len()), (Secure::None, 1));
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Watch {
     ///
     /// # Errors
     /// The limit that they break.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), CloseReason> {
+    pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), CloseReason> {
         while !bytes.is_empty() {
             match &mut self.place {
                 Place::Payload { left } => {

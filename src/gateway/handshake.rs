@@ -96,7 +96,7 @@ pub(crate) async fn shake(
     let deadline = began + settings.handshake_timeout;
     let (mut stream, shown) = match door {
         None => (Stream::Plain(Line::Live(stream)), Shown::Nothing),
-        Some(door) => match tokio::time::timeout_at(deadline, secure(door, stream, remote)).await {
+        Some(door) => match tokio::time::timeout_at(deadline, secure(&shared, door, stream, remote)).await {
             Ok(Some(secured)) => secured,
             Ok(None) => return metric::HANDSHAKES.add(1, ["tls_failed"]),
             Err(_) => return metric::HANDSHAKES.add(1, [Refusal::Timeout.label()]),
@@ -121,19 +121,25 @@ pub(crate) async fn shake(
 }
 
 /// Speaks TLS. `None`: it came to nothing, and the other side has been told.
-async fn secure(door: Arc<Door>, stream: TcpStream, remote: SocketAddr) -> Option<(Stream, Shown)> {
+async fn secure(shared: &Shared, door: Arc<Door>, stream: TcpStream, remote: SocketAddr) -> Option<(Stream, Shown)> {
+    let failed = |cause: &'static str| {
+        metric::TLS_FAILURES.add(1, [cause]);
+        if tls::counts(cause) {
+            shared.attempts.failed_tls(remote.ip());
+        }
+    };
     match door.acceptor().accept(Line::Live(stream)).into_fallible().await {
         Ok(mut stream) => match door.identity(stream.get_mut().1) {
             Ok(identity) => Some((Stream::Tls(Box::new(stream)), Shown::Tls(door, identity))),
             Err(error) => {
-                metric::TLS_FAILURES.add(1, [tls::label(&error)]);
+                failed(tls::label(&error));
                 tracing::info!(%remote, %error, "a resumed session is refused");
                 turn_away(stream, &[]).await;
                 None
             }
         },
         Err((error, line)) => {
-            metric::TLS_FAILURES.add(1, [tls::cause(&error)]);
+            failed(tls::cause(&error));
             tracing::debug!(%remote, %error, "no TLS session");
             // The alert that says why has been written.
             turn_away(line, &[]).await;

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Why a call could not be queued. Neither says anything about the charger: the command stays where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,7 @@ pub enum LinkError {
 pub(crate) struct OutCall {
     pub(crate) id: Arc<str>,
     pub(crate) frame: String,
+    pub(crate) timeout: Duration,
 }
 
 /// What the socket is told.
@@ -128,12 +130,12 @@ impl LinkHandle {
         self.0.accepted.store(accepted, Ordering::Relaxed);
     }
 
-    /// Queues a call. It is sent when the one before it is answered or given up; its fate comes by
-    /// [`super::ports::ChargerPort::answered`].
+    /// Queues a call. It is sent when the one before it is answered or given up, and itself given up without an answer
+    /// `timeout` after that; its fate comes by [`super::ports::ChargerPort::answered`].
     ///
     /// # Errors
     /// When the queue is full or the socket has ended.
-    pub fn call(&self, id: &str, action: &str, payload: &str) -> Result<(), LinkError> {
+    pub fn call(&self, id: &str, action: &str, payload: &str, timeout: Duration) -> Result<(), LinkError> {
         let mut queue = self.queue();
         if queue.ended || queue.close.is_some() {
             return Err(LinkError::Closed);
@@ -142,7 +144,7 @@ impl LinkHandle {
             metric::CALLS_OUT.add(1, ["queue_full"]);
             return Err(LinkError::Full);
         }
-        queue.calls.push_back(OutCall { id: id.into(), frame: write_call(id, action, payload) });
+        queue.calls.push_back(OutCall { id: id.into(), frame: write_call(id, action, payload), timeout });
         drop(queue);
         self.0.waker.wake();
         Ok(())

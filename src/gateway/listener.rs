@@ -206,12 +206,16 @@ impl Gateway {
     }
 
     fn welcome(&self, stream: TcpStream, remote: SocketAddr, door: Option<Arc<Door>>) {
-        let (connections_max, late_max) = {
+        let (from, most, late_max) = {
             let settings = self.shared.settings();
-            (settings.connections_max, settings.late_max)
+            (remote.ip(), settings.connections_max, settings.late_max)
         };
         let busy = self.shared.ports.placement.late() > late_max;
-        match self.shared.admission.admit(remote.ip(), connections_max, busy) {
+        let admitted = match &door {
+            None => self.shared.admission.admit(from, most, busy),
+            Some(_) => self.shared.admission.admit_tls(from, most, busy, self.shared.attempts.judge_tls(from)),
+        };
+        match admitted {
             Ok(permits) => {
                 tokio::spawn(shake(self.shared.clone(), stream, remote, door, permits));
             }

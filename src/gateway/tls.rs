@@ -216,6 +216,12 @@ pub(crate) fn cause(error: &io::Error) -> &'static str {
     label(error)
 }
 
+/// Whether a failure counts against the address that it came from. Who is gone before anything was wrong does not: balancers
+/// and monitors open connections and close them.
+pub(crate) fn counts(cause: &str) -> bool {
+    cause != "gone"
+}
+
 /// The metric label of what is wrong.
 pub(crate) fn label(error: &rustls::Error) -> &'static str {
     use CertificateError as C;

@@ -5,5 +5,6 @@ pub mod metering;
 pub mod ocpi;
 pub mod ocpp16;
 pub mod ocppj;
+pub mod payment;
 pub mod webhook;
 pub mod wire_time;

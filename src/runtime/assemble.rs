@@ -1,9 +1,12 @@
 //! Makes the parts and joins them, before anything is served.
 
 use super::desk::Desk;
+use crate::actors::account::gateway::PaymentGateway;
+use crate::actors::account::{AccountParts, AccountShell, Accounts, DebtListener};
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::charger::certificates::CertificateDesk;
 use crate::actors::charger::connection::ConnectionParts;
+use crate::actors::charger::purse::{OrdersHear, OwnAccounts};
 use crate::actors::charger::shell::ChargerParts;
 use crate::actors::charger::tokens::Tokens;
 use crate::actors::charger::{ChargerShell, Register};
@@ -19,6 +22,7 @@ use crate::actors::tree::{self, ArbiterGone, Arbiters};
 use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup};
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::domain::account::AccountFamily;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
@@ -39,6 +43,8 @@ pub(super) struct Parts {
     pub(super) chargers: HostAddr<ChargingFamily>,
     pub(super) partners: HostAddr<PartnerFamily>,
     pub(super) platform: HostAddr<PlatformFamily>,
+    pub(super) accounts: Accounts,
+    pub(super) payment_secret: Option<SecretString>,
     pub(super) register: Arc<Register>,
     pub(super) directory: Arc<Partners>,
     pub(super) connections: Arc<ConnectionParts>,
@@ -72,6 +78,9 @@ pub enum AssembleError {
     /// The built-in authority.
     #[error(transparent)]
     Authority(#[from] TlsError),
+    /// The payment gateway.
+    #[error(transparent)]
+    Payments(#[from] super::payments::PaymentsError),
     /// The message log.
     #[error(transparent)]
     Messages(#[from] MessageLogError),
@@ -152,7 +161,23 @@ impl Directories {
         }
     }
 
-    fn chargers(&self, base: &Base<'_>) -> ChargerParts {
+    fn accounts(
+        &self,
+        base: &Base<'_>,
+        gateway: Arc<dyn PaymentGateway>,
+        listener: Arc<dyn DebtListener>,
+    ) -> AccountParts {
+        AccountParts {
+            policy: Arc::clone(&base.swaps.accounts),
+            gateway,
+            listener,
+            partners: Arc::clone(&self.partners),
+            alerts: self.alerts.clone(),
+            journal: base.journal.clone(),
+        }
+    }
+
+    fn chargers(&self, base: &Base<'_>, accounts: Accounts, tariffs: &Arc<Tariffs>) -> ChargerParts {
         ChargerParts {
             register: Arc::clone(&self.register),
             partners: Arc::clone(&self.partners),
@@ -161,6 +186,8 @@ impl Directories {
             policy: Arc::clone(&base.swaps.policy),
             vault: Arc::clone(&base.vault),
             certificates: self.certificates.clone(),
+            accounts: Some(Arc::new(OwnAccounts(accounts))),
+            tariffs: Arc::clone(tariffs),
         }
     }
 
@@ -206,16 +233,25 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let partners =
         seed.environments(move || Rc::new(PartnerShell::new(queues.clone())) as Rc<dyn Shell<PartnerFamily>>);
     let partners = tree::host(&back_office, engine.retry_after, partners).await?;
-    let shells = known.chargers(&base);
+    let (payment_secret, gateway) = super::payments::gateway(&base.config.payments, &base.clock)?;
+    let orders = Arc::new(OrdersHear::new(base.journal.clone()));
+    let money = known.accounts(&base, gateway, orders.clone());
+    let accounts = seed.environments(move || Rc::new(AccountShell::new(money.clone())) as Rc<dyn Shell<AccountFamily>>);
+    let accounts = tree::host(&back_office, engine.retry_after, accounts).await?;
+    let accounts = Accounts::new(accounts, base.journal.clone(), engine.retry_after);
+    let shells = known.chargers(&base, accounts.clone(), &tariffs);
     let chargers =
         seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
     let chargers = tree::host(&arbiters.chargers(), engine.retry_after, chargers).await?;
+    orders.join(chargers.clone());
     arbiters.back_office().spawn(alerts::keep(waiting, platform.clone()));
     Ok(Parts {
         arbiters,
         chargers,
         partners,
         platform,
+        accounts,
+        payment_secret,
         connections: known.connections(&base.clock),
         pepper: Arc::new(Pepper::new(base.vault.charger_pepper())),
         register: known.register,

@@ -8,6 +8,8 @@ mod assemble;
 pub mod demo;
 mod desk;
 mod http;
+pub mod ledger;
+mod payments;
 mod recover;
 mod serve;
 mod stop;

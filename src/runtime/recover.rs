@@ -2,6 +2,7 @@
 
 use super::Runtime;
 use crate::actors::service::Phase;
+use crate::domain::account::AccountFamily;
 use crate::domain::charger::Registration;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::PartnerFamily;
@@ -45,6 +46,8 @@ impl Runtime {
         self.platform.recover(vec![crate::domain::platform::PARTITION.to_owned()], downtime).await;
         let partners = self.all(PartnerFamily::NAME).await?;
         let partners = self.partners.recover(partners, downtime).await;
+        let owing = self.live(AccountFamily::NAME).await?;
+        let accounts = self.service.accounts.host().recover(owing, downtime).await;
         let live = self.live(ChargingFamily::NAME).await?;
         let expected = live.len();
         let chargers = self.chargers.recover(live, downtime).await;
@@ -55,7 +58,7 @@ impl Runtime {
         self.phase.set(Phase::Ready);
         let took = self.clock.now().since(began);
         metrics::RECOVERY.set(took.as_secs_f64(), []);
-        tracing::info!(registered, partners, chargers, ?downtime, ?took, "ready");
+        tracing::info!(registered, partners, accounts, chargers, ?downtime, ?took, "ready");
         Ok(())
     }
 
@@ -105,6 +108,7 @@ impl Runtime {
                 match stream.family() {
                     ChargingFamily::NAME => self.chargers.snapshot(id).await,
                     PartnerFamily::NAME => self.partners.snapshot(id).await,
+                    AccountFamily::NAME => self.service.accounts.host().snapshot(id).await,
                     PlatformFamily::NAME => self.platform.snapshot(id).await,
                     other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
                 }

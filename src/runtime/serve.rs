@@ -6,7 +6,7 @@ use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
-use crate::actors::service::{Phase, PhaseCell, Service};
+use crate::actors::service::{Phase, PhaseCell, Service, UserLocks};
 use crate::actors::webhook::WebhookService;
 use crate::api::operator::OperatorToken;
 use crate::api::server;
@@ -289,6 +289,8 @@ fn service(
         chargers: parts.chargers.clone(),
         partners: parts.partners.clone(),
         platform: parts.platform.clone(),
+        accounts: parts.accounts.clone(),
+        payment_secret: parts.payment_secret.clone(),
         register: Arc::clone(&parts.register),
         directory: Arc::clone(&parts.directory),
         webhooks: WebhookService::new(journal.clone(), Arc::clone(&parts.board)),
@@ -303,6 +305,7 @@ fn service(
         configuration: Arc::clone(configuration),
         alerts: parts.alerts.clone(),
         clock: clock.clone(),
+        reserving: UserLocks::default(),
         phase: Arc::clone(phase),
         messages: parts.messages.clone(),
         backups: config.journal.path.with_extension("backups"),

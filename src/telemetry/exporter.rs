@@ -35,7 +35,7 @@ pub struct Exporter {
 }
 
 /// Builds a recorder that knows the buckets of every metric.
-fn recorder() -> Result<PrometheusRecorder, Error> {
+pub(crate) fn recorder() -> Result<PrometheusRecorder, Error> {
     let mut builder = PrometheusBuilder::new();
     for metric in table::all() {
         if let Kind::Histogram(bounds) = metric.kind {

@@ -133,7 +133,11 @@ async fn a_parking_lock_is_shown_moved_and_its_fault_takes_the_space_out_of_offe
     assert!(order("lower").await.unwrap_err().to_string().contains("lock_unknown"));
     let said = lock(&mut charger, json!({"connectorId": 1, "state": "raised", "vehiclePresent": false})).await;
     assert_eq!(said, json!({"status": "Accepted"}));
-    let command = order("lower").await.unwrap()["command_id"].as_str().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:{}", rig.server.ports().operator);
+    let token = rig.path("operator.token").display().to_string();
+    let told = rig.admin(&["charger", "lock", CHARGER, "1", "lower", "--json", "--url", &url, "--token-file", &token]);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let command = told["command_id"].as_str().unwrap().to_owned();
     let asked = charger.asked("DataTransfer").await;
     assert_eq!((&asked["vendorId"], &asked["messageId"]), (&"org.chargeline.parking".into(), &"MoveLock".into()));
     assert_eq!(asked["data"], "{\"action\":\"lower\",\"connectorId\":1}");

@@ -7,11 +7,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+mod accounts;
 mod certificates;
 mod charger;
 mod crash;
 mod faults;
 mod messages;
+mod orders;
+mod reservations;
 mod rig;
 mod room;
 mod served;

@@ -43,7 +43,7 @@ fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 /// The error catalogue is generated from the API's code and comes with it.
 const PENDING: &str = "errors.md";
 
-const CODE: [&str; 5] = ["src", "loadtest", "xtask", "tests", "benches"];
+const CODE: [&str; 6] = ["src", "loadtest", "xtask", "tests", "benches", "fuzz"];
 
 fn show(violations: &[String]) {
     assert!(violations.is_empty(), "{} against the house style:\n{}", violations.len(), violations.join("\n"));

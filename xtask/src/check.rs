@@ -1,7 +1,7 @@
 //! `cargo xtask check`: the steps, their times, and the sum. One build profile serves all tests.
 
 use crate::run::{cargo, lines, program, spoken, status, timed};
-use crate::{audit, peers};
+use crate::{audit, fuzz, peers};
 use anyhow::{Result, ensure};
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ fn steps(tally: &mut Tally) {
             Ok(ended(done.success()))
         });
     }
-    tally.step("fuzz", |_| fuzz(FUZZ_SECONDS).map(ended));
+    tally.step("fuzz", |_| fuzz::random(FUZZ_SECONDS).map(ended));
     tally.step("audit", |_| audit::run(false).map(ended));
     if !built {
         return;
@@ -123,14 +123,6 @@ pub(crate) fn crash(kills: u32, release: bool, rest: &[String]) -> Result<bool> 
     let (kills, server) = (kills.to_string(), format!("{folder}/chargeline"));
     let mut command = program(format!("{folder}/loadtest"), &["crash", "--binary", &server, "--kills", &kills]);
     Ok(status(command.args(rest))?.success())
-}
-
-/// Random frames (`src/fuzz`), so long for each target, one after the other: no more of a shared machine than one core.
-pub(crate) fn fuzz(seconds: u64) -> Result<bool> {
-    let mut targets = cargo();
-    let run = ["test", "--package", "chargeline", "--lib", "fuzz::", "--", "--nocapture", "--test-threads=1"];
-    targets.args(run).env("FUZZ_SECONDS", seconds.to_string());
-    Ok(status(&mut targets)?.success())
 }
 
 /// The power-cut test: the rig of `tests/powercut.rs`, which also runs some rounds within the ordinary tests. The last

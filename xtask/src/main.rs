@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod check;
+mod fuzz;
 mod peers;
 mod run;
 mod tools;
@@ -51,9 +52,15 @@ enum Command {
     },
     /// Random frames and whole sessions of them against reading and rules.
     Fuzz {
-        /// How long for each of the two targets.
+        /// How long for each of the targets.
         #[arg(long, default_value_t = 10)]
         minutes: u64,
+        /// Guided by coverage: libFuzzer, with a nightly toolchain.
+        #[arg(long)]
+        guided: bool,
+        /// Afterwards reduces what was grown to what is useful, into `fuzz/corpus`.
+        #[arg(long, requires = "guided")]
+        minimise: bool,
     },
     /// Runs benchmarks, all or those named.
     Bench {
@@ -76,7 +83,8 @@ fn main() -> Result<ExitCode> {
         Command::Peers => peers::run()?,
         Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
         Command::Powercut { rounds } => check::powercut(rounds)?,
-        Command::Fuzz { minutes } => check::fuzz(minutes * 60)?,
+        Command::Fuzz { minutes, guided: false, .. } => fuzz::random(minutes * 60)?,
+        Command::Fuzz { minutes, guided: true, minimise } => fuzz::guided(minutes * 60, minimise)?,
         Command::Bench { names, json } => bench::run(&names, json)?,
         Command::Docs => check::docs()?,
     };

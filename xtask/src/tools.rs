@@ -34,6 +34,21 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// cargo-fuzz, installed if need be.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    const VERSION: &str = "0.13.1";
+    let root = "target/tools/cargo-fuzz";
+    let binary = PathBuf::from(root).join("bin/cargo-fuzz");
+    let told = Command::new(&binary).arg("--version").output().map(|told| told.stdout).unwrap_or_default();
+    if String::from_utf8_lossy(&told).trim() != format!("cargo-fuzz {VERSION}") {
+        must(program(
+            "cargo",
+            &["install", "--quiet", "cargo-fuzz", "--version", VERSION, "--locked", "--root", root],
+        ))?;
+    }
+    Ok(binary)
+}
+
 /// A Python environment with exactly what `requirements` names. Returns its interpreter.
 pub(crate) fn python(folder: &str, requirements: &str) -> Result<PathBuf> {
     let folder = PathBuf::from(folder);
@@ -75,7 +90,7 @@ fn must(mut command: Command) -> Result<()> {
     let status = status(&mut command)?;
     ensure!(
         status.success(),
-        "`{shown}` failed ({status}): the package registries of Python and Node must be in reach"
+        "`{shown}` failed ({status}): the package registries of Rust, Python and Node must be in reach"
     );
     Ok(())
 }

@@ -4,7 +4,7 @@
 use crate::figure::{Limit, median, tell};
 use crate::heartbeat::bare;
 use crate::host::{Host, Wishes};
-use crate::keeper::{Keeper, Kind, Whom};
+use crate::keeper::{Keeper, Kind, PACE, Whom};
 use crate::process::Process;
 use loadtest::net::Sources;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ const FEW: usize = 100;
 const MANY: usize = 15_000;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(2_000);
+/// Long enough for each of [`MANY`] chargers to speak at [`PACE`].
+const PACED_ROUND: Duration = Duration::from_millis(3_000);
 
 /// One server with its chargers.
 struct Side {
@@ -44,17 +46,22 @@ pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Resul
         side.process.quiet().await?;
     }
     let mut calls: [Rounds; 4] = Default::default();
+    let mut paced: [Rounds; 4] = Default::default();
     let mut status: [Rounds; 2] = Default::default();
     // The first round warms up.
     for round in 0..=ROUNDS {
         for (side, rounds) in sides.iter_mut().zip(&mut calls) {
             rounds.add(side, Kind::Heartbeat, round > 0).await?;
         }
+        for (side, rounds) in sides.iter_mut().zip(&mut paced) {
+            rounds.add(side, Kind::Paced, round > 0).await?;
+        }
         for (side, rounds) in sides.iter_mut().step_by(2).zip(&mut status) {
             rounds.add(side, Kind::Status, round > 0).await?;
         }
     }
     report(&calls, &status);
+    report_paced(&paced);
     drop(sides);
     for mut child in children {
         child.kill().await?;
@@ -93,6 +100,18 @@ fn report([few, bare_few, many, bare_many]: &[Rounds; 4], [status_few, status_ma
     tell("cost_growth_durable_ratio", ratio(&status_many.cpu_us, &status_few.cpu_us), "ratio", Limit::None, &against);
 }
 
+fn report_paced([few, bare_few, many, bare_many]: &[Rounds; 4]) {
+    let against = format!(
+        "processor time of the server, a heartbeat, at {PACE} a second: {:.1} µs of {FEW} chargers, {:.1} µs of {MANY}; the bare \
+         responder's {:.1} and {:.1}",
+        median(&few.cpu_us),
+        median(&many.cpu_us),
+        median(&bare_few.cpu_us),
+        median(&bare_many.cpu_us)
+    );
+    tell("cost_growth_paced_ratio", ratio(&many.cpu_us, &few.cpu_us), "ratio", Limit::Most(1.2), &against);
+}
+
 /// The middle one of the ratios of the rounds.
 fn ratio(of: &[f64], to: &[f64]) -> f64 {
     median(&of.iter().zip(to).map(|(of, to)| of / to).collect::<Vec<f64>>())
@@ -101,7 +120,8 @@ fn ratio(of: &[f64], to: &[f64]) -> f64 {
 impl Rounds {
     async fn add(&mut self, side: &mut Side, kind: Kind, counts: bool) -> anyhow::Result<()> {
         let before = side.process.cpu_s()?;
-        let (calls, took) = side.keeper.round(kind, ROUND).await?;
+        let time = if kind == Kind::Paced { PACED_ROUND } else { ROUND };
+        let (calls, took) = side.keeper.round(kind, time).await?;
         if counts {
             self.per_s.push(calls as f64 / took.as_secs_f64());
             self.cpu_us.push((side.process.cpu_s()? - before) * 1e6 / calls as f64);

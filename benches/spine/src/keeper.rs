@@ -18,12 +18,17 @@ const AT_ONCE: usize = 64;
 /// How long a keeper may take over one thing, all its boots included.
 const ANSWER_MAX: Duration = Duration::from_secs(180);
 
-/// What every charger sends without a pause for the time of a round.
+/// Heartbeats a second of a paced round, of all chargers of the keeper together.
+pub(crate) const PACE: u32 = 5_000;
+
+/// What every charger sends for the time of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Answered from memory.
+    /// Answered from memory, without a pause.
     Heartbeat,
-    /// A new status each time: durable before it is answered.
+    /// The same, so many a second ([`PACE`]) whatever the number of chargers.
+    Paced,
+    /// Without a pause a new status each time: durable before it is answered.
     Status,
 }
 
@@ -31,6 +36,7 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Kind::Heartbeat => "heartbeat",
+            Kind::Paced => "paced",
             Kind::Status => "status",
         }
     }
@@ -102,6 +108,7 @@ pub(crate) async fn keep(whom: &str, at: &str, chargers: &str, sources: &Arc<Sou
         let (kind, time) = order.split_once(' ').with_context(|| order.clone())?;
         let kind = match kind {
             "heartbeat" => Kind::Heartbeat,
+            "paced" => Kind::Paced,
             "status" => Kind::Status,
             other => bail!("no round of {other}"),
         };
@@ -135,15 +142,21 @@ async fn serve_until<T>(wires: Vec<Wire>, until: impl Future<Output = T>) -> any
 
 async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(u64, Duration, Vec<Wire>)> {
     let begun = Instant::now();
+    let chargers = u32::try_from(wires.len())?;
+    let every = Duration::from_secs(1) * chargers / PACE;
     let tasks: Vec<_> = wires
         .into_iter()
-        .map(|mut wire| {
+        .zip(0_u32..)
+        .map(|(mut wire, n)| {
             tokio::spawn(async move {
                 let mut calls = 0_u64;
+                if kind == Kind::Paced {
+                    return paced(wire, begun, time, every * n / chargers, every).await;
+                }
                 // Each at least once, however long that takes all of them.
                 while calls == 0 || begun.elapsed() < time {
                     match (kind, calls % 2) {
-                        (Kind::Heartbeat, _) => wire.call("Heartbeat", "{}").await?,
+                        (Kind::Heartbeat | Kind::Paced, _) => wire.call("Heartbeat", "{}").await?,
                         (Kind::Status, 0) => wire.call("StatusNotification", &status("Preparing")).await?,
                         (Kind::Status, _) => wire.call("StatusNotification", &status("Available")).await?,
                     };
@@ -160,6 +173,25 @@ async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(
         calls += made;
     }
     Ok((calls, begun.elapsed(), wires))
+}
+
+/// Heartbeats at `first` and then every `every` from `begun`, for `time`.
+async fn paced(
+    mut wire: Wire,
+    begun: Instant,
+    time: Duration,
+    first: Duration,
+    every: Duration,
+) -> anyhow::Result<(Wire, u64)> {
+    let (mut calls, mut due) = (0, first);
+    while due < time {
+        let until = tokio::time::sleep_until((begun + due).into());
+        wire.serve_until(until).await?;
+        wire.call("Heartbeat", "{}").await?;
+        calls += 1;
+        due += every;
+    }
+    Ok((wire, calls))
 }
 
 fn status(word: &str) -> String {

@@ -253,6 +253,21 @@ impl PartnerClient {
         }
     }
 
+    /// A write that has no call of its own here, tried until `patience` is over: status and answer.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let begun = Instant::now();
+        loop {
+            match self.once(Method::POST, path, Some(body)).await {
+                Try::Answer(status, answer) => return Ok((status.as_u16(), answer)),
+                Try::Again { reason, .. } if begun.elapsed() > self.patience => bail!("POST {path}: {reason}"),
+                Try::Again { wait, .. } => tokio::time::sleep(wait.unwrap_or(WAIT.0 * 4).min(WAIT.1)).await,
+            }
+        }
+    }
+
     /// `GET /operations/{request_id}`.
     ///
     /// # Errors

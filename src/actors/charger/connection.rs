@@ -210,7 +210,7 @@ impl Connection {
             Err(error) => return internal(&error),
         };
         match self.ask(Command::Authorize(tag)).await {
-            Ok(Reply::Authorized(verdict)) => authorized(verdict),
+            Ok(Reply::Authorized { verdict, parent }) => authorized(verdict, parent.as_deref()),
             other => unexpected(&other),
         }
     }
@@ -272,8 +272,9 @@ fn registration_waits(partition: &Partition<ChargingFamily>) -> bool {
     registration.is_some_and(|known| known.rotation.is_some() || known.raising.is_some())
 }
 
-fn authorized(verdict: Verdict) -> CallOutcome {
-    let id_tag_info = neutral::id_tag_info(verdict);
+fn authorized(verdict: Verdict, parent: Option<&str>) -> CallOutcome {
+    let mut id_tag_info = neutral::id_tag_info(verdict);
+    id_tag_info.parent_id_tag = parent.map(ocpp16::Text::cut);
     CallOutcome::Result(to_payload(&ocpp16::authorize::Confirmation { id_tag_info }))
 }
 

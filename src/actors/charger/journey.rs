@@ -7,8 +7,9 @@
 use crate::actors::engine::Partition;
 use crate::domain::charger::{Call, Outcome, Purpose};
 use crate::domain::charging::{ChargingFamily, Event, Key, State};
+use crate::domain::reservation;
 use crate::domain::session;
-use crate::ids::{CommandId, SessionId};
+use crate::ids::{CommandId, ReservationId, SessionId};
 
 /// A session's names, for the lines.
 #[derive(Default)]
@@ -34,7 +35,7 @@ fn of_session(partition: &Partition<ChargingFamily>, id: CommandId) -> Option<Se
     let state = partition.state(&Key::Charger)?;
     match state.charger()?.purpose_of(id)? {
         Purpose::Start(session) | Purpose::Stop(session) => Some(*session),
-        Purpose::Operator(_) | Purpose::System => None,
+        Purpose::Hold(_) | Purpose::Operator(_) | Purpose::System => None,
     }
 }
 
@@ -84,14 +85,45 @@ fn title(event: &session::Event) -> Option<&'static str> {
         | Is::SettleDeferred { .. }
         | Is::DeadlinesMoved { .. }
         | Is::Told { .. }
+        | Is::Funded { .. }
+        | Is::FundsWarned
         | Is::Forgotten
         | Is::Raised(_) => None,
     }
 }
 
+/// A step of a reservation is durable.
+fn reserved(partition: &Partition<ChargingFamily>, id: ReservationId, events: &[Event]) {
+    for event in events {
+        let Event::Reservation(event) = event else { continue };
+        let title = match event {
+            reservation::Event::Placed(_) => "reservation placed",
+            reservation::Event::Confirmed { .. } => "reservation stands",
+            reservation::Event::Over(_) => "reservation is over",
+            reservation::Event::Arriving { .. }
+            | reservation::Event::AccountAsked { .. }
+            | reservation::Event::AccountAnswered { .. }
+            | reservation::Event::WasDown { .. }
+            | reservation::Event::Told { .. }
+            | reservation::Event::Raised(_) => continue,
+        };
+        let state = partition.state(&Key::Reservation(id));
+        let known = state.as_deref().and_then(State::reservation);
+        let partner = known.and_then(|known| known.partner.as_ref()).map(ToString::to_string);
+        let request_id = known.and_then(|known| known.request.as_ref()).map(ToString::to_string);
+        let cause = known.and_then(|known| known.cause).map(|cause| format!("{cause:?}"));
+        let charger = partition.id();
+        tracing::info!(charger, reservation = %id, partner, request_id, cause, "{title}");
+    }
+}
+
 /// A step of `key` is durable.
 pub(super) fn recorded(partition: &Partition<ChargingFamily>, key: &Key, events: &[Event]) {
-    let Key::Session(id) = key else { return };
+    let id = match key {
+        Key::Session(id) => id,
+        Key::Reservation(id) => return reserved(partition, *id, events),
+        Key::Charger | Key::Order(_) => return,
+    };
     for event in events {
         let Event::Session(event) = event else { continue };
         let Some(title) = title(event) else { continue };

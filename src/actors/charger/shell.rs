@@ -2,23 +2,28 @@
 
 use super::certificates::CertificateDesk;
 use super::journey;
+use super::purse::{self, AccountDesk};
 use super::register::Register;
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::engine::{Partition, Shell};
 use crate::actors::partners::Partners;
+use crate::actors::tariffs::Tariffs;
 use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
 use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
+use crate::domain::reservation;
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
 use crate::persistence::vault::Vault;
 use crate::protocol::ocpp16::neutral;
+use crate::telemetry::metrics::reservation as metrics;
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the shell works with.
 #[derive(Clone)]
@@ -37,6 +42,10 @@ pub struct ChargerParts {
     pub vault: Arc<Vault>,
     /// Who signs chargers' certificates; `None`: nobody.
     pub certificates: Option<Arc<dyn CertificateDesk>>,
+    /// Who keeps users' accounts; `None`: nobody, and who asks waits.
+    pub accounts: Option<Arc<dyn AccountDesk>>,
+    /// What charging costs where.
+    pub tariffs: Arc<Tariffs>,
 }
 
 /// The purpose under which personal text of commands is sealed.
@@ -60,12 +69,20 @@ type Audience = (u64, Arc<[PartnerId]>);
 pub struct ChargerShell {
     parts: ChargerParts,
     audiences: RefCell<HashMap<SiteId, Audience>>,
+    account_partners: RefCell<Audience>,
+    /// How many connectors each charger holds, where any.
+    held: RefCell<HashMap<ChargerId, usize>>,
 }
 
 impl ChargerShell {
     /// A shell for one arbiter.
     pub fn new(parts: ChargerParts) -> Self {
-        ChargerShell { parts, audiences: RefCell::default() }
+        ChargerShell {
+            parts,
+            audiences: RefCell::default(),
+            account_partners: RefCell::default(),
+            held: RefCell::default(),
+        }
     }
 
     fn audience(&self, id: &ChargerId) -> Arc<[PartnerId]> {
@@ -82,7 +99,25 @@ impl ChargerShell {
         }
     }
 
-    fn send_call(&self, partition: &Rc<Partition<ChargingFamily>>, id: CommandId, generation: u64, call: &Call) {
+    /// The partners whose users have accounts, as of the present edition of the directory.
+    fn account_partners(&self) -> Arc<[PartnerId]> {
+        let edition = self.parts.partners.edition();
+        let mut known = self.account_partners.borrow_mut();
+        if known.0 != edition {
+            let all = self.parts.partners.all();
+            let first_party = all.iter().filter(|one| one.partner.profile.as_ref().is_some_and(|it| it.accounts));
+            *known = (edition, first_party.map(|one| one.id.clone()).collect());
+        }
+        Arc::clone(&known.1)
+    }
+
+    fn send_call(
+        &self,
+        partition: &Rc<Partition<ChargingFamily>>,
+        (id, generation): (CommandId, u64),
+        call: &Call,
+        timeout: Duration,
+    ) {
         journey::sent(partition, id, call);
         let charger = partition.id().parse::<ChargerId>().ok();
         let link = charger.and_then(|charger| self.parts.register.link_of(&charger, generation));
@@ -92,7 +127,7 @@ impl ChargerShell {
         };
         let outcome = match (command, link) {
             (Some(command), Some(link)) => {
-                let sent = link.call(&id.to_string(), call.action(), &command.payload());
+                let sent = link.call(&id.to_string(), call.action(), &command.payload(), timeout);
                 sent.err().map(|error| (Outcome::Offline, error.to_string()))
             }
             (Some(_), None) => Some((Outcome::Offline, LinkError::Closed.to_string())),
@@ -109,6 +144,19 @@ impl ChargerShell {
             let partition = Rc::clone(partition);
             // If it cannot be stored, the command's own time-out tells.
             actix_rt::spawn(async move { drop(partition.submit(Key::Charger, answered.into()).await) });
+        }
+    }
+
+    /// Keeps the gauge of held connectors.
+    fn count_holds(&self, id: &ChargerId, now: usize) {
+        let mut held = self.held.borrow_mut();
+        let before = held.get(id).copied().unwrap_or(0);
+        if now != before {
+            metrics::HELD.shift(now as f64 - before as f64, []);
+            match now {
+                0 => drop(held.remove(id)),
+                _ => drop(held.insert(id.clone(), now)),
+            }
         }
     }
 
@@ -144,11 +192,35 @@ impl ChargerShell {
     }
 }
 
+/// Counts what became of a reservation.
+fn count_state(event: &reservation::Event) {
+    let state = match event {
+        reservation::Event::Confirmed { .. } => "reserved",
+        reservation::Event::Over(over) if over.cause.is_ours() => "charger_failed",
+        reservation::Event::Over(over) => match over.status {
+            reservation::Status::Failed => "failed",
+            reservation::Status::Fulfilled => "fulfilled",
+            reservation::Status::Cancelled => "cancelled",
+            reservation::Status::NoShow => "no_show",
+            reservation::Status::Disputed => "disputed",
+            reservation::Status::PendingPayment | reservation::Status::Reserved => return,
+        },
+        reservation::Event::Placed(_)
+        | reservation::Event::Arriving { .. }
+        | reservation::Event::AccountAsked { .. }
+        | reservation::Event::AccountAnswered { .. }
+        | reservation::Event::WasDown { .. }
+        | reservation::Event::Told { .. }
+        | reservation::Event::Raised(_) => return,
+    };
+    metrics::STATES.add(1, [state]);
+}
+
 impl Shell<ChargingFamily> for ChargerShell {
-    fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, effect: Effect) {
+    fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, effect: Effect) {
         match effect {
-            Effect::SendCall { command_id, generation, call } => {
-                self.send_call(partition, command_id, generation, &call);
+            Effect::SendCall { command_id, generation, call, timeout } => {
+                self.send_call(partition, (command_id, generation), &call, timeout);
             }
             Effect::CloseLink { generation, why } => {
                 let charger = partition.id().parse::<ChargerId>().ok();
@@ -158,6 +230,10 @@ impl Shell<ChargingFamily> for ChargerShell {
                 }
             }
             Effect::SignCertificate { csr } => self.sign(partition, csr),
+            Effect::AskAccount { account, request } => {
+                metrics::ACCOUNT_ASKED.add(1, [request.name()]);
+                purse::ask(self.parts.accounts.as_ref(), partition, key, account, request);
+            }
             Effect::Alert(case) => {
                 let level = match case.level {
                     Level::Info => "info",
@@ -174,11 +250,22 @@ impl Shell<ChargingFamily> for ChargerShell {
         let audience = self.audience(&id);
         let policy = self.parts.policy.load();
         let alone = if partition.has_quarantine() { partition.quarantine() } else { Vec::new() };
-        let quarantined = alone.into_iter().filter_map(|(key, _)| match key {
-            Key::Session(id) => Some(id),
-            Key::Charger => None,
+        let reservations = alone.iter().filter_map(|(key, _)| match key {
+            Key::Reservation(id) => Some(*id),
+            Key::Charger | Key::Session(_) | Key::Order(_) => None,
+        });
+        let orders = alone.iter().filter_map(|(key, _)| match key {
+            Key::Order(id) => Some(*id),
+            Key::Charger | Key::Session(_) | Key::Reservation(_) => None,
+        });
+        let orders = orders.collect();
+        let reservations = reservations.collect();
+        let quarantined = alone.iter().filter_map(|(key, _)| match key {
+            Key::Session(id) => Some(*id),
+            Key::Charger | Key::Reservation(_) | Key::Order(_) => None,
         });
         let quarantined = quarantined.collect();
+        let (tariffs, account_partners) = (self.parts.tariffs.book(), self.account_partners());
         partition.ambient(|ambient| {
             if !Arc::ptr_eq(&ambient.policy, &policy) {
                 ambient.policy = Arc::clone(&policy);
@@ -186,12 +273,17 @@ impl Shell<ChargingFamily> for ChargerShell {
             ambient.epoch = self.parts.epoch;
             ambient.audience = audience;
             ambient.quarantined = quarantined;
+            ambient.quarantined_reservations = reservations;
+            ambient.quarantined_orders = orders;
+            ambient.tariffs = Some(tariffs);
+            ambient.account_partners = account_partners;
             ambient.certificates = self.parts.certificates.is_some();
         });
     }
 
     fn applied(&self, partition: &Rc<Partition<ChargingFamily>>, _: &Key, state: &State) {
         let (Some(charger), Ok(id)) = (state.charger(), partition.id().parse::<ChargerId>()) else { return };
+        self.count_holds(&id, charger.holds.len());
         if let Some(registration) = &charger.registration {
             self.parts.register.put(&id, registration);
         }
@@ -201,6 +293,11 @@ impl Shell<ChargingFamily> for ChargerShell {
     }
 
     fn recorded(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, events: &[Event]) {
+        for event in events {
+            if let Event::Reservation(event) = event {
+                count_state(event);
+            }
+        }
         journey::recorded(partition, key, events);
     }
 

@@ -3,14 +3,18 @@
 //!
 //! Reading order: [`sessions`] (start, stop, views), [`catalogue`] (sites and chargers), [`webhooks`], [`operator`].
 
+mod accounts;
 mod admin;
 mod catalogue;
 mod messages;
 mod operator;
+mod orders;
 mod partner;
+mod reservations;
 mod sessions;
 mod webhooks;
 
+use super::account::Accounts;
 use super::alerts::Alerts;
 use super::charger::Register;
 use super::charger::tokens::Tokens;
@@ -29,9 +33,12 @@ use crate::gateway::Pepper;
 use crate::persistence::sled::SledJournal;
 use crate::persistence::vault::Vault;
 use crate::persistence::{JournalError, MessageLog, SharedJournal};
+use secrecy::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+pub use reservations::UserLocks;
 
 /// Where the process stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +80,10 @@ pub struct Service {
     pub partners: HostAddr<PartnerFamily>,
     /// Sites, tokens, configurations.
     pub platform: HostAddr<PlatformFamily>,
+    /// Users' accounts.
+    pub accounts: Accounts,
+    /// Shared with the payment gateway; `None`: callbacks are refused.
+    pub payment_secret: Option<SecretString>,
     /// Who may connect, and who is.
     pub register: Arc<Register>,
     /// Partners in memory.
@@ -101,6 +112,8 @@ pub struct Service {
     pub alerts: Alerts,
     /// The time.
     pub clock: SharedClock,
+    /// One at a time for each user who reserves.
+    pub reserving: UserLocks,
     /// Where the process stands.
     pub phase: Arc<PhaseCell>,
     /// OCPP frames kept for people.
@@ -168,6 +181,23 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::SessionUnknown => Code::SessionUnknown,
         Rejection::SessionOver => Code::SessionEnded,
         Rejection::CommandRefused => Code::CommandRefused,
+        Rejection::ReservationExists => Code::ReservationExists,
+        Rejection::ReservationUnknown => Code::ReservationUnknown,
+        Rejection::ReservationOver => Code::ReservationEnded,
+        Rejection::ReservationUnpaid => Code::ReservationUnpaid,
+        Rejection::ReservationEarly => Code::ReservationEarly,
+        Rejection::ReservationArriving => Code::ReservationArriving,
+        Rejection::ReservationOfAnother => Code::ReservationOfAnother,
+        Rejection::WrongConnector => Code::NotReservedConnector,
+        Rejection::TariffMissing => Code::TariffMissing,
+        Rejection::OrderUnknown => Code::OrderUnknown,
+        Rejection::OrderNotUnderReview => Code::OrderNotUnderReview,
+        Rejection::OrderAmount => Code::OrderAmount,
+        Rejection::OrderNotPaid => Code::OrderNotPaid,
+        Rejection::OrderNotOwed => Code::OrderNotOwed,
+        Rejection::OrderNotOpen => Code::OrderNotOpen,
+        Rejection::OrderBusy => Code::OrderBusy,
+        Rejection::OrderNotBilled => Code::OrderNotBilled,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

@@ -49,7 +49,7 @@ pub(super) enum Eyes<'a> {
 }
 
 impl Eyes<'_> {
-    fn may_see(self, partner: Option<&PartnerId>) -> bool {
+    pub(super) fn may_see(self, partner: Option<&PartnerId>) -> bool {
         match self {
             Eyes::Partner(me) => partner == Some(me),
             Eyes::Operator => true,
@@ -90,12 +90,17 @@ impl Service {
             limits: session::Limits {
                 energy_wh: seconds(start.limits.energy_wh),
                 duration_s: seconds(start.limits.duration_s),
+                amount: seconds(start.limits.amount),
             },
             deadline: None,
+            reservation: start.reservation_id,
         };
         let command = crate::domain::charger::Command::StartSession(Box::new(opening));
         match self.chargers.ask(start.charger_id.as_str(), Key::Charger, command.into()).await {
             Ok(_) | Err(crate::actors::engine::Refusal::Rejected(Rejection::SessionExists)) => Ok(()),
+            Err(crate::actors::engine::Refusal::Rejected(Rejection::ReservationUnknown)) => {
+                Err(self.why_unknown(partner, start.reservation_id).await?.into())
+            }
             Err(refusal) => Err(refused(refusal, rejected)),
         }
     }
@@ -112,13 +117,16 @@ impl Service {
             Reply::StopTaken { status, .. } => Ok(wire_status(status)),
             Reply::Done
             | Reply::Boot { .. }
-            | Reply::Authorized(_)
+            | Reply::Authorized { .. }
             | Reply::TransactionStarted { .. }
             | Reply::TransactionStopped(_)
             | Reply::UnknownVendor
             | Reply::Transferred { .. }
             | Reply::SessionStarting(_)
             | Reply::Queued(_)
+            | Reply::Reserved(_)
+            | Reply::ReservationNow(_)
+            | Reply::OrderNow(_)
             | Reply::Certificate { .. } => Err(Code::Internal.into()),
         }
     }
@@ -263,7 +271,16 @@ impl Service {
             (OperationKind::Stop, SessionStatus::Starting | SessionStatus::Charging | SessionStatus::StopPending)
             | (OperationKind::Stop, SessionStatus::Abnormal) => (OperationStatus::Pending, None),
             (OperationKind::Start | OperationKind::Stop, _)
-            | (OperationKind::WebhookTest | OperationKind::Replay, _) => (OperationStatus::Succeeded, None),
+            | (
+                OperationKind::Reserve
+                | OperationKind::CancelReservation
+                | OperationKind::Complaint
+                | OperationKind::WebhookTest
+                | OperationKind::Replay
+                | OperationKind::TopUp
+                | OperationKind::DebtPayment,
+                _,
+            ) => (OperationStatus::Succeeded, None),
         };
         Ok(Some(OperationState { status, error, at }))
     }
@@ -282,6 +299,7 @@ fn failure_code(code: &str) -> Code {
         "plug_not_connected" => Code::NotPluggedIn,
         "charger_offline" => Code::ChargerOffline,
         "connector_occupied" => Code::ConnectorOccupied,
+        code if session::Failure::FUNDS.contains(&code) => Code::StartFunds,
         _ => Code::StartRefused,
     }
 }

@@ -111,11 +111,72 @@ catalogue! {
         "This charging session is not known.", "未找到该充电订单。";
     SessionEnded: "session_ended", 409, Partner, No, "the session is over already",
         "Charging has already ended.", "充电已结束。";
+    TariffMissing: "tariff_missing", 409, Platform, Later, "no tariff is in force at this site, so nobody can be told the price",
+        "Charging is not offered here at the moment. Please try another charger.", "该站点暂未定价，请选择其他充电桩。";
+    OrderUnknown: "order_unknown", 404, Partner, No, "there is no such order, or it is not yours",
+        "This order does not exist.", "订单不存在。";
+    OrderNotUnderReview: "order_not_under_review", 409, Partner, No, "the order does not wait for a person",
+        "This order cannot be changed.", "该订单无法修改。";
+    OrderAmount: "order_amount", 409, Partner, No, "the order does not allow this amount; see its total, taken and refunded",
+        "This amount is not possible.", "金额不符合要求。";
+    OrderNotPaid: "order_not_paid", 409, Partner, No, "nothing was taken that could be given back, or something is on its way",
+        "This order has nothing to refund.", "该订单无可退款项。";
+    OrderNotOwed: "order_not_owed", 409, Partner, No, "nothing is owed for this order",
+        "This order needs no payment.", "该订单无需支付。";
+    OrderNotOpen: "order_not_open", 409, Partner, No, "the order is not charging, or its user has no account here",
+        "This order cannot be extended.", "该订单无法追加金额。";
+    OrderBusy: "order_busy", 409, Platform, Later, "the account has not answered an earlier request of this order yet",
+        "Please try again in a moment.", "请稍后再试。";
+    OrderNotBilled: "order_not_billed", 409, Partner, Later, "the order has no bill yet",
+        "This order has no bill yet.", "该订单尚未出账。";
+    StartFunds: "start_funds", 409, Partner, No,
+        "no money could be set aside for the start; `failure` of the session says why",
+        "Charging could not start: please check your balance and unpaid orders.", "无法开始充电：请检查余额与未支付订单。";
+    ReservationUnknown: "reservation_unknown", 404, Partner, No, "there is no such reservation, or it is not yours",
+        "This reservation is not known.", "未找到该预约。";
+    ReservationEnded: "reservation_ended", 409, Partner, No, "the reservation is over already; start without it",
+        "The reservation is already over.", "预约已结束。";
+    ReservationExists: "reservation_exists", 409, Partner, Later, "this user has a live reservation already: one at a time",
+        "You have a reservation already. Please use it or give it up first.", "您已有一个有效预约，请先使用或取消。";
+    ReservationUnpaid: "reservation_unpaid", 409, Partner, Later, "the reservation's deposit is not there yet",
+        "The deposit has not been paid yet.", "预约押金尚未支付。";
+    ReservationEarly: "reservation_early", 409, Partner, Later, "the reservation's time has not come; see `from`",
+        "You are early. Your reservation has not begun yet.", "预约时间未到，请稍后再来。";
+    ReservationArriving: "reservation_arriving", 409, Partner, Later, "the reservation's vehicle is being started just now",
+        "Charging is just being started.", "正在启动充电，请稍候。";
+    ReservationOfAnother: "reservation_of_another", 409, Partner, No, "the reservation is of another of your users",
+        "This reservation is not yours.", "这不是您的预约。";
+    NotReservedConnector: "not_reserved_connector", 409, Partner, No,
+        "the user has reserved another connector; the reservation stands",
+        "This is not your reserved connector. Please use the one that you reserved.", "这不是您预约的充电枪，请使用预约的充电枪。";
     StopRefused: "stop_refused", 409, Device, Later, "the charger refused to stop (event and operation only)",
         "The charger refused to stop. Please use its stop button.", "充电桩拒绝停止，请按充电桩上的停止按钮。";
     StopChargerOffline: "stop_charger_offline", 409, Device, Later,
         "the charger is not connected; it is told to stop as soon as it is back",
         "The charger is offline. Please use its stop button.", "充电桩已离线，请按充电桩上的停止按钮。";
+    AccountsOff: "accounts_off", 403, Partner, No, "the users of this partner have no accounts here",
+        "This is not permitted.", "无权进行此操作。";
+    AccountUnknown: "account_unknown", 404, Partner, No, "there is no such account",
+        "This account is not known.", "未找到该账户。";
+    AccountBlocked: "account_blocked", 409, Partner, No, "the user is blocked; see details, a person can lift it",
+        "Your account is blocked. Please contact support.", "您的账户已被停用，请联系客服。";
+    AccountLimit: "account_limit", 409, Partner, Later, "the account has as many of these as it can have; see details",
+        "There are too many open requests. Please finish one first.", "未完成的请求过多，请先完成后再试。";
+    InsufficientFunds: "insufficient_funds", 409, Partner, Later, "the user has too little; see details",
+        "Your balance is too low. Please top up.", "余额不足，请先充值。";
+    UnpaidOrder: "unpaid_order", 409, Partner, Later, "an order of the user is unpaid; see details",
+        "Please pay your unpaid orders first.", "请先支付未付订单。";
+    NoDebt: "no_debt", 409, Partner, No, "nothing is owed for this order",
+        "This order is paid already.", "该订单无欠款。";
+    TopUpUnknown: "top_up_unknown", 404, Partner, No, "there is no such top-up, or it is not this user's",
+        "This top-up is not known.", "未找到该充值单。";
+    AdjustmentUnknown: "adjustment_unknown", 404, Partner, No, "there is no such adjustment, or it is decided",
+        "This adjustment is not known.", "未找到该调账单。";
+    SecondPerson: "second_person", 409, Partner, No, "whoever has proposed an adjustment cannot approve it",
+        "Another person must approve this.", "需由另一人审批。";
+    OperatorNameless: "operator_nameless", 400, Partner, No,
+        "this needs two people: name yourself in X-Chargeline-Operator",
+        "Please give your name.", "请提供操作员姓名。";
     WebhookMissing: "webhook_missing", 409, Partner, No, "no webhook endpoint is set for this partner",
         "Notifications are not set up.", "未设置通知地址。";
     WebhookDisabled: "webhook_disabled", 409, Partner, No, "the webhook endpoint is disabled; enable it first",

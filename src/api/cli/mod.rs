@@ -11,7 +11,11 @@ mod tariff;
 
 pub use args::Args;
 
-use args::{Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Session, Site, Token, Webhook};
+use crate::ids::ChargerId;
+use args::{
+    Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Token,
+    Webhook,
+};
 use http::{Answer, Client};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -89,7 +93,8 @@ fn tell(answer: &Answer, task: &Task, as_json: bool) -> Told {
     }
     let mut lines = lines(&answer.json);
     lines.push(said(&task.said, &answer.json));
-    Told { good: true, lines }
+    // A look at the books says itself whether they are right.
+    Told { good: answer.json["sound"] != json!(false), lines }
 }
 
 /// Fills `{member}` from the answer; `{count}` is the number of items.
@@ -151,10 +156,15 @@ fn task(command: Command) -> anyhow::Result<Task> {
         Command::Charger(command) => charger(command)?,
         Command::Partner(command) => partner(command),
         Command::Tariff(command) => tariff::task(command)?,
+        Command::Account(command) => account(command),
+        Command::LedgerVerify => {
+            Task::get("/ledger/verify", "{accounts} accounts, {entries} entries, {wrong} problems")
+        }
         Command::Token(Token::Set { id_tag, body }) => {
             Task::send("PUT", format!("/tokens/{id_tag}"), json!(body), "token set to {status}")
         }
         Command::Session(command) => session(command),
+        Command::Reservation(command) => reservation(command),
         Command::Tickets { page } => Task::get(page.after("/tickets"), "{count} tickets"),
         Command::Alerts { page } => Task::get(page.after("/alerts"), "{count} alerts"),
         Command::Config(command) => config(command)?,
@@ -191,6 +201,11 @@ fn charger(command: Charger) -> anyhow::Result<Task> {
         }
         Charger::CommandShow { id, command_id } => {
             Task::get(format!("/chargers/{id}/commands/{command_id}"), "command is {state}")
+        }
+        Charger::Lock { id, connector, action } => {
+            let body = json!({"connector_id": connector, "action": action});
+            let said = format!("command {{command_id}} to {id} taken: `charger show {id}` tells what the lock does");
+            Task::send("POST", format!("/chargers/{id}/lock"), body, said)
         }
         Charger::RotateKey { id } => {
             let said =
@@ -255,18 +270,18 @@ fn partner(command: Partner) -> Task {
     }
 }
 
+fn account(command: Account) -> Task {
+    let (call, said) = (command.call(), command.said());
+    match call {
+        ("GET", path, _) => Task::get(path, said),
+        (method, path, body) => Task::send(method, path, body, said),
+    }
+}
+
 fn session(command: Session) -> Task {
     match command {
         Session::List { open, charger, page } => {
-            let mut path = page.after("/sessions");
-            for (name, value) in [("open", open.map(|o| o.to_string())), ("charger_id", charger.map(|c| c.to_string()))]
-            {
-                if let Some(value) = value {
-                    path.push(if path.contains('?') { '&' } else { '?' });
-                    path.push_str(&format!("{name}={value}"));
-                }
-            }
-            Task::get(path, "{count} sessions")
+            Task::get(filtered(page.after("/sessions"), open, charger), "{count} sessions")
         }
         Session::Show { id } => Task::get(format!("/sessions/{id}"), "session is {status}"),
         Session::Messages { id, which } => messages(&format!("/sessions/{id}/messages"), which),
@@ -274,6 +289,29 @@ fn session(command: Session) -> Task {
             Task::send("POST", format!("/sessions/{id}/stop"), json!({}), "stop taken; session is {status}")
         }
     }
+}
+
+fn reservation(command: Reservation) -> Task {
+    match command {
+        Reservation::List { open, charger, page } => {
+            Task::get(filtered(page.after("/reservations"), open, charger), "{count} reservations")
+        }
+        Reservation::Show { id } => Task::get(format!("/reservations/{id}"), "reservation is {status}"),
+        Reservation::Cancel { id } => {
+            Task::send("POST", format!("/reservations/{id}/cancel"), json!({}), "given up; reservation is {status}")
+        }
+    }
+}
+
+/// A list's path with what narrows it down.
+fn filtered(mut path: String, open: Option<bool>, charger: Option<ChargerId>) -> String {
+    for (name, value) in [("open", open.map(|o| o.to_string())), ("charger_id", charger.map(|c| c.to_string()))] {
+        if let Some(value) = value {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(&format!("{name}={value}"));
+        }
+    }
+    path
 }
 
 fn messages(path: &str, which: MessageArgs) -> Task {

@@ -4,11 +4,14 @@
 //! Invariants: it has a listener of its own and no partner's signature opens it (control 26); every call is in the audit
 //! log with actor, action, target and outcome; a secret is shown once, in the answer that made it.
 
+mod accounts;
 mod fleet;
 mod health;
 mod messages;
+mod orders;
 mod partners;
 mod platform;
+mod reservations;
 mod sessions;
 mod tariffs;
 pub mod token;
@@ -109,12 +112,32 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
         ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
         ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
+        ("GET", "/accounts", get(accounts::list)),
+        ("GET", "/accounts/{account}", get(accounts::show)),
+        ("GET", "/accounts/{account}/entries", get(accounts::entries)),
+        ("POST", "/accounts/{account}/block", post(accounts::block)),
+        ("POST", "/accounts/{account}/unblock", post(accounts::unblock)),
+        ("PUT", "/accounts/{account}/credit", put(accounts::credit)),
+        ("POST", "/accounts/{account}/coupons", post(accounts::grant)),
+        ("POST", "/accounts/{account}/adjustments", post(accounts::propose)),
+        ("POST", "/accounts/{account}/adjustments/{adjustment_id}/approve", post(accounts::approve)),
+        ("POST", "/accounts/{account}/adjustments/{adjustment_id}/withdraw", post(accounts::withdraw)),
+        ("GET", "/ledger/verify", get(accounts::verify)),
         ("PUT", "/tokens/{id_tag}", put(fleet::put_token)),
         ("GET", "/sessions", get(sessions::list)),
         ("GET", "/sessions/{id}", get(sessions::show)),
         ("GET", "/sessions/{id}/signed", get(sessions::signed)),
         ("POST", "/sessions/{id}/stop", post(sessions::stop)),
         ("GET", "/sessions/{id}/messages", get(messages::of_session)),
+        ("GET", "/orders", get(orders::list)),
+        ("GET", "/orders/{id}", get(orders::show)),
+        ("POST", "/orders/{id}/settle", post(orders::settle)),
+        ("POST", "/orders/{id}/close", post(orders::close)),
+        ("POST", "/orders/{id}/refund", post(orders::refund)),
+        ("GET", "/order-reviews", get(orders::reviews)),
+        ("GET", "/reservations", get(reservations::list)),
+        ("GET", "/reservations/{id}", get(reservations::show)),
+        ("POST", "/reservations/{id}/cancel", post(reservations::cancel)),
         ("GET", "/tickets", get(platform::tickets)),
         ("GET", "/alerts", get(platform::alerts)),
         ("GET", "/quarantine", get(platform::quarantine)),
@@ -167,8 +190,8 @@ async fn guard(State(state): State<Shared>, mut request: Request, next: Next) ->
         metrics::LIMITED.add(1, ["body"]);
         return ApiError::from(Code::BodyTooLarge).into_response();
     };
-    // A backup or compaction takes as long as it takes.
-    if parts.uri.path().starts_with("/ops/v1/journal/") {
+    // A backup, a compaction or a look at all books takes as long as it takes.
+    if ["/ops/v1/journal/", "/ops/v1/ledger/"].iter().any(|long| parts.uri.path().starts_with(long)) {
         return next.run(Request::from_parts(parts, body.into())).await;
     }
     let answer = next.run(Request::from_parts(parts, body.into()));

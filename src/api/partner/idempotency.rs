@@ -18,7 +18,7 @@ use crate::api::catalogue::Code;
 use crate::api::error::ApiError;
 use crate::api::port::{Moment, OnceStore, OperationKind, Refusal};
 use crate::clock::SharedClock;
-use crate::ids::{ChargerId, PartnerId, RequestId, SessionId};
+use crate::ids::{ChargerId, PartnerId, RequestId, ReservationId, SessionId};
 use crate::persistence::CreateOnce;
 use crate::telemetry::metrics::api as metrics;
 use dashmap::DashMap;
@@ -43,6 +43,9 @@ pub struct Claim {
     /// The session: chosen here for a start, named by the caller for a stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
+    /// The reservation: chosen here when it is made, named by the caller later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<ReservationId>,
     /// Where, for a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charger_id: Option<ChargerId>,
@@ -69,6 +72,7 @@ pub(crate) struct Write {
     /// The body as read, written again in one fixed form: blanks and the order of members do not matter.
     pub(crate) canonical: Vec<u8>,
     pub(crate) session_id: Option<SessionId>,
+    pub(crate) reservation_id: Option<ReservationId>,
     pub(crate) charger_id: Option<ChargerId>,
 }
 
@@ -207,24 +211,31 @@ impl Idempotency {
     fn claim_of(&self, write: &Write) -> Claim {
         #[allow(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.digest_key).expect("a key of any length");
-        let head = format!("{:?}\n{}\n", write.kind, named_session(write).map(|id| id.to_string()).unwrap_or_default());
+        let head = format!("{:?}\n{}\n", write.kind, named(write).map(|id| id.to_string()).unwrap_or_default());
         mac.update(head.as_bytes());
         mac.update(&write.canonical);
         Claim {
             digest: hex::encode(mac.finalize().into_bytes()),
             kind: write.kind,
             session_id: write.session_id,
+            reservation_id: write.reservation_id,
             charger_id: write.charger_id.clone(),
             at: Moment(self.clock.now()),
         }
     }
 }
 
-/// The session that the caller named: part of what makes two calls the same. The one chosen for a start is not.
-fn named_session(write: &Write) -> Option<SessionId> {
+/// What the caller named: part of what makes two calls the same. An id that was chosen for a new thing is not.
+fn named(write: &Write) -> Option<uuid::Uuid> {
     match write.kind {
-        OperationKind::Stop => write.session_id,
-        OperationKind::Start | OperationKind::WebhookTest | OperationKind::Replay => None,
+        OperationKind::Stop => write.session_id.map(|id| id.0),
+        OperationKind::CancelReservation | OperationKind::Complaint => write.reservation_id.map(|id| id.0),
+        OperationKind::Start
+        | OperationKind::Reserve
+        | OperationKind::WebhookTest
+        | OperationKind::Replay
+        | OperationKind::TopUp
+        | OperationKind::DebtPayment => None,
     }
 }
 

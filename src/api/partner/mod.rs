@@ -3,6 +3,7 @@
 //!
 //! A route and its entry in `/openapi.json` are one registration, so neither can be without the other (control 31).
 
+mod accounts;
 pub mod bans;
 mod fleet;
 mod gate;
@@ -11,6 +12,8 @@ pub mod keys;
 pub mod limits;
 pub mod nonces;
 mod openapi;
+mod orders;
+mod reservations;
 mod sessions;
 pub mod signature;
 mod webhooks;
@@ -26,10 +29,12 @@ use super::viewer;
 use super::wire::Pages;
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::live::LiveConfig;
+use crate::protocol::payment;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Html;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bans::Bans;
 use idempotency::Idempotency;
 use limits::Limits;
@@ -128,6 +133,7 @@ impl std::fmt::Debug for PartnerApi {
 impl PartnerApi {
     /// Puts the parts together.
     pub fn new(parts: PartnerParts) -> Self {
+        let payments = Arc::clone(&parts.port);
         let state = Arc::new(Partners::new(parts));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let (signed, document) =
@@ -138,6 +144,10 @@ impl PartnerApi {
         let router = Router::new()
             .merge(signed)
             .route("/openapi.json", get(move || openapi::json(Arc::clone(&text))))
+            .route(
+                "/payments/v1/callback",
+                post(accounts::callback).with_state(payments).layer(DefaultBodyLimit::max(payment::BODY_MAX)),
+            )
             .route("/docs", get(move || viewer_page(Arc::clone(&page))))
             .method_not_allowed_fallback(trace::method_not_allowed)
             .fallback(trace::not_found)
@@ -169,6 +179,16 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(sessions::show))
         .routes(routes!(sessions::stop))
         .routes(routes!(sessions::operation))
+        .routes(routes!(reservations::reserve, reservations::list))
+        .routes(routes!(reservations::show))
+        .routes(routes!(reservations::cancel))
+        .routes(routes!(reservations::complain))
+        .routes(routes!(reservations::terms))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::extend))
+        .routes(routes!(orders::pay))
+        .routes(routes!(orders::contest))
         .routes(routes!(fleet::sites))
         .routes(routes!(fleet::site))
         .routes(routes!(fleet::chargers))
@@ -178,6 +198,11 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::replay))
+        .routes(routes!(accounts::balance))
+        .routes(routes!(accounts::entries))
+        .routes(routes!(accounts::open_top_up))
+        .routes(routes!(accounts::top_up))
+        .routes(routes!(accounts::pay_debt))
 }
 
 /// What a handler gives back.

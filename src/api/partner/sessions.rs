@@ -13,7 +13,7 @@ use crate::api::port::{
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use crate::clock::Timestamp;
-use crate::ids::{ChargerId, ConnectorId, RequestId, SessionId};
+use crate::ids::{ChargerId, ConnectorId, RequestId, ReservationId, SessionId};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
@@ -40,24 +40,35 @@ pub(crate) struct StartRequest {
     /// When charging ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limits: Option<Limits>,
+    /// The reservation that it ends (RS-3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    reservation_id: Option<ReservationId>,
+}
+
+/// What a user is named with.
+pub(super) fn check_user(user: &UserRef, findings: &mut Findings) {
+    findings.text("user.id", &user.id, 1, 64);
+    let optional = [("user.name", &user.name, 64), ("user.phone", &user.phone, 32), ("user.plate", &user.plate, 16)];
+    for (field, text, max) in optional {
+        if let Some(text) = text {
+            findings.text(field, text, 1, max);
+        }
+    }
 }
 
 impl StartRequest {
     fn check(&self) -> Result<(), Refusal> {
         let mut findings = Findings::default();
         findings.check((1..=64).contains(&self.connector_id.0), "connector_id", "is out of range", "1 to 64");
-        findings.text("user.id", &self.user.id, 1, 64);
-        let optional = [("user.name", &self.user.name, 64), ("user.phone", &self.user.phone, 32)];
-        for (field, text, max) in optional.into_iter().chain([("user.plate", &self.user.plate, 16)]) {
-            if let Some(text) = text {
-                findings.text(field, text, 1, max);
-            }
-        }
+        check_user(&self.user, &mut findings);
         let limits = self.limits.unwrap_or_default();
         let energy = limits.energy_wh.is_none_or(|wh| (100..=1_000_000).contains(&wh));
         findings.check(energy, "limits.energy_wh", "is out of range", "100 to 1000000");
         let duration = limits.duration_s.is_none_or(|s| (60..=86_400).contains(&s));
         findings.check(duration, "limits.duration_s", "is out of range", "60 to 86400");
+        let amount = limits.amount.is_none_or(|minor| (1..=10_000_000).contains(&minor));
+        findings.check(amount, "limits.amount", "is out of range", "1 to 10000000");
         findings.done()
     }
 }
@@ -98,6 +109,10 @@ pub(crate) struct Operation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
     session_id: Option<SessionId>,
+    /// The reservation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    reservation_id: Option<ReservationId>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorView>,
@@ -137,16 +152,17 @@ pub(super) async fn start(
         kind: OperationKind::Start,
         canonical: serde_json::to_vec(&request).map_err(|_| Code::Internal)?,
         session_id: Some(new_session(state.clock.now())),
+        reservation_id: None,
         charger_id: Some(request.charger_id.clone()),
     };
     let port = Arc::clone(&state.port);
     let drive = move |claim: Claim| async move {
         let session_id = claim.session_id.ok_or(Code::Internal)?;
-        let StartRequest { request_id, charger_id, connector_id, user, limits } = request;
+        let StartRequest { request_id, charger_id, connector_id, user, limits, reservation_id } = request;
         let limits = limits.unwrap_or_default();
         let name = request_id.clone();
         let trace_id = note.trace_id();
-        let start = Start { session_id, request_id, charger_id, connector_id, user, limits, trace_id };
+        let start = Start { session_id, request_id, charger_id, connector_id, user, limits, reservation_id, trace_id };
         port.start_session(&caller.partner, start).await?;
         taken(name, session_id, SessionStatus::Starting)
     };
@@ -178,6 +194,7 @@ pub(super) async fn stop(
         kind: OperationKind::Stop,
         canonical: serde_json::to_vec(&request).map_err(|_| Code::Internal)?,
         session_id: Some(session_id),
+        reservation_id: None,
         charger_id: None,
     };
     let port = Arc::clone(&state.port);
@@ -220,8 +237,8 @@ pub(super) async fn operation(
         (None, None) => OperationState { status: OperationStatus::Pending, error: None, at: claim.at },
     };
     let error = found.error.map(|refusal| ErrorView::new(&refusal, Some(request_id.as_str()), &note.trace_id()));
-    let Claim { kind, session_id, .. } = claim;
-    Ok(Json(Operation { request_id, kind, status: found.status, session_id, error, at: found.at }))
+    let Claim { kind, session_id, reservation_id, .. } = claim;
+    Ok(Json(Operation { request_id, kind, status: found.status, session_id, reservation_id, error, at: found.at }))
 }
 
 /// One session, with all its readings.

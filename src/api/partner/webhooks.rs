@@ -200,6 +200,7 @@ fn write(caller: &Caller, request_id: &RequestId, kind: OperationKind, body: &im
         kind,
         canonical: serde_json::to_vec(body).map_err(|_| Code::Internal)?,
         session_id: None,
+        reservation_id: None,
         charger_id: None,
     })
 }

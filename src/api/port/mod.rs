@@ -9,20 +9,26 @@
 //! * writes of a session are idempotent by its id ([`PartnerPort::start_session`], [`PartnerPort::stop_session`]);
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
+mod accounts;
 mod device;
 mod messages;
 mod operator;
+mod orders;
+mod reservations;
 mod tariffs;
 mod views;
 
+pub use accounts::*;
 pub use device::*;
 pub use messages::*;
 pub use operator::*;
+pub use orders::*;
+pub use reservations::*;
 pub use tariffs::*;
 pub use views::*;
 
 use super::catalogue::Code;
-use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, SessionId, SiteId};
+use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, ReservationId, SessionId, SiteId};
 use crate::persistence::{CreateOnce, Journal, JournalError};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -90,6 +96,8 @@ pub struct Start {
     pub user: UserRef,
     /// When charging ends by itself.
     pub limits: Limits,
+    /// The reservation that it ends (RS-3).
+    pub reservation_id: Option<ReservationId>,
     /// Follows the call through logs, to the charger and back (OP-7).
     pub trace_id: String,
 }
@@ -138,7 +146,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: Send + Sync + 'static {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

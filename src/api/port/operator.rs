@@ -178,7 +178,7 @@ fn empty_object() -> serde_json::Value {
 }
 
 /// Where a parking lock or barrier goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum LockAction {
     /// Up: nobody gets in.
@@ -244,6 +244,9 @@ pub struct PartnerPut {
     /// Which sites it may see; absent: all for a new partner, as it is for a known one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sites: Option<SitesScope>,
+    /// Whether its users have accounts here: the first-party app; absent: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<bool>,
 }
 
 /// What a change of a partner gave.
@@ -262,6 +265,9 @@ pub struct PartnerView {
     pub name: String,
     /// Which sites it may see.
     pub sites: SitesScope,
+    /// Whether its users have accounts here.
+    #[serde(default)]
+    pub accounts: bool,
     /// Its keys, without secrets.
     pub keys: Vec<KeyView>,
     /// Its webhook, if it has one.
@@ -327,7 +333,7 @@ pub struct ConfigVersionView {
 
 /// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
 #[async_trait]
-pub trait OperatorPort: Send + Sync + 'static {
+pub trait OperatorPort: super::ReservationPort + super::OrderPort + super::AccountDesk {
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;
 

@@ -1,8 +1,12 @@
 //! What partners and operators see of sessions, sites, chargers and webhooks: the JSON of `docs/partner-api.md`. Owns
 //! names and shapes; never where the values come from.
 
+use super::reservations::MoneyView;
 use crate::clock::Timestamp;
-use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, SessionId, SiteId, TransactionId};
+
+use crate::ids::{
+    ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TransactionId,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
@@ -96,6 +100,10 @@ pub struct Limits {
     /// After this time, 60 to 86,400 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u64>,
+    /// Before this amount is exceeded, 1 to 10,000,000 minor units of the tariff's currency. Of a user with an account here
+    /// it is what is set aside first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<u64>,
 }
 
 /// What a write was.
@@ -106,10 +114,20 @@ pub enum OperationKind {
     Start,
     /// `POST /sessions/{session_id}/stop`.
     Stop,
+    /// `POST /reservations`.
+    Reserve,
+    /// `POST /reservations/{reservation_id}/cancel`.
+    CancelReservation,
+    /// `POST /reservations/{reservation_id}/complaint`.
+    Complaint,
     /// `POST /webhook/test`.
     WebhookTest,
     /// `POST /webhook/replay`.
     Replay,
+    /// `POST /users/{user_id}/top-ups`.
+    TopUp,
+    /// `POST /users/{user_id}/debts/pay`.
+    DebtPayment,
 }
 
 /// How far an operation is.
@@ -198,6 +216,10 @@ pub struct SessionView {
     pub user_id: Option<String>,
     /// How far it is.
     pub status: SessionStatus,
+    /// The reservation that it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub reservation_id: Option<ReservationId>,
     /// When it was asked for.
     pub created_at: Moment,
     /// When the charger began.
@@ -235,6 +257,19 @@ pub struct SessionView {
     /// Why it did not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureView>,
+    /// Its order: present where a tariff is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub order_id: Option<OrderId>,
+    /// What it comes to so far, by the tariff that was shown at its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount_so_far: Option<MoneyView>,
+    /// What is set aside for it in the user's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<MoneyView>,
+    /// The bill with every line, once it is over; in lists it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bill: Option<serde_json::Value>,
     /// What is to be known of it: `late`, `estimated`, `gap` …
     #[serde(default)]
     pub flags: Vec<String>,

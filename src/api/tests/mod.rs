@@ -1,6 +1,7 @@
 //! Tests of the HTTP room over real sockets, against a runtime in memory. Owns the rig and a client that signs as
 //! `docs/partner-api.md` says, written without the server's own code.
 
+mod accounts;
 mod examples;
 pub(crate) mod fake;
 mod operator;
@@ -271,4 +272,8 @@ impl Rig {
 fn start_body(request_id: &str, connector: u16) -> Value {
     serde_json::json!({"request_id": request_id, "charger_id": "CP1", "connector_id": connector,
         "user": {"id": "u1", "phone": "13800138000"}})
+}
+
+fn reserve_body(request_id: &str, connector: u16) -> Value {
+    serde_json::json!({"request_id": request_id, "charger_id": "CP1", "connector_id": connector, "user": {"id": "u1"}})
 }

@@ -1,7 +1,7 @@
 //! What follows from a charger's answers beyond yes and no: its local list, its profiles, its configuration.
 
 use super::smart_charging::{Installed, with, without};
-use super::{Call, ChargerStep, DeviceEvent, Event, Outcome, Pending, Told, configuration, local_list};
+use super::{Call, ChargerStep, DeviceEvent, Event, Outcome, Pending, Purpose, Told, configuration, holds, local_list};
 
 /// A command that was sent is over.
 pub(super) fn over(step: &mut ChargerStep<'_>, pending: &Pending, outcome: &Outcome, told: Told) {
@@ -14,8 +14,15 @@ pub(super) fn over(step: &mut ChargerStep<'_>, pending: &Pending, outcome: &Outc
             configuration::answered(step, pending, outcome, None)
         }
         (Call::ChangeConfiguration { .. }, Told::Status(status)) => configuration::changed(step, pending, &status),
-        (Call::SendLocalList { version, .. }, Told::Status(status)) => local_list::answered(step, *version, &status),
-        (Call::SendLocalList { .. }, _) if *outcome == Outcome::TimedOut => local_list::unknown(step),
+        (Call::SendLocalList { version, .. }, told) => {
+            let status = if let Told::Status(status) = &told { Some(&**status) } else { None };
+            local_list::over(step, *version, outcome, status);
+        }
+        (Call::ReserveNow { .. }, told) => {
+            if let Purpose::Hold(reservation) = pending.purpose {
+                holds::told(step, reservation, outcome, &told);
+            }
+        }
         (Call::GetLocalListVersion, Told::ListVersion(version)) => local_list::told(step, version),
         (Call::SetChargingProfile { connector, profile }, _) if accepted => {
             let (id, stack_level, purpose) = (profile.id, profile.stack_level, profile.purpose);

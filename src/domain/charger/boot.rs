@@ -1,7 +1,7 @@
 //! BootNotification: the gate (CH-3), the intervals (CH-5), the configuration at the first boot (SE-16).
 
 use super::state::{BootPolicy, TEXT_MAX};
-use super::{BootFact, ChargerStep, Event, configuration, queue, spread, status};
+use super::{BootFact, ChargerStep, Event, configuration, holds, local_list, queue, spread, status};
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Rejection, Reply};
 
@@ -22,6 +22,8 @@ pub(super) fn booted(step: &mut ChargerStep<'_>, fact: BootFact) -> Result<Reply
     if policy == BootPolicy::Accepted {
         configuration::booted(step);
         status::ask_again(step);
+        local_list::ask_again(step);
+        holds::tell_again(step, true);
     }
     let interval = match policy {
         BootPolicy::Accepted => limits.heartbeat,

@@ -3,7 +3,7 @@
 
 use super::smart_charging::{ChargingProfile, ProfilePurpose, RateUnit};
 use crate::clock::Timestamp;
-use crate::ids::{ConnectorId, SessionId, TransactionId};
+use crate::ids::{ConnectorId, ReservationId, SessionId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 /// Personal text (idTags) that the shell has sealed and opens again when it is sent: the rules, the journal and the rows
@@ -162,8 +162,11 @@ pub enum Call {
         expires: Timestamp,
         /// Its number.
         reservation: i32,
-        /// `idTag` and `parentIdTag` as a JSON list.
+        /// `idTag` and `parentIdTag` as a JSON list, of an operator's command.
         holder: SealedText,
+        /// Our own tag for both, of the rules' command: it is nobody's card, so it is not sealed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<Box<str>>,
     },
     /// CancelReservation.
     CancelReservation {
@@ -339,6 +342,8 @@ pub enum Purpose {
     Start(SessionId),
     /// Stops that session.
     Stop(SessionId),
+    /// Holds a connector for that reservation.
+    Hold(ReservationId),
     /// An operator asked for it; the result is in row `command/<charger>/<id>`.
     Operator(Box<str>),
     /// The rules themselves: configuration, triggers.
@@ -350,7 +355,7 @@ impl Purpose {
     pub const fn is_operator(&self) -> bool {
         match self {
             Purpose::Operator(_) => true,
-            Purpose::Start(_) | Purpose::Stop(_) | Purpose::System => false,
+            Purpose::Start(_) | Purpose::Stop(_) | Purpose::Hold(_) | Purpose::System => false,
         }
     }
 }
@@ -361,7 +366,7 @@ pub enum Told {
     /// Nothing of that kind.
     #[default]
     Nothing,
-    /// The status word of ChangeConfiguration or SendLocalList.
+    /// The status word of ChangeConfiguration, SendLocalList or ReserveNow.
     Status(Box<str>),
     /// GetLocalListVersion: 0 is an empty list, -1 none at all.
     ListVersion(i32),

@@ -4,6 +4,7 @@
 use super::care::CareEvent;
 use super::device_event::DeviceEvent;
 use super::facts::{BootFact, Fault, Sample, Status};
+use super::hold::HoldEvent;
 use super::lock::LockEvent;
 use super::smart_charging::ProfilePurpose;
 use super::state::{
@@ -204,6 +205,15 @@ pub enum Event {
     Lock(LockEvent),
     /// The device has told something of itself.
     Device(DeviceEvent),
+    /// A connector is held for a user, or no more (RS-1).
+    Hold(HoldEvent),
+    /// A vehicle stays after its charging.
+    Stay(super::stays::StayEvent),
+    /// A session's money is set aside.
+    FundsReady {
+        /// Which.
+        session: SessionId,
+    },
     /// Ids were minted.
     Minted {
         /// The count now.
@@ -293,6 +303,13 @@ impl Fold for Charger {
             Event::ClockDoubted { .. } => self.clock_doubted = true,
             Event::Care(event) => self.fold_care(event),
             Event::Lock(event) => self.fold_lock(event),
+            Event::Hold(event) => self.fold_hold(event),
+            Event::Stay(event) => self.fold_stay(event),
+            Event::FundsReady { session } => {
+                if let Some(live) = self.live.iter_mut().find(|live| live.session == *session) {
+                    live.unfunded = false;
+                }
+            }
             Event::Device(event) => self.device.get_or_insert_default().fold(event),
             // What was written before device events: newer words have taken its place.
             Event::FirmwareStatus(_) | Event::DiagnosticsStatus(_) => {}

@@ -244,6 +244,8 @@ pub struct StartFact {
     pub tag: Tag,
     /// The register then, Wh.
     pub meter_start_wh: i64,
+    /// The number of the reservation that it ends, as the charger knows it.
+    pub reservation: Option<i32>,
     /// When, by the charger's clock.
     pub at: WireTime,
     /// The CALL's unique id.

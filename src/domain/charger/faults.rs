@@ -90,8 +90,17 @@ impl Charger {
         own.is_some_and(|fault| fault.meaning().out_of_offer) || self.lock_fault(connector).is_some()
     }
 
-    /// The status that people are shown: a connector that is held back is not free to them.
+    /// The status that people are shown: a connector that a reservation holds is not free to them, whether the device
+    /// knows of it or not (RS-1).
     pub fn shown_status(&self, connector: ConnectorId) -> Status {
+        match self.offered_status(connector) {
+            Status::Available if self.held(connector).is_some() => Status::Reserved,
+            status => status,
+        }
+    }
+
+    /// The same whatever is reserved: a connector that is held back by a fault is not free.
+    pub fn offered_status(&self, connector: ConnectorId) -> Status {
         let status = self.connector(connector).map_or(Status::Unknown, |known| known.status);
         match status {
             Status::Available | Status::Preparing | Status::Reserved if self.is_held_back(connector) => Status::Faulted,

@@ -1,7 +1,9 @@
 //! The connection as rules see it: attached, gone, offline, alternating, flapping (CH-3, CH-4, CH-9, RT-3).
 
 use super::state::{BootPolicy, Link, Maintenance, TEXT_MAX};
-use super::{Call, ChargerStep, Event, Outcome, Purpose, care, queue, spread, status, subject, to_session};
+use super::{
+    Call, ChargerStep, Event, Outcome, Purpose, care, holds, local_list, queue, spread, status, subject, to_session,
+};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Case, Level};
@@ -44,7 +46,11 @@ pub(super) fn up(step: &mut ChargerStep<'_>, generation: u64, remote: &str, subp
             let from = now + spread::wait(limits.first_call_spread, step.context.fraction());
             queue::push(step, call, Purpose::System, from);
         }
-        Some(BootPolicy::Accepted) => status::ask_again(step),
+        Some(BootPolicy::Accepted) => {
+            status::ask_again(step);
+            local_list::ask_again(step);
+            holds::tell_again(step, false);
+        }
         Some(BootPolicy::Pending | BootPolicy::Rejected) => {}
     }
     tell_running(step, &session::Command::Reconnected);

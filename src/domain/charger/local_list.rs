@@ -3,7 +3,8 @@
 
 use super::check::Flaw;
 use super::device::LocalList;
-use super::{Call, Charger, ChargerStep, DeviceEvent, Event, Purpose, queue};
+use super::state::Pending;
+use super::{Call, Charger, ChargerStep, DeviceEvent, Event, Outcome, Purpose, queue};
 
 /// A list may be sent: its version is newer where that matters, and it fits the charger.
 pub(super) fn check(version: i32, full: bool, count: u32, charger: &Charger, found: &mut Vec<Flaw>) {
@@ -64,29 +65,79 @@ pub(super) fn sent(step: &mut ChargerStep<'_>, call: &Call) {
     }
 }
 
-/// The charger has answered a list.
-pub(super) fn answered(step: &mut ChargerStep<'_>, version: i32, status: &str) {
-    let list = step.state.list();
-    match status {
-        "Accepted" => {
-            step.emit(Event::Device(DeviceEvent::LocalList(LocalList {
-                accepted: Some(version),
-                told: Some(version),
-                ..list
-            })));
-        }
-        // It has another list than we believe: its own word counts.
-        "VersionMismatch" => unknown(step),
-        // Failed, NotSupported: it keeps what it has.
-        _ => {}
+/// What the end of a SendLocalList says about the list that the charger has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    /// The one that was sent.
+    Sent,
+    /// What it had before.
+    Before,
+    /// One of both, or another: only the charger can tell.
+    Unknown,
+}
+
+/// `status` is the word of the answer.
+fn believe(outcome: &Outcome, status: Option<&str>) -> Belief {
+    match (outcome, status) {
+        (Outcome::Answered { .. }, Some("Accepted")) => Belief::Sent,
+        // It has another list than we believe.
+        (Outcome::Answered { .. }, Some("VersionMismatch")) => Belief::Unknown,
+        // Failed, NotSupported, refused altogether: it keeps what it has.
+        (Outcome::Answered { .. } | Outcome::CallError { .. }, _) => Belief::Before,
+        (Outcome::TimedOut | Outcome::LinkLost, _) => Belief::Unknown,
+        // Never sent.
+        (Outcome::Offline | Outcome::Moot, _) => Belief::Before,
     }
 }
 
-/// Nobody knows which list the charger has: it is asked.
-pub(super) fn unknown(step: &mut ChargerStep<'_>) {
-    let list = LocalList { accepted: None, told: None, ..step.state.list() };
-    step.emit(Event::Device(DeviceEvent::LocalList(list)));
-    queue::push(step, Call::GetLocalListVersion, Purpose::System, step.context.now);
+/// A list is over.
+pub(super) fn over(step: &mut ChargerStep<'_>, version: i32, outcome: &Outcome, status: Option<&str>) {
+    match believe(outcome, status) {
+        Belief::Sent => {
+            let list = LocalList { accepted: Some(version), told: Some(version), ..step.state.list() };
+            step.emit(Event::Device(DeviceEvent::LocalList(list)));
+        }
+        Belief::Before => {}
+        Belief::Unknown => doubt(step),
+    }
+}
+
+/// The answer to a list came after its time-out. By then the charger has been asked, and another list may have been sent:
+/// which came first there, nobody can tell, so it is asked once more.
+pub(super) fn answered_late(step: &mut ChargerStep<'_>) {
+    doubt(step);
+}
+
+/// The connection went while a list was on its way. It is asked at the next one, unless the list is sent again there.
+pub(super) fn lost(step: &mut ChargerStep<'_>, call: &Call) {
+    if matches!(call, Call::SendLocalList { .. }) {
+        forget(step);
+    }
+}
+
+fn forget(step: &mut ChargerStep<'_>) {
+    let (known, forgotten) = (step.state.list(), LocalList { accepted: None, told: None, ..step.state.list() });
+    if known != forgotten {
+        step.emit(Event::Device(DeviceEvent::LocalList(forgotten)));
+    }
+}
+
+/// Nobody knows which list the charger has: it is asked, by a question that is sent after this.
+fn doubt(step: &mut ChargerStep<'_>) {
+    forget(step);
+    let waits = |pending: &Pending| pending.call == Call::GetLocalListVersion && pending.sent.is_none();
+    if !step.state.queue.iter().any(waits) {
+        queue::push(step, Call::GetLocalListVersion, Purpose::System, step.context.now);
+    }
+}
+
+/// The charger is back and may be asked: it is, where a list was sent and nobody knows what became of it.
+pub(super) fn ask_again(step: &mut ChargerStep<'_>) {
+    let list = step.state.list();
+    let settles = |pending: &Pending| matches!(pending.call, Call::GetLocalListVersion | Call::SendLocalList { .. });
+    if list.sent != 0 && list.current().is_none() && !step.state.queue.iter().any(settles) {
+        queue::push(step, Call::GetLocalListVersion, Purpose::System, step.context.now);
+    }
 }
 
 /// The charger has said which version it has.
@@ -94,5 +145,30 @@ pub(super) fn told(step: &mut ChargerStep<'_>, version: i32) {
     let list = LocalList { told: Some(version), ..step.state.list() };
     if list != step.state.list() {
         step.emit(Event::Device(DeviceEvent::LocalList(list)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_list_ended_says_which_one_the_charger_has() {
+        let answered = || Outcome::Answered { accepted: true, payload: "{}".into() };
+        let error = || Outcome::CallError { code: "InternalError".into(), description: "".into() };
+        for (outcome, status, belief) in [
+            (answered(), Some("Accepted"), Belief::Sent),
+            (answered(), Some("Failed"), Belief::Before),
+            (answered(), Some("NotSupported"), Belief::Before),
+            (answered(), Some("VersionMismatch"), Belief::Unknown),
+            (answered(), None, Belief::Before),
+            (error(), None, Belief::Before),
+            (Outcome::TimedOut, None, Belief::Unknown),
+            (Outcome::LinkLost, None, Belief::Unknown),
+            (Outcome::Offline, None, Belief::Before),
+            (Outcome::Moot, None, Belief::Before),
+        ] {
+            assert_eq!(believe(&outcome, status), belief, "{outcome:?} {status:?}");
+        }
     }
 }

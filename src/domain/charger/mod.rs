@@ -15,6 +15,8 @@ mod device_event;
 mod event;
 mod facts;
 mod faults;
+mod hold;
+mod holds;
 mod link;
 pub mod local_list;
 pub mod lock;
@@ -31,6 +33,7 @@ pub mod smart_charging;
 mod spread;
 mod state;
 mod status;
+mod stays;
 mod transaction_start;
 mod transaction_stop;
 mod view;
@@ -47,6 +50,7 @@ pub use facts::{
     BootFact, ErrorCode, Fault, MeterFact, Sample, StartFact, Status, StatusFact, StopFact, StopReason, Tag, TokenInfo,
     TokenRef, UserRef, Verdict, WireTime, print,
 };
+pub use hold::{Device as HoldDevice, Hold, HoldEvent};
 pub use lock::{Lock, LockAction, LockEvent, TransferStatus};
 pub use profile::SecurityProfile;
 pub use reports::{ReportKind, SecurityFact, severity};
@@ -57,6 +61,7 @@ pub use state::{
     Boot, BootPolicy, CONNECTORS_MAX, Charger, Connector, FailedStart, Finished, Link, Live, Maintenance, OrphanStop,
     Pending, Recent, Registration, Rotation,
 };
+pub use stays::{Stay, StayEvent};
 pub use view::{CommandView, ConnectorView, View};
 
 use crate::domain::charging::step::Step;
@@ -64,7 +69,8 @@ use crate::domain::charging::{
     Case, ChargingFamily, Command as FamilyCommand, Level, Rejection, Reply, StepContext, Timer,
 };
 use crate::domain::entity::{Deadline, Decision, Standing};
-use crate::ids::{CommandId, ConnectorId, SessionId};
+use crate::domain::reservation::{Booking, Complaint};
+use crate::ids::{CommandId, ConnectorId, OrderId, ReservationId, SessionId};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -185,6 +191,28 @@ pub enum Command {
     },
     /// A partner starts a session (SE-1).
     StartSession(Box<Opening>),
+    /// A partner reserves a connector (RS-1).
+    Reserve(Box<Booking>),
+    /// From a reservation: it stands.
+    HoldConfirmed(ReservationId),
+    /// From a reservation: it is over.
+    FreeHold {
+        /// Which.
+        reservation: ReservationId,
+        /// Its user could not charge here (RS-5).
+        complaint: Option<Complaint>,
+    },
+    /// From an order: its money is set aside, the charger may be told to start (SE-3).
+    FundsReady(SessionId),
+    /// From an order: it wants to know who is at a connector (SE-13).
+    Watch {
+        /// Which order.
+        order: OrderId,
+        /// Where.
+        connector: ConnectorId,
+    },
+    /// From an order: it is over.
+    Unwatch(OrderId),
     /// An operator's command (CH-6).
     Enqueue {
         /// Its id, fresh.
@@ -236,6 +264,8 @@ pub fn decide(
 ) -> Result<Decision<ChargingFamily>, Rejection> {
     let mut step = ChargerStep::new(charger, context, "c".to_owned());
     let reply = run(&mut step, command)?;
+    holds::watch(&mut step);
+    stays::watch(&mut step);
     care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(reply))
@@ -270,6 +300,12 @@ fn run(step: &mut ChargerStep<'_>, command: Command) -> Result<Reply, Rejection>
         Command::CertificateRequest { csr } => return Ok(reports::certificate_requested(step, &csr)),
         Command::CertificateAnswered { outcome } => reports::certificate_answered(step, outcome),
         Command::StartSession(opening) => return sessions::start(step, *opening),
+        Command::Reserve(booking) => return holds::reserve(step, *booking),
+        Command::HoldConfirmed(reservation) => holds::confirmed(step, reservation),
+        Command::FreeHold { reservation, complaint } => holds::free(step, reservation, complaint),
+        Command::FundsReady(session) => sessions::funds_ready(step, session),
+        Command::Watch { order, connector } => stays::began(step, order, connector),
+        Command::Unwatch(order) => stays::over(step, order),
         Command::Enqueue { command_id, call, by } => return queue::enqueue(step, command_id, call, &by),
         Command::CommandAnswered { command_id, generation, outcome, told } => {
             queue::answered(step, command_id, generation, outcome, told);
@@ -307,8 +343,17 @@ pub fn fired(
         | Timer::DurationLimit
         | Timer::MissedSamples
         | Timer::Settle
-        | Timer::Forget => return Err(Rejection::Misrouted),
+        | Timer::Forget
+        | Timer::HoldUntil
+        | Timer::PaymentDeadline
+        | Timer::AskAccount
+        | Timer::Remind
+        | Timer::StayWarn
+        | Timer::StayGrace
+        | Timer::StayEnd => return Err(Rejection::Misrouted),
     }
+    holds::watch(&mut step);
+    stays::watch(&mut step);
     care::pump(&mut step);
     queue::pump(&mut step);
     Ok(step.done(Reply::Done))
@@ -340,7 +385,12 @@ pub fn standing(charger: &Charger) -> Standing {
     let settled = matches!(charger.link, Link::Down { offline_due: None, .. });
     let release = charger.maintenance.as_ref().is_some_and(|maintenance| maintenance.release_due.is_some());
     let quiet = settled && !release && charger.lock_due().is_none();
-    match quiet && charger.live.is_empty() && charger.queue.is_empty() {
+    match quiet
+        && charger.live.is_empty()
+        && charger.queue.is_empty()
+        && charger.holds.is_empty()
+        && charger.stays.is_empty()
+    {
         true => Standing::Idle,
         false => Standing::Open,
     }

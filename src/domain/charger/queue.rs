@@ -89,10 +89,11 @@ pub(super) fn pump(step: &mut ChargerStep<'_>) {
     let Some(generation) = step.state.generation() else { return };
     let Some(next) = step.state.queue.iter().find(|pending| pending.not_before <= now) else { return };
     let (id, call) = (next.id, next.call.clone());
-    let due = now + step.context.ambient.policy.charger.call_timeout;
+    let timeout = step.context.ambient.policy.charger.call_timeout;
+    let due = now + timeout;
     step.emit(Event::CommandSent { id, sent: Sent { generation, due } });
     local_list::sent(step, &call);
-    step.effect(Effect::SendCall { command_id: id, generation, call });
+    step.effect(Effect::SendCall { command_id: id, generation, call, timeout });
 }
 
 /// A CALL is over: by an answer, or because the shell could not deliver it.
@@ -124,6 +125,9 @@ fn late(step: &mut ChargerStep<'_>, id: CommandId, outcome: Outcome) {
         operator: finished.purpose.is_operator(),
     }));
     sessions::command_over(step, &finished.purpose, &outcome);
+    if *finished.action == *"SendLocalList" {
+        local_list::answered_late(step);
+    }
 }
 
 fn bounded(outcome: Outcome, purpose: &Purpose) -> Outcome {
@@ -165,6 +169,7 @@ pub(super) fn timed_out(step: &mut ChargerStep<'_>, id: CommandId) {
 /// The socket went while a CALL was outstanding: what may be sent twice waits again, what may not is uncertain.
 pub(super) fn lose_in_flight(step: &mut ChargerStep<'_>) {
     let Some(pending) = step.state.in_flight().cloned() else { return };
+    local_list::lost(step, &pending.call);
     match pending.call.repeatable() {
         true => step.emit(Event::CommandRequeued { id: pending.id }),
         false => finish(step, &pending, Outcome::LinkLost),

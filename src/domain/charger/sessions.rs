@@ -4,10 +4,11 @@
 use super::calls::Outcome;
 use super::facts::UserRef;
 use super::state::{BootPolicy, Charger, FAILED_MAX, Live};
-use super::{Call, ChargerStep, Event, Purpose, Status, queue, remote_tag, subject, to_session};
+use super::{Call, ChargerStep, Event, Purpose, Status, holds, queue, remote_tag, subject, to_session};
+use crate::clock::Timestamp;
 use crate::domain::charging::{Case, Level, Rejection, Reply};
-use crate::domain::session::{self, Failure};
-use crate::ids::{ConnectorId, PartnerId, RequestId, SessionId};
+use crate::domain::session::{self, Failure, Shown};
+use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, SessionId};
 use std::time::Duration;
 
 /// What a partner asks for.
@@ -29,19 +30,43 @@ pub struct Opening {
     pub limits: session::Limits,
     /// Less time than ours to begin, if asked for (SE-4).
     pub deadline: Option<Duration>,
+    /// The reservation that it ends (RS-3).
+    pub reservation: Option<ReservationId>,
+}
+
+/// Who wants a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taker {
+    /// Anybody, to charge.
+    Anybody,
+    /// The user for whom it is held, to charge.
+    Holder,
+    /// Somebody, to hold it: nothing may be there.
+    Reserver,
 }
 
 /// Checks the true state again, takes the connector, queues the command (SE-1, SE-2).
-pub(super) fn start(step: &mut ChargerStep<'_>, opening: Opening) -> Result<Reply, Rejection> {
+pub(super) fn start(step: &mut ChargerStep<'_>, mut opening: Opening) -> Result<Reply, Rejection> {
     if step.state.live_session(opening.session).is_some() {
         return Err(Rejection::SessionExists);
     }
-    check(&step.state, opening.connector, step.context.ambient.online)?;
+    let hold = holds::arrival(step, &opening)?;
+    let taker = if hold.is_some() { Taker::Holder } else { Taker::Anybody };
+    check(&step.state, opening.connector, step.context.ambient.online, taker)?;
     if !queue::has_room(step) {
         return Err(Rejection::CommandQueueFull);
     }
     let (session, connector, now) = (opening.session, opening.connector, step.context.now);
-    let id_tag = remote_tag::of(session, step.context.entropy);
+    opening.reservation = hold.as_ref().map(|hold| hold.reservation);
+    let id_tag = match &hold {
+        Some(hold) => hold.id_tag.clone(),
+        None => remote_tag::of(session, step.context.entropy),
+    };
+    let shown = shown(step, &opening.partner, now);
+    let unfunded = keeps_account(step, &opening.partner);
+    if unfunded && shown.is_none() {
+        return Err(Rejection::TariffMissing);
+    }
     step.emit(Event::Claimed(Live {
         session,
         connector,
@@ -49,19 +74,46 @@ pub(super) fn start(step: &mut ChargerStep<'_>, opening: Opening) -> Result<Repl
         transaction: None,
         accepted: false,
         ghost: false,
+        unfunded,
     }));
-    queue::push(
-        step,
-        Call::RemoteStart { connector: Some(connector), id_tag, profile: None },
-        Purpose::Start(session),
-        now,
-    );
-    to_session(step, session, session::Command::Place(Box::new(opening)));
+    if !unfunded {
+        let call = Call::RemoteStart { connector: Some(connector), id_tag, profile: None };
+        queue::push(step, call, Purpose::Start(session), now);
+    }
+    if let Some(hold) = hold {
+        holds::arriving(step, &hold, session);
+    }
+    to_session(step, session, session::Command::Place(Box::new(opening), shown));
     Ok(Reply::SessionStarting(session))
 }
 
+/// Whether a partner's users have accounts with us.
+fn keeps_account(step: &ChargerStep<'_>, partner: &PartnerId) -> bool {
+    step.context.ambient.account_partners.contains(partner)
+}
+
+/// What a user of a partner was shown who begins here at `at`; `None`: no tariff was in force.
+pub(super) fn shown(step: &ChargerStep<'_>, partner: &PartnerId, at: Timestamp) -> Option<Shown> {
+    let site = &step.state.registration.as_ref()?.site;
+    let tariff = step.context.ambient.tariffs.as_ref()?.tariff_at(site, at)?;
+    Some(Shown { tariff, account: keeps_account(step, partner) })
+}
+
+/// Its money is set aside: the charger is told to start. Where it went offline meanwhile, the session fails (SE-3).
+pub(super) fn funds_ready(step: &mut ChargerStep<'_>, session: SessionId) {
+    let Some(live) = step.state.live_session(session).filter(|live| live.unfunded).cloned() else { return };
+    let Some(id_tag) = live.id_tag.filter(|_| live.transaction.is_none()) else { return };
+    if !step.context.ambient.online || step.state.generation().is_none() {
+        to_session(step, session, session::Command::StartRefused(Failure::offline()));
+        return;
+    }
+    step.emit(Event::FundsReady { session });
+    let call = Call::RemoteStart { connector: Some(live.connector), id_tag, profile: None };
+    queue::push(step, call, Purpose::Start(session), step.context.now);
+}
+
 /// The true state of a connector, now (SE-2).
-fn check(charger: &Charger, connector: ConnectorId, online: bool) -> Result<(), Rejection> {
+pub(super) fn check(charger: &Charger, connector: ConnectorId, online: bool, taker: Taker) -> Result<(), Rejection> {
     let Some(registration) = &charger.registration else { return Err(Rejection::ChargerUnknown) };
     if connector.0 == 0 || charger.connector(connector).is_none() {
         return Err(Rejection::ConnectorUnknown);
@@ -96,9 +148,11 @@ fn check(charger: &Charger, connector: ConnectorId, online: bool) -> Result<(), 
         | Status::Reserved
         | Status::Unknown => {}
     }
-    match charger.shown_status(connector) {
-        Status::Available | Status::Preparing => Ok(()),
-        Status::Charging | Status::SuspendedEv | Status::SuspendedEvse | Status::Finishing => {
+    match charger.offered_status(connector) {
+        Status::Available => Ok(()),
+        Status::Preparing | Status::Reserved if taker == Taker::Holder => Ok(()),
+        Status::Preparing if taker == Taker::Anybody => Ok(()),
+        Status::Preparing | Status::Charging | Status::SuspendedEv | Status::SuspendedEvse | Status::Finishing => {
             Err(Rejection::ConnectorOccupied)
         }
         Status::Reserved => Err(Rejection::ConnectorReserved),
@@ -125,7 +179,9 @@ pub(super) fn stop(step: &mut ChargerStep<'_>, session: SessionId) {
 /// A session is not wanted any more before it began. A start that was never sent is certain not to happen.
 pub(super) fn cancel(step: &mut ChargerStep<'_>, session: SessionId) {
     let purpose = Purpose::Start(session);
-    let unsent = step.state.queue.iter().any(|pending| pending.purpose == purpose && pending.sent.is_none());
+    let unfunded = step.state.live_session(session).is_some_and(|live| live.unfunded && live.transaction.is_none());
+    let waits = step.state.queue.iter().any(|pending| pending.purpose == purpose && pending.sent.is_none());
+    let unsent = unfunded || waits;
     if unsent {
         queue::drop_waiting(step, &purpose);
         to_session(step, session, session::Command::StartRefused(Failure::cancelled()));
@@ -143,6 +199,7 @@ pub(super) fn release(step: &mut ChargerStep<'_>, session: SessionId, remember: 
         make_room(step);
     }
     step.emit(Event::Released { session, remember, start_failed });
+    holds::arrival_failed(step, session);
     let limit = step.context.ambient.policy.session.start_failures_alert;
     let failures = step.state.start_failures;
     if start_failed && failures >= limit && failures.is_multiple_of(limit.max(1)) {
@@ -170,6 +227,7 @@ pub(super) fn command_over(step: &mut ChargerStep<'_>, purpose: &Purpose, outcom
     match purpose {
         Purpose::Start(session) => start_over(step, *session, outcome),
         Purpose::Stop(session) => to_session(step, *session, session::Command::StopAnswered(outcome.clone())),
+        Purpose::Hold(reservation) => holds::command_over(step, *reservation, outcome),
         Purpose::Operator(_) | Purpose::System => {}
     }
 }

@@ -180,6 +180,9 @@ pub struct Live {
     /// The session has failed, and its transaction runs all the same (SE-5).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ghost: bool,
+    /// Its money is not set aside yet: the charger is not told before (SE-3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfunded: bool,
 }
 
 /// A failed start whose transaction may still come (SE-5).
@@ -294,6 +297,12 @@ pub struct Charger {
     pub whole: Connector,
     /// What runs.
     pub live: SmallVec<[Live; 1]>,
+    /// Connectors that are held for users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<super::hold::Hold>,
+    /// Vehicles that stay after their charging.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<super::stays::Stay>,
     /// Tags that answer late starts.
     pub failed: Vec<FailedStart>,
     /// For repeats.

@@ -4,7 +4,9 @@
 use super::facts::{StartFact, Tag, Verdict, print};
 use super::state::{FailedStart, Live, OrphanStop, Recent, STRAYS_MAX};
 use super::transaction_stop::JOINED;
-use super::{ChargerStep, Event, Purpose, WireTime, queue, sessions, status, subject, to_session, transaction_stop};
+use super::{
+    ChargerStep, Event, Purpose, WireTime, holds, queue, sessions, status, subject, to_session, transaction_stop,
+};
 use crate::clock::Timestamp;
 use crate::domain::charging::{Case, Level, Reply};
 use crate::domain::session::{self, Beginning, Failure, Flag, Owner};
@@ -12,15 +14,16 @@ use crate::ids::{ConnectorId, SessionId, TransactionId};
 
 /// Authorize: a remote start's tag is good as long as its start is awaited (SE-16).
 pub(super) fn authorize(step: &ChargerStep<'_>, tag: &Tag) -> Reply {
-    Reply::Authorized(match tag {
+    let verdict = match tag {
         Tag::Remote(text) => match awaited(step, text) {
             Some(_) => Verdict::Accepted,
             None => Verdict::Invalid,
         },
-        // Out of offer, unless the card may be here to stop what runs (CH-9).
-        Tag::Token(info) if idle(step) => in_maintenance(step, info.verdict),
+        // Out of offer or held for others, unless the card may be here to stop what runs (CH-9).
+        Tag::Token(info) if idle(step) => in_maintenance(step, holds::authorize(step, info)),
         Tag::Token(info) => info.verdict,
-    })
+    };
+    Reply::Authorized { verdict, parent: holds::parent(step, tag) }
 }
 
 fn idle(step: &ChargerStep<'_>) -> bool {
@@ -97,6 +100,8 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
     if !whose.remote && !fact.at.is_backlog(step.context.now, &step.context.ambient.policy.charger) {
         whose.verdict = in_maintenance(step, whose.verdict);
     }
+    let comer = holds::comer(step, &fact, connector, whose.remote.then_some((whose.session, whose.ghost)));
+    comer.admit(&mut whose.verdict, &mut whose.owner);
     clear_connector(step, connector, whose.session);
     let transaction = next_transaction(step);
     let verdict = whose.verdict;
@@ -118,12 +123,27 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
         Tag::Remote(text) if whose.remote => Some(text.clone()),
         Tag::Remote(_) | Tag::Token(_) => None,
     };
-    let live = Live { session, connector, id_tag, transaction: Some(transaction), accepted: true, ghost: whose.ghost };
+    let live = Live {
+        session,
+        connector,
+        id_tag,
+        transaction: Some(transaction),
+        accepted: true,
+        ghost: whose.ghost,
+        unfunded: false,
+    };
     step.emit(Event::TransactionBegan { recent, live });
     queue::drop_waiting(step, &Purpose::Start(session));
-    let beginning = Beginning { transaction, connector, meter_start_wh, at: fact.at, flags, owner: whose.owner };
+    let reservation = comer.reservation();
+    let (at, owner) = (fact.at, whose.owner);
+    let shown = owner.as_ref().and_then(|owner| owner.holder.as_ref()).and_then(|(partner, _)| {
+        let now = step.context.now;
+        sessions::shown(step, partner, at.plausible(now, &step.context.ambient.policy.charger).unwrap_or(now))
+    });
+    let beginning = Beginning { transaction, connector, meter_start_wh, at, flags, owner, reservation, shown };
     let orphan = orphan_of(step, &beginning, tag);
     tell(step, session, whose.ghost, verdict, beginning);
+    holds::began(step, comer, connector, session);
     if let Some(orphan) = orphan {
         join(step, transaction, session, &orphan);
     }
@@ -259,6 +279,7 @@ fn leave(step: &mut ChargerStep<'_>, other: &Live) {
         sessions::make_room(step);
     }
     step.emit(Event::Released { session: other.session, remember: !began, start_failed: false });
+    holds::arrival_failed(step, other.session);
     let command = match began {
         true => session::Command::Superseded,
         false => session::Command::StartRefused(Failure::occupied()),

@@ -5,7 +5,7 @@ use super::facts::Fault;
 use super::lock::Lock;
 use super::state::{BootPolicy, Charger, Link, Maintenance};
 use super::{Connector, Purpose, ResetTried, Status};
-use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
+use crate::ids::{CommandId, ConnectorId, ReservationId, SessionId, SiteId, TransactionId};
 use serde::Serialize;
 
 /// A connector as shown.
@@ -29,6 +29,9 @@ pub struct ConnectorView {
     /// Its transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<TransactionId>,
+    /// The reservation that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<ReservationId>,
 }
 
 /// A waiting command as shown to operators.
@@ -130,6 +133,7 @@ impl Charger {
             status_at: connector.learnt_at.to_rfc3339(),
             session_id: live.map(|live| live.session),
             transaction_id: live.and_then(|live| live.transaction),
+            reservation_id: self.held(connector_id).map(|hold| hold.reservation),
         }
     }
 
@@ -162,6 +166,7 @@ impl From<&super::Pending> for CommandView {
             purpose: match pending.purpose {
                 Purpose::Start(_) => "start",
                 Purpose::Stop(_) => "stop",
+                Purpose::Hold(_) => "hold",
                 Purpose::Operator(_) => "operator",
                 Purpose::System => "system",
             },

@@ -1,25 +1,35 @@
 //! The rules of a charger's partition: one charger with its connectors, and the sessions at it. Owns the family's
-//! enums and the dispatch to [`charger`](crate::domain::charger) and [`session`](crate::domain::session); no rule.
+//! enums and the dispatch to [`charger`](crate::domain::charger), [`session`](crate::domain::session) and
+//! [`reservation`](crate::domain::reservation); no rule.
 //!
 //! Invariants: the charger alone knows which session is live on which connector (I4), hands out transaction ids (I8)
-//! and queues commands to the device; a session alone knows its energy, its end and what its partner was told.
+//! and queues commands to the device; a session alone knows its energy, its end and what its partner was told. So with
+//! reservations: the charger alone knows which one holds which connector, a reservation alone its terms and its money.
 
+pub mod books;
 pub mod case;
 pub mod policy;
+pub mod purse;
 pub mod rejection;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub mod step;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "random runs need a part of it"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests and random runs, where a panic is the finding")]
 pub(crate) mod testkit;
 
 use crate::clock::Timestamp;
 use crate::domain::charger::{self, Call, Charger};
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
+use crate::domain::order::{self, Order, Status as OrderStatus};
+use crate::domain::reservation::{self, Reservation, Status as ReservationStatus};
 use crate::domain::session::{self, Session, Status as SessionStatus};
-use crate::ids::{CommandId, PartnerId, SessionId, TransactionId};
+use crate::domain::tariff::Book;
+use crate::ids::{CommandId, OrderId, PartnerId, ReservationId, SessionId, TransactionId};
 pub use case::{Case, Level};
 pub use policy::Policy;
+use purse::{AccountOutcome, AccountRef, AccountRequest};
 pub use rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -38,6 +48,10 @@ pub enum Key {
     Charger,
     /// One of its sessions.
     Session(SessionId),
+    /// One of its reservations.
+    Reservation(ReservationId),
+    /// One of its orders.
+    Order(OrderId),
 }
 
 impl fmt::Display for Key {
@@ -45,6 +59,8 @@ impl fmt::Display for Key {
         match self {
             Key::Charger => f.write_str("charger"),
             Key::Session(id) => write!(f, "session/{id}"),
+            Key::Reservation(id) => write!(f, "reservation/{id}"),
+            Key::Order(id) => write!(f, "order/{id}"),
         }
     }
 }
@@ -56,6 +72,10 @@ pub enum State {
     Charger(Box<Charger>),
     /// Of a session.
     Session(Box<Session>),
+    /// Of a reservation.
+    Reservation(Box<Reservation>),
+    /// Of an order.
+    Order(Box<Order>),
 }
 
 impl State {
@@ -63,7 +83,7 @@ impl State {
     pub fn charger(&self) -> Option<&Charger> {
         match self {
             State::Charger(charger) => Some(charger),
-            State::Session(_) => None,
+            State::Session(_) | State::Reservation(_) | State::Order(_) => None,
         }
     }
 
@@ -71,7 +91,23 @@ impl State {
     pub fn session(&self) -> Option<&Session> {
         match self {
             State::Session(session) => Some(session),
-            State::Charger(_) => None,
+            State::Charger(_) | State::Reservation(_) | State::Order(_) => None,
+        }
+    }
+
+    /// The reservation's, if it is one.
+    pub fn reservation(&self) -> Option<&Reservation> {
+        match self {
+            State::Reservation(reservation) => Some(reservation),
+            State::Charger(_) | State::Session(_) | State::Order(_) => None,
+        }
+    }
+
+    /// The order's, if it is one.
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            State::Order(order) => Some(order),
+            State::Charger(_) | State::Session(_) | State::Reservation(_) => None,
         }
     }
 }
@@ -83,6 +119,17 @@ pub enum Command {
     Charger(charger::Command),
     /// To [`Key::Session`].
     Session(session::Command),
+    /// To [`Key::Reservation`].
+    Reservation(reservation::Command),
+    /// To [`Key::Order`].
+    Order(order::Command),
+    /// To whoever asked an account by [`Effect::AskAccount`].
+    AccountAnswered {
+        /// What it was asked.
+        cause: Box<str>,
+        /// How it answered.
+        outcome: AccountOutcome,
+    },
     /// A deadline has passed, to whom it belongs.
     Fired(Timer),
 }
@@ -96,6 +143,18 @@ impl From<charger::Command> for Command {
 impl From<session::Command> for Command {
     fn from(command: session::Command) -> Self {
         Command::Session(command)
+    }
+}
+
+impl From<reservation::Command> for Command {
+    fn from(command: reservation::Command) -> Self {
+        Command::Reservation(command)
+    }
+}
+
+impl From<order::Command> for Command {
+    fn from(command: order::Command) -> Self {
+        Command::Order(command)
     }
 }
 
@@ -114,6 +173,12 @@ pub enum Event {
     /// To a session.
     #[serde(rename = "s")]
     Session(session::Event),
+    /// To a reservation.
+    #[serde(rename = "r")]
+    Reservation(reservation::Event),
+    /// To an order.
+    #[serde(rename = "o")]
+    Order(order::Event),
 }
 
 impl From<charger::Event> for Event {
@@ -128,6 +193,18 @@ impl From<session::Event> for Event {
     }
 }
 
+impl From<reservation::Event> for Event {
+    fn from(event: reservation::Event) -> Self {
+        Event::Reservation(event)
+    }
+}
+
+impl From<order::Event> for Event {
+    fn from(event: order::Event) -> Self {
+        Event::Order(event)
+    }
+}
+
 /// What the shell does once the step is durable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -139,6 +216,8 @@ pub enum Effect {
         generation: u64,
         /// What to ask.
         call: Call,
+        /// How long its answer may take (`charger.call_timeout`).
+        timeout: Duration,
     },
     /// Closes the socket of that generation.
     CloseLink {
@@ -152,6 +231,13 @@ pub enum Effect {
     SignCertificate {
         /// PEM.
         csr: Box<str>,
+    },
+    /// Asks a user's account; its answer is [`Command::AccountAnswered`] to the entity that asked.
+    AskAccount {
+        /// Whose.
+        account: AccountRef,
+        /// What.
+        request: AccountRequest,
     },
     /// Tells operators; the row is written already.
     Alert(Case),
@@ -172,7 +258,12 @@ pub enum Reply {
         now: Timestamp,
     },
     /// To Authorize.
-    Authorized(charger::Verdict),
+    Authorized {
+        /// What the token may do.
+        verdict: charger::Verdict,
+        /// The group that it belongs to here: that of its user's reservation.
+        parent: Option<Box<str>>,
+    },
     /// To StartTransaction.
     TransactionStarted {
         /// Positive.
@@ -193,6 +284,12 @@ pub enum Reply {
     },
     /// To StartSession.
     SessionStarting(SessionId),
+    /// To Reserve.
+    Reserved(ReservationId),
+    /// To what a person wants of a reservation: its state now.
+    ReservationNow(ReservationStatus),
+    /// To what is asked of an order: its state now.
+    OrderNow(OrderStatus),
     /// To a stop.
     StopTaken {
         /// The session's status now.
@@ -236,8 +333,22 @@ pub enum Timer {
     MissedSamples,
     /// Session: nothing was heard for so long that it is settled (SE-9).
     Settle,
-    /// Session: it leaves memory.
+    /// Session, order: it leaves memory.
     Forget,
+    /// Reservation: the user did not come (RS-4).
+    HoldUntil,
+    /// Reservation: the deposit did not come. Order: what is missing was not paid (MO-5).
+    PaymentDeadline,
+    /// Reservation, order: its user's account has not answered.
+    AskAccount,
+    /// Order: the user is reminded to pay.
+    Remind,
+    /// Order: the user is told that staying will cost (SE-13).
+    StayWarn,
+    /// Order: staying begins to cost.
+    StayGrace,
+    /// Order: staying costs no more, or has lasted too long.
+    StayEnd,
 }
 
 /// Volatile facts of the partition.
@@ -256,6 +367,14 @@ pub struct Ambient {
     /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that
     /// the charger's facts are taken all the same.
     pub quarantined: Vec<SessionId>,
+    /// The same of reservations.
+    pub quarantined_reservations: Vec<ReservationId>,
+    /// The same of orders.
+    pub quarantined_orders: Vec<OrderId>,
+    /// The tariffs and where they are in force (MO-2).
+    pub tariffs: Option<Arc<Book>>,
+    /// The partners whose users have accounts with us.
+    pub account_partners: Arc<[PartnerId]>,
     /// A certificate authority is there to sign what chargers ask for.
     pub certificates: bool,
 }
@@ -283,6 +402,8 @@ impl Family for ChargingFamily {
         match key {
             Key::Charger => State::Charger(Box::default()),
             Key::Session(_) => State::Session(Box::default()),
+            Key::Reservation(_) => State::Reservation(Box::default()),
+            Key::Order(_) => State::Order(Box::default()),
         }
     }
 
@@ -303,7 +424,26 @@ impl Family for ChargingFamily {
             (Key::Session(id), State::Session(session), Command::Fired(timer)) => {
                 Ok(session::fired(*id, session, timer, context))
             }
-            (Key::Charger, _, _) | (Key::Session(_), _, _) => Err(Rejection::Misrouted),
+            (Key::Reservation(id), State::Reservation(reservation), Command::Reservation(command)) => {
+                reservation::decide(*id, reservation, command, context)
+            }
+            (Key::Reservation(id), State::Reservation(known), Command::AccountAnswered { cause, outcome }) => {
+                let answered = reservation::Command::AccountAnswered { cause, outcome };
+                reservation::decide(*id, known, answered, context)
+            }
+            (Key::Reservation(id), State::Reservation(reservation), Command::Fired(timer)) => {
+                Ok(reservation::fired(*id, reservation, timer, context))
+            }
+            (Key::Order(id), State::Order(order), Command::Order(command)) => {
+                order::decide(*id, order, command, context)
+            }
+            (Key::Order(id), State::Order(order), Command::AccountAnswered { cause, outcome }) => {
+                order::decide(*id, order, order::Command::AccountAnswered { cause, outcome }, context)
+            }
+            (Key::Order(id), State::Order(order), Command::Fired(timer)) => {
+                Ok(order::fired(*id, order, timer, context))
+            }
+            (Key::Charger | Key::Session(_) | Key::Reservation(_) | Key::Order(_), _, _) => Err(Rejection::Misrouted),
         }
     }
 
@@ -311,8 +451,12 @@ impl Family for ChargingFamily {
         match (state, event) {
             (State::Charger(charger), Event::Charger(event)) => step::Fold::fold(&mut **charger, event),
             (State::Session(session), Event::Session(event)) => step::Fold::fold(&mut **session, event),
+            (State::Reservation(reservation), Event::Reservation(event)) => {
+                step::Fold::fold(&mut **reservation, event);
+            }
+            (State::Order(order), Event::Order(event)) => step::Fold::fold(&mut **order, event),
             // Never written; total all the same.
-            (State::Charger(_), Event::Session(_)) | (State::Session(_), Event::Charger(_)) => {}
+            (State::Charger(_) | State::Session(_) | State::Reservation(_) | State::Order(_), _) => {}
         }
     }
 
@@ -320,6 +464,8 @@ impl Family for ChargingFamily {
         match state {
             State::Charger(charger) => charger::timers(charger),
             State::Session(session) => session::timers(session),
+            State::Reservation(reservation) => reservation::timers(reservation),
+            State::Order(order) => order::timers(order),
         }
     }
 
@@ -327,6 +473,8 @@ impl Family for ChargingFamily {
         match state {
             State::Charger(charger) => charger::standing(charger),
             State::Session(session) => session::standing(session),
+            State::Reservation(reservation) => reservation::standing(reservation),
+            State::Order(order) => order::standing(order),
         }
     }
 
@@ -335,18 +483,32 @@ impl Family for ChargingFamily {
             (Key::Charger, State::Charger(charger)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Charger(event) => Some(event),
-                    Event::Session(_) => None,
+                    Event::Session(_) | Event::Reservation(_) | Event::Order(_) => None,
                 });
                 charger::project(partition, charger, events)
             }
             (Key::Session(id), State::Session(session)) => {
                 let events = events.iter().filter_map(|event| match event {
                     Event::Session(event) => Some(event),
-                    Event::Charger(_) => None,
+                    Event::Charger(_) | Event::Reservation(_) | Event::Order(_) => None,
                 });
                 session::project(partition, *id, session, events)
             }
-            (Key::Charger, State::Session(_)) | (Key::Session(_), State::Charger(_)) => Vec::new(),
+            (Key::Reservation(id), State::Reservation(reservation)) => {
+                let events = events.iter().filter_map(|event| match event {
+                    Event::Reservation(event) => Some(event),
+                    Event::Charger(_) | Event::Session(_) | Event::Order(_) => None,
+                });
+                reservation::project(partition, *id, reservation, events)
+            }
+            (Key::Order(id), State::Order(order)) => {
+                let events = events.iter().filter_map(|event| match event {
+                    Event::Order(event) => Some(event),
+                    Event::Charger(_) | Event::Session(_) | Event::Reservation(_) => None,
+                });
+                order::project(partition, *id, order, events)
+            }
+            (Key::Charger | Key::Session(_) | Key::Reservation(_) | Key::Order(_), _) => Vec::new(),
         }
     }
 
@@ -354,6 +516,8 @@ impl Family for ChargingFamily {
         match state {
             State::Charger(charger) => charger::give_back(charger, downtime).map(Command::Charger),
             State::Session(session) => session::give_back(session, downtime).map(Command::Session),
+            State::Reservation(reservation) => reservation::give_back(reservation, downtime).map(Command::Reservation),
+            State::Order(order) => order::give_back(order, downtime).map(Command::Order),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The limits that rules of a charger's partition are decided with. Owns nothing but a copy of three sections of the
+//! The limits that rules of a charger's partition are decided with. Owns nothing but a copy of five sections of the
 //! configuration, so that a change at run time reaches the rules as a volatile fact (RT-10).
 
 use crate::config::{self, Config};
 use std::time::Duration;
 
-/// Sections `[session]`, `[charger]` and `[faults]`.
+/// Sections `[session]`, `[charger]`, `[faults]`, `[order]` and `[reservation]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// Limits of sessions.
@@ -13,11 +13,21 @@ pub struct Policy {
     pub charger: config::charger::Charger,
     /// What faults mean and what is tried.
     pub faults: config::faults::Faults,
+    /// What is set aside, looked at and waited for.
+    pub order: config::order::Order,
+    /// How long reservations last and what they cost.
+    pub reservation: config::reservation::Reservation,
 }
 
 impl From<&Config> for Policy {
     fn from(config: &Config) -> Self {
-        Policy { session: config.session.clone(), charger: config.charger.clone(), faults: config.faults.clone() }
+        Policy {
+            session: config.session.clone(),
+            charger: config.charger.clone(),
+            faults: config.faults.clone(),
+            order: config.order.clone(),
+            reservation: config.reservation.clone(),
+        }
     }
 }
 
@@ -46,7 +56,9 @@ mod tests {
         let session: config::session::Session = value["session"].clone().try_into().unwrap();
         let charger: config::charger::Charger = value["charger"].clone().try_into().unwrap();
         let faults: config::faults::Faults = value["faults"].clone().try_into().unwrap();
-        assert_eq!(Policy::default(), Policy { session, charger, faults });
+        let reservation: config::reservation::Reservation = value["reservation"].clone().try_into().unwrap();
+        let order: config::order::Order = value["order"].clone().try_into().unwrap();
+        assert_eq!(Policy::default(), Policy { session, charger, faults, order, reservation });
     }
 
     #[test]

@@ -47,13 +47,47 @@ pub enum Rejection {
     SessionUnknown,
     /// It is over.
     SessionOver,
+    /// A reservation of that id is there already.
+    ReservationExists,
+    /// No such reservation in memory: it never was, or is over; its row tells.
+    ReservationUnknown,
+    /// It is over.
+    ReservationOver,
+    /// Its deposit is not there yet.
+    ReservationUnpaid,
+    /// Its time has not come (RS-3).
+    ReservationEarly,
+    /// Its vehicle is being started.
+    ReservationArriving,
+    /// It is of another user of the same partner (RS-3).
+    ReservationOfAnother,
+    /// Another connector is reserved for this user; the reservation stands (RS-3).
+    WrongConnector,
+    /// No tariff is in force at the site, so a user with an account cannot be told what it costs.
+    TariffMissing,
+    /// No such order.
+    OrderUnknown,
+    /// It does not wait for a person.
+    OrderNotUnderReview,
+    /// An amount that the order does not allow.
+    OrderAmount,
+    /// Nothing was taken that could be given back, or something is on its way.
+    OrderNotPaid,
+    /// Nothing is owed for it.
+    OrderNotOwed,
+    /// It is not charging.
+    OrderNotOpen,
+    /// Its account has not answered yet.
+    OrderBusy,
+    /// It has no bill yet.
+    OrderNotBilled,
     /// The command was sent to an entity of the other kind: a defect of the sender.
     Misrouted,
 }
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 22] = [
+    pub const ALL: [Rejection; 39] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -75,6 +109,23 @@ impl Rejection {
         Rejection::SessionExists,
         Rejection::SessionUnknown,
         Rejection::SessionOver,
+        Rejection::ReservationExists,
+        Rejection::ReservationUnknown,
+        Rejection::ReservationOver,
+        Rejection::ReservationUnpaid,
+        Rejection::ReservationEarly,
+        Rejection::ReservationArriving,
+        Rejection::ReservationOfAnother,
+        Rejection::WrongConnector,
+        Rejection::TariffMissing,
+        Rejection::OrderUnknown,
+        Rejection::OrderNotUnderReview,
+        Rejection::OrderAmount,
+        Rejection::OrderNotPaid,
+        Rejection::OrderNotOwed,
+        Rejection::OrderNotOpen,
+        Rejection::OrderBusy,
+        Rejection::OrderNotBilled,
         Rejection::Misrouted,
     ];
 
@@ -102,6 +153,23 @@ impl Rejection {
             Rejection::SessionExists => "session_exists",
             Rejection::SessionUnknown => "session_unknown",
             Rejection::SessionOver => "session_over",
+            Rejection::ReservationExists => "reservation_exists",
+            Rejection::ReservationUnknown => "reservation_unknown",
+            Rejection::ReservationOver => "reservation_over",
+            Rejection::ReservationUnpaid => "reservation_unpaid",
+            Rejection::ReservationEarly => "reservation_early",
+            Rejection::ReservationArriving => "reservation_arriving",
+            Rejection::ReservationOfAnother => "reservation_of_another",
+            Rejection::WrongConnector => "wrong_connector",
+            Rejection::TariffMissing => "tariff_missing",
+            Rejection::OrderUnknown => "order_unknown",
+            Rejection::OrderNotUnderReview => "order_not_under_review",
+            Rejection::OrderAmount => "order_amount",
+            Rejection::OrderNotPaid => "order_not_paid",
+            Rejection::OrderNotOwed => "order_not_owed",
+            Rejection::OrderNotOpen => "order_not_open",
+            Rejection::OrderBusy => "order_busy",
+            Rejection::OrderNotBilled => "order_not_billed",
             Rejection::Misrouted => "internal_misrouted",
         }
     }

@@ -40,7 +40,7 @@ const REASONS: [Option<StopReason>; 6] = [
 const RUNS: u64 = 16;
 
 /// A seeded source of numbers (splitmix64): the rules' folder knows no random source, and a seed must replay for ever.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -50,14 +50,14 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn range<T: TryInto<i128> + TryFrom<i128>>(&mut self, range: Range<T>) -> T {
+    pub(crate) fn range<T: TryInto<i128> + TryFrom<i128>>(&mut self, range: Range<T>) -> T {
         let ends = (range.start.try_into().ok(), range.end.try_into().ok());
         let (Some(start), Some(end)) = ends else { panic!("no range") };
         let value = start + i128::from(self.next()) % (end - start);
         T::try_from(value).ok().unwrap()
     }
 
-    fn chance(&mut self, share: f64) -> bool {
+    pub(crate) fn chance(&mut self, share: f64) -> bool {
         self.range(0..1_000_000) < (share * 1e6) as i64
     }
 }
@@ -148,8 +148,11 @@ impl Run {
 
     fn open(&mut self) {
         let n = self.rng.next();
-        let limits =
-            Limits { energy_wh: self.rng.chance(0.2).then_some(500), duration_s: self.rng.chance(0.2).then_some(300) };
+        let limits = Limits {
+            energy_wh: self.rng.chance(0.2).then_some(500),
+            duration_s: self.rng.chance(0.2).then_some(300),
+            amount: None,
+        };
         let deadline = self.rng.chance(0.3).then(|| Duration::from_secs(30));
         let connector = self.rng.range(0..4);
         let before = self.world.charger().live.len();
@@ -385,7 +388,7 @@ impl Run {
     fn authorize(&mut self) {
         if let Some(tag) = self.tags.last().cloned() {
             let steps = self.world.journal.len();
-            assert!(matches!(self.world.tell(charger::Command::Authorize(tag)), Reply::Authorized(_)));
+            assert!(matches!(self.world.tell(charger::Command::Authorize(tag)), Reply::Authorized { .. }));
             // A waiting command may be sent meanwhile; nothing else happens.
             assert!(self.world.journal.len() <= steps + 1);
         }

@@ -193,7 +193,10 @@ impl World {
                     let clash = self.rows.contains_key(&(table, key.clone()));
                     assert!(!clash, "{table}/{key} is written twice");
                 }
-                self.rows.insert((table, key), value.unwrap());
+                match value {
+                    Some(value) => drop(self.rows.insert((table, key), value)),
+                    None => drop(self.rows.remove(&(table, key))),
+                }
             }
         }
     }
@@ -247,6 +250,7 @@ impl World {
                 assert!(ended >= started, "the stop precedes the start");
             }
         }
+        self.check_holds(&charger);
         let outstanding = charger.queue.iter().filter(|pending| pending.sent.is_some()).count();
         assert!(outstanding <= 1, "{outstanding} calls are outstanding");
         assert!(charger.queue.len() <= 64 && charger.recent.len() <= 8 + charger.live.len());
@@ -255,6 +259,22 @@ impl World {
         let steps = self.journal.len();
         if steps < 64 || steps.is_multiple_of(64 * (1 + steps / 512)) {
             assert_eq!(self.replay(), self.states_alive(), "replay differs from the state");
+        }
+    }
+
+    /// I4 of reservations: one a connector, each with its charger's hold, as long as it is open.
+    fn check_holds(&self, charger: &Charger) {
+        for (place, hold) in charger.holds.iter().enumerate() {
+            let twice = charger.holds.iter().skip(place + 1).any(|other| other.connector == hold.connector);
+            assert!(!twice, "connector {} is held twice", hold.connector);
+            let state = self.states.get(&Key::Reservation(hold.reservation)).and_then(State::reservation);
+            assert!(state.is_some_and(|held| held.is_open()), "{} holds a connector and is over", hold.reservation);
+            let live = charger.live_on(hold.connector).map(|live| (live.session, live.transaction));
+            assert!(hold.arriving.is_none() || live == Some((hold.arriving.unwrap(), None)), "{live:?} {hold:?}");
+        }
+        for (key, state) in &self.states {
+            let (Key::Reservation(id), Some(reservation)) = (key, state.reservation()) else { continue };
+            assert_eq!(reservation.is_open(), charger.hold(*id).is_some(), "{id}: {reservation:?}");
         }
     }
 
@@ -374,6 +394,7 @@ impl World {
             sealed: Some("sealed".into()),
             limits,
             deadline,
+            reservation: None,
         };
         self.ask(Key::Charger, charger::Command::StartSession(Box::new(opening))).map(|_| session)
     }
@@ -439,7 +460,10 @@ impl World {
     pub(crate) fn cases(&self) -> Vec<&str> {
         let cases = self.effects.iter().filter_map(|effect| match effect {
             Effect::Alert(case) => Some(&*case.code),
-            Effect::SendCall { .. } | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
+            Effect::SendCall { .. }
+            | Effect::CloseLink { .. }
+            | Effect::SignCertificate { .. }
+            | Effect::AskAccount { .. } => None,
         });
         cases.collect()
     }
@@ -448,7 +472,10 @@ impl World {
     pub(crate) fn calls(&self) -> Vec<&Call> {
         let calls = self.effects.iter().filter_map(|effect| match effect {
             Effect::SendCall { call, .. } => Some(call),
-            Effect::Alert(_) | Effect::CloseLink { .. } | Effect::SignCertificate { .. } => None,
+            Effect::Alert(_)
+            | Effect::CloseLink { .. }
+            | Effect::SignCertificate { .. }
+            | Effect::AskAccount { .. } => None,
         });
         calls.collect()
     }

@@ -67,6 +67,9 @@ pub struct Profile {
     /// Event types that its webhook gets.
     #[serde(default)]
     pub events: Subscriptions,
+    /// Whether its users have accounts here (MO-3): the first-party app.
+    #[serde(default)]
+    pub accounts: bool,
 }
 
 /// A key that signs the partner's calls (EM-3). Several can live at once, so that keys rotate with overlap.

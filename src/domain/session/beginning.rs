@@ -2,25 +2,38 @@
 
 use super::event::{Began, Placed};
 use super::state::{Beginning, Failure, Flag, Patience, Status, StopCause};
-use super::{Event, SessionStep, stopping};
+use super::{Event, SessionStep, Shown, pricing, stopping};
 use crate::domain::charger::{self, Opening};
 use crate::domain::charging::{Case, Level, Rejection};
+use crate::domain::order;
 use std::time::Duration;
 
 /// The least time that a start is given: less cannot reach a charger and come back.
 const DEADLINE_MIN: Duration = Duration::from_secs(5);
 
 /// A partner has asked for it.
-pub(super) fn place(step: &mut SessionStep<'_>, opening: Opening) -> Result<(), Rejection> {
+pub(super) fn place(step: &mut SessionStep<'_>, opening: Opening, shown: Option<Shown>) -> Result<(), Rejection> {
     if step.state.status.is_some() {
         return Err(Rejection::SessionExists);
     }
     let at = step.context.now;
     let ours = step.context.ambient.policy.session.start_deadline;
     let deadline = opening.deadline.map_or(ours, |asked| asked.clamp(DEADLINE_MIN.min(ours), ours));
-    let Opening { request, partner, connector, user, sealed, limits, .. } = opening;
+    let Opening { request, partner, connector, user, sealed, limits, reservation, .. } = opening;
     let start_due = at + deadline;
-    step.emit(Event::Placed(Placed { partner, request, user, sealed, connector, limits, at, start_due }));
+    step.emit(Event::Placed(Placed {
+        partner,
+        request,
+        user,
+        sealed,
+        connector,
+        limits,
+        at,
+        start_due,
+        reservation,
+        shown,
+    }));
+    pricing::placed(step);
     Ok(())
 }
 
@@ -42,7 +55,9 @@ fn fail(step: &mut SessionStep<'_>, failure: Failure) {
     let limits = &step.context.ambient.policy.session;
     let (remember, cancelled) = (!failure.unsent, failure.unsent);
     let forget_due = step.context.now + if remember { limits.late_window } else { limits.linger };
+    let code = failure.code.clone();
     step.emit(Event::Failed { failure, forget_due });
+    step.to_order(order::Command::StartFailed { code });
     stopping::tell_result(step, true, None);
     step.tell("session.failed");
     let session = step.id;
@@ -55,7 +70,12 @@ pub(super) fn began(step: &mut SessionStep<'_>, beginning: Beginning, deauthoris
         return;
     }
     let backlog = beginning.at.is_backlog(step.context.now, &step.context.ambient.policy.charger);
+    let local = step.state.status.is_none();
     begin(step, beginning, false);
+    if local {
+        pricing::placed(step);
+    }
+    step.to_order(order::Command::Began);
     if deauthorised {
         step.flag(Flag::DeAuthorized);
     }
@@ -133,6 +153,8 @@ fn begin(step: &mut SessionStep<'_>, beginning: Beginning, late: bool) {
         // A backlog's times are over already; what counts is how long it runs from now.
         max_due: received + policy.session.max_duration,
         duration_due: duration.map(|duration| received + duration),
+        reservation: beginning.reservation,
+        shown: beginning.shown,
     }));
     if plausible.is_none() {
         step.flag(Flag::ClockImplausible);

@@ -5,7 +5,7 @@ use super::event::Ended;
 use super::progress::{Register, take};
 use super::reasons::{End, EndReason, end_of};
 use super::state::{Ending, Flag, Status, StopCause};
-use super::{Event, SessionStep, stopping};
+use super::{Event, SessionStep, pricing, stopping};
 use crate::clock::Timestamp;
 use crate::domain::charger;
 use crate::domain::charging::{Case, Level};
@@ -28,6 +28,7 @@ fn end(step: &mut SessionStep<'_>, ending: Ending) {
     stopping::tell_result(step, true, None);
     step.emit(Event::Ended(ended));
     suspect(step);
+    pricing::ended(step, true);
     match step.state.status {
         Some(Status::Failed) => step.tell("session.updated"),
         Some(Status::Starting | Status::Charging | Status::StopPending | Status::Ended | Status::Abnormal) | None => {
@@ -103,6 +104,7 @@ fn correct(step: &mut SessionStep<'_>, ending: Ending) {
     if ending.meter_stop_wh.is_some() && step.state.meter_stop_wh == Some(step.state.register_wh) {
         step.set_flag(Flag::Estimated, false);
     }
+    pricing::ended(step, false);
     let after = step.state.energy_wh();
     let text = format!("the charger's own account came after it was settled: {before} Wh then, {after} Wh now");
     let case = Case::alert(Level::Info, "settled_late", step.subject(), text);
@@ -160,6 +162,7 @@ fn settle_as(step: &mut SessionStep<'_>, reason: EndReason, why: &str) {
     stopping::tell_result(step, true, None);
     let (register_wh, end) = (step.state.register_wh, End { reason, inferred: true });
     step.emit(Event::Ended(Ended { at, raw_at: None, meter_stop_wh: None, register_wh, end, forget_due }));
+    pricing::ended(step, false);
     let text = format!("settled from the last reading: {why}; {} Wh", step.state.energy_wh());
     let case = Case::alert(Level::Warning, "settled_without_stop", step.subject(), text);
     step.raise(case.ticket("find out what the charger delivered and correct the session if need be"));

@@ -1,6 +1,7 @@
 //! What happens to a session, and what it folds to. Owns the journaled form: members are only added, with a default
 //! (RT-6).
 
+use super::pricing::Shown;
 use super::reasons::End;
 use super::signed::SignedRecord;
 use super::state::{
@@ -10,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::domain::charger::{Fault, Sample, Status as ConnectorStatus, UserRef};
 use crate::domain::charging::case::Raised;
 use crate::domain::charging::step::Fold;
-use crate::ids::{ConnectorId, PartnerId, RequestId, TransactionId};
+use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, TransactionId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ pub struct Placed {
     pub at: Timestamp,
     /// When it is given up.
     pub start_due: Timestamp,
+    /// The reservation that it ends (SE-15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
+    /// What its user was shown (MO-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
 }
 
 /// A transaction's start, as journaled.
@@ -66,6 +73,12 @@ pub struct Began {
     /// When the time asked for is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_due: Option<Timestamp>,
+    /// The reservation that it ends, if nobody asked for it before (SE-15).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
+    /// What its user was shown, if nobody asked for it before (MO-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
 }
 
 /// A transaction's end, as journaled.
@@ -199,6 +212,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         progress_at: Option<Timestamp>,
     },
+    /// So much is set aside for it.
+    Funded {
+        /// In all, minor units.
+        minor: i64,
+    },
+    /// The user knows that it is nearly used up (SE-11).
+    FundsWarned,
     /// It leaves memory.
     Forgotten,
     /// Operators were told.
@@ -283,6 +303,8 @@ impl Fold for Session {
                 self.sequence = *sequence;
                 self.progress_at = progress_at.or(self.progress_at);
             }
+            Event::Funded { minor } => (self.funds, self.funds_warned) = (Some(*minor), false),
+            Event::FundsWarned => self.funds_warned = true,
             Event::Forgotten => *self = Session { raised: self.raised, ..Session::default() },
             Event::Raised(_) => self.raised = self.raised.wrapping_add(1),
         }
@@ -306,6 +328,8 @@ impl Session {
         self.limits = placed.limits;
         self.created_at = placed.at;
         self.start_due = Some(placed.start_due);
+        self.reservation = placed.reservation;
+        self.shown.clone_from(&placed.shown);
     }
 
     fn begin(&mut self, began: &Began) {
@@ -320,6 +344,8 @@ impl Session {
             self.partner = owner.holder.as_ref().map(|(partner, _)| partner.clone());
             self.user = owner.holder.as_ref().map(|(_, user)| user.clone());
         }
+        self.reservation = began.reservation.or(self.reservation);
+        self.shown = self.shown.take().or_else(|| began.shown.clone());
         self.start_due = None;
         self.forget_due = None;
         self.transaction = Some(began.transaction);

@@ -7,6 +7,7 @@
 mod beginning;
 mod ending;
 mod event;
+mod pricing;
 mod progress;
 pub mod reasons;
 mod rows;
@@ -19,6 +20,7 @@ mod view;
 mod tests;
 
 pub use event::{Began, Ended, Event, Placed};
+pub use pricing::Shown;
 pub use reasons::{End, EndReason};
 pub use rows::project;
 pub use signed::SignedRecord;
@@ -29,9 +31,9 @@ pub use view::View;
 
 use crate::domain::charger::{self, Fault, Opening, Outcome, Sample, Status as ConnectorStatus};
 use crate::domain::charging::step::Step;
-use crate::domain::charging::{ChargingFamily, Key, Rejection, Reply, StepContext, Timer};
+use crate::domain::charging::{Case, ChargingFamily, Key, Level, Rejection, Reply, StepContext, Timer};
 use crate::domain::entity::{Deadline, Decision, Notice, Standing};
-use crate::ids::{RequestId, SessionId};
+use crate::ids::{OrderId, RequestId, SessionId};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -48,7 +50,14 @@ pub enum StopBy {
 #[derive(Debug, Clone)]
 pub enum Command {
     /// A partner has asked for it.
-    Place(Box<Opening>),
+    Place(Box<Opening>, Option<Shown>),
+    /// From its order: so much is set aside (SE-11).
+    Funded {
+        /// In all, minor units.
+        minor: i64,
+    },
+    /// From its order: nothing could be set aside.
+    Unfunded,
     /// It will not begin.
     StartRefused(Failure),
     /// Its transaction has begun.
@@ -134,6 +143,22 @@ impl<'a> SessionStep<'a> {
         }
     }
 
+    /// Puts a command to its order, if it has one.
+    fn to_order(&mut self, command: crate::domain::order::Command) {
+        let order = OrderId(self.id.0);
+        if self.state.shown.is_none() {
+            return;
+        }
+        if self.context.ambient.quarantined_orders.contains(&order) {
+            let text = "it is quarantined, and something happened to its session meanwhile".to_owned();
+            let case = Case::alert(Level::Critical, "order_quarantined", format!("order/{order}"), text);
+            let case = case.ticket("release the order, then settle by hand what it missed");
+            self.raise(case.with(&format!("{command:?}")));
+            return;
+        }
+        self.also(Key::Order(order), command);
+    }
+
     fn tell_charger(&mut self, command: charger::Command) {
         self.also(Key::Charger, command);
     }
@@ -176,7 +201,9 @@ pub fn decide(
     let mut step = SessionStep::new(id, session, context);
     let mut reply = Reply::Done;
     match command {
-        Command::Place(opening) => beginning::place(&mut step, *opening)?,
+        Command::Place(opening, shown) => beginning::place(&mut step, *opening, shown)?,
+        Command::Funded { minor } => step.emit(Event::Funded { minor }),
+        Command::Unfunded => pricing::unfunded(&mut step),
         Command::StartRefused(failure) => beginning::refused(&mut step, failure),
         Command::Began { beginning, deauthorised } => beginning::began(&mut step, *beginning, deauthorised),
         Command::BeganLate(beginning) => beginning::began_late(&mut step, *beginning),
@@ -214,7 +241,14 @@ pub fn fired(id: SessionId, session: &Session, timer: Timer, context: &StepConte
         | Timer::Pump
         | Timer::StatusFallback
         | Timer::Release
-        | Timer::LockMove => {}
+        | Timer::LockMove
+        | Timer::HoldUntil
+        | Timer::PaymentDeadline
+        | Timer::AskAccount
+        | Timer::Remind
+        | Timer::StayWarn
+        | Timer::StayGrace
+        | Timer::StayEnd => {}
     }
     step.step.done(Reply::Done)
 }

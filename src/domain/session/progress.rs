@@ -2,7 +2,7 @@
 //! SE-14).
 
 use super::state::{Flag, Reading, Session, Status, StopCause};
-use super::{Event, SessionStep, signed, stopping};
+use super::{Event, SessionStep, pricing, signed, stopping};
 use crate::clock::Timestamp;
 use crate::domain::charger::{Fault, Sample, Status as ConnectorStatus};
 use crate::domain::charging::{Case, Level};
@@ -42,6 +42,7 @@ pub(super) fn read(step: &mut SessionStep<'_>, samples: &[Sample]) {
     if reached && step.state.stop.is_none() {
         stopping::stop_for(step, StopCause::EnergyLimit, None);
     }
+    pricing::watch(step);
     let every = step.context.ambient.policy.session.progress_every;
     let due = step.state.progress_at.is_none_or(|told| now.since(told) >= every);
     if due && step.state.status != Some(Status::Failed) {

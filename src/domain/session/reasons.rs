@@ -23,6 +23,8 @@ pub enum EndReason {
     EnergyLimit,
     /// The time asked for is over.
     DurationLimit,
+    /// The amount set aside, or asked for, is used up (SE-11).
+    AmountLimit,
     /// It lasted too long (SE-10).
     MaxDuration,
     /// The battery is full.
@@ -56,12 +58,13 @@ pub enum EndReason {
 }
 
 /// Every reason, with what it follows from: the rows of `docs/end-reasons.md`.
-pub const TABLE: [(EndReason, &str, &str); 20] = [
+pub const TABLE: [(EndReason, &str, &str); 21] = [
     (EndReason::UserStop, "the user stopped it through the partner", "`Remote` after the partner's stop"),
     (EndReason::OperatorStop, "an operator stopped it", "`Remote` after an operator's stop"),
     (EndReason::LocalStop, "the user stopped it at the charger", "`Local`, or no reason told"),
     (EndReason::EnergyLimit, "the energy asked for is reached", "`Remote` after our stop at the limit"),
     (EndReason::DurationLimit, "the time asked for is over", "`Remote` after our stop at the limit"),
+    (EndReason::AmountLimit, "the amount set aside or asked for is used up", "`Remote` after our stop at the limit"),
     (EndReason::MaxDuration, "it lasted too long", "`Remote` after our stop of an `Abnormal` session"),
     (EndReason::Full, "the battery is full", "inferred: `Other` or no reason, vehicle suspended, charge 99 % or more"),
     (
@@ -124,6 +127,7 @@ const fn of_cause(cause: StopCause) -> EndReason {
         StopCause::Operator => EndReason::OperatorStop,
         StopCause::EnergyLimit => EndReason::EnergyLimit,
         StopCause::DurationLimit => EndReason::DurationLimit,
+        StopCause::AmountLimit => EndReason::AmountLimit,
         StopCause::TooLong => EndReason::MaxDuration,
         StopCause::DeAuthorized => EndReason::DeAuthorized,
         StopCause::LateStart => EndReason::LateStart,

@@ -38,6 +38,8 @@ pub fn project<'a>(
             | Event::BecameAbnormal
             | Event::SettleDeferred { .. }
             | Event::DeadlinesMoved { .. }
+            | Event::Funded { .. }
+            | Event::FundsWarned
             | Event::Told { .. } => {}
         }
     }

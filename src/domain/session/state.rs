@@ -1,9 +1,10 @@
 //! What is known of one session: the fold of its events. Owns the shape and its bounds; decides nothing.
 
+use super::pricing::Shown;
 use super::reasons::End;
 use crate::clock::Timestamp;
 use crate::domain::charger::{Fault, Sample, Status as ConnectorStatus, StopReason, TokenRef, UserRef, WireTime};
-use crate::ids::{ConnectorId, PartnerId, RequestId, TransactionId};
+use crate::ids::{ConnectorId, PartnerId, RequestId, ReservationId, TransactionId};
 use serde::{Deserialize, Serialize};
 
 /// Readings kept of a session; past it every other one is dropped and the spacing doubles. 96 are one each quarter of
@@ -39,6 +40,9 @@ pub struct Limits {
     /// After this time, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u32>,
+    /// At this amount, minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<u32>,
 }
 
 /// Why we stop it.
@@ -52,6 +56,8 @@ pub enum StopCause {
     EnergyLimit,
     /// The time asked for is over.
     DurationLimit,
+    /// The amount set aside, or asked for, would be exceeded (SE-11).
+    AmountLimit,
     /// It lasted too long (SE-10).
     TooLong,
     /// Its token may not charge.
@@ -216,6 +222,21 @@ impl Failure {
         Self::new("cancelled", "stopped before the charger was told to start", true)
     }
 
+    /// No money could be set aside (SE-3): the account's own code says why.
+    pub fn funds(code: &str) -> Self {
+        let message = match code {
+            "insufficient_funds" => "there is too little in the account",
+            "unpaid_order" => "an earlier order is not paid",
+            "user_blocked" => "the user may not start",
+            _ => "the account refused to set an amount aside",
+        };
+        let code = Self::FUNDS.into_iter().find(|known| *known == code).unwrap_or("funds_refused");
+        Self::new(code, message, true)
+    }
+
+    /// The codes of [`Failure::funds`].
+    pub const FUNDS: [&'static str; 4] = ["insufficient_funds", "unpaid_order", "user_blocked", "funds_refused"];
+
     /// Another vehicle began there first.
     pub fn occupied() -> Self {
         Self::new("connector_occupied", "another charging began at this connector first", false)
@@ -227,13 +248,17 @@ impl Failure {
     }
 
     /// Every code, for the error catalogue.
-    pub const CODES: [&'static str; 6] = [
+    pub const CODES: [&'static str; 10] = [
         "plug_not_connected",
         "charger_refused",
         "charger_offline",
         "cancelled",
         "connector_occupied",
         "no_confirmation",
+        "insufficient_funds",
+        "unpaid_order",
+        "user_blocked",
+        "funds_refused",
     ];
 }
 
@@ -262,6 +287,10 @@ pub struct Beginning {
     pub flags: Vec<Flag>,
     /// Whose, if it is a local one.
     pub owner: Option<Owner>,
+    /// The reservation that it ends (RS-3).
+    pub reservation: Option<ReservationId>,
+    /// What its user was shown, if it is a local one.
+    pub shown: Option<Shown>,
 }
 
 /// A transaction's end, as its charger hands it to the session.
@@ -334,6 +363,18 @@ pub struct Session {
     pub user: Option<UserRef>,
     /// The user's personal data, sealed (OP-9).
     pub sealed: Option<Box<str>>,
+    /// The reservation that it ends or ended: two orders, linked (SE-15).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<ReservationId>,
+    /// What its user was shown: it has an order, and is billed so (MO-2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
+    /// What is set aside for it, minor units (SE-11).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub funds: Option<i64>,
+    /// The user knows that it is nearly used up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub funds_warned: bool,
     /// The token of a local session: a pseudonym.
     pub token: Option<TokenRef>,
     /// Where; 0 before it is anywhere.

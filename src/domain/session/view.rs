@@ -6,7 +6,9 @@
 use super::reasons::EndReason;
 use super::state::{Flag, Session, Status};
 use crate::clock::Timestamp;
-use crate::ids::{ConnectorId, PartnerId, RequestId, SessionId, TransactionId};
+use crate::domain::money::Money;
+use crate::domain::pricing::Bill;
+use crate::ids::{ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, TransactionId};
 use serde::Serialize;
 
 /// Why it failed, as shown.
@@ -57,6 +59,9 @@ pub struct View {
     pub sealed: Option<Box<str>>,
     /// SE-15.
     pub status: Status,
+    /// The reservation that it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<ReservationId>,
     /// When it was asked for, or began.
     pub created_at: String,
     /// When it began.
@@ -98,6 +103,18 @@ pub struct View {
     pub failure: Option<FailureView>,
     /// What is odd about it.
     pub flags: Vec<Flag>,
+    /// Its order: its number is the session's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// What it comes to so far (SE-12).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount_so_far: Option<Money>,
+    /// What is set aside for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Money>,
+    /// The bill, once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bill: Option<Bill>,
     /// What is kept of the readings, at most 96.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<ReadingView>,
@@ -122,6 +139,7 @@ impl Session {
             user: self.user.clone(),
             sealed: self.sealed.clone(),
             status: self.status.unwrap_or(Status::Ended),
+            reservation_id: self.reservation,
             created_at: self.created_at.to_rfc3339(),
             started_at: self.started_at.map(Timestamp::to_rfc3339),
             ended_at: self.ended_at.map(Timestamp::to_rfc3339),
@@ -137,6 +155,10 @@ impl Session {
             error: self.fault.as_ref().map(|fault| fault.view()),
             failure: self.failure.as_ref().map(|f| FailureView { code: f.code.clone(), message: f.message.clone() }),
             flags: self.flags.list(),
+            order_id: self.shown.as_ref().map(|_| OrderId(session_id.0)),
+            amount_so_far: self.so_far(),
+            frozen: self.set_aside(),
+            bill: self.ended_at.and_then(|_| self.bill()?.ok()),
             readings: readings.collect(),
         }
     }

@@ -19,7 +19,7 @@ use super::stream::Stream;
 use crate::clock::Timestamp;
 use crate::config::gateway::Gateway as Settings;
 use crate::ids::ChargerId;
-use crate::protocol::ocppj::{CallLink, LinkTimes};
+use crate::protocol::ocppj::CallLink;
 use crate::telemetry::metrics::gateway as metric;
 use beats::Beats;
 use futures_util::SinkExt as _;
@@ -205,7 +205,7 @@ impl Socket {
         let settings = shared.settings();
         let rate = NonZeroU32::new(settings.messages_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(settings.messages_burst).unwrap_or(NonZeroU32::MIN);
-        let times = LinkTimes { call_timeout: settings.call_timeout, grace: settings.call_grace };
+        let grace = settings.call_grace;
         let began = Instant::now();
         let ping_due = began + settings.ping_interval;
         drop(settings);
@@ -213,7 +213,7 @@ impl Socket {
             shared,
             port,
             link,
-            calls: CallLink::new(times),
+            calls: CallLink::new(grace),
             waiting: SmallVec::new(),
             limiter: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             began,

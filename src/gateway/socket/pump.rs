@@ -66,7 +66,7 @@ impl Socket {
                 }
                 Event::Order(Order::Call(call)) => {
                     // `next_event` asks for calls only when one may be sent.
-                    let begun = self.calls.begin(call.id, self.began.elapsed());
+                    let begun = self.calls.begin(call.id, self.began.elapsed(), call.timeout);
                     debug_assert!(begun.is_ok());
                     Ok(Some(self.outgoing(call.frame)))
                 }

@@ -1,6 +1,9 @@
 //! CH-2: calls in both directions.
 
 use super::*;
+
+/// No call of a test waits so long.
+const TIMEOUT: Duration = Duration::from_secs(30);
 use crate::protocol::ocpp16::FlagKind;
 use crate::protocol::ocppj::Repeat;
 
@@ -91,9 +94,9 @@ async fn our_calls_go_out_one_at_a_time_and_not_before_the_first_answer() {
     let rig = rig(|s| s.outgoing_queue = 2);
     let mut charger = rig.charger("CP-1").await;
     let link = rig.script.link(1).await;
-    link.call("a", "Reset", r#"{"type":"Soft"}"#).unwrap();
-    link.call("b", "ClearCache", "{}").unwrap();
-    assert_eq!(link.call("c", "ClearCache", "{}"), Err(super::super::LinkError::Full));
+    link.call("a", "Reset", r#"{"type":"Soft"}"#, TIMEOUT).unwrap();
+    link.call("b", "ClearCache", "{}", TIMEOUT).unwrap();
+    assert_eq!(link.call("c", "ClearCache", "{}", TIMEOUT), Err(super::super::LinkError::Full));
     assert!(charger.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"), "the answer comes first");
     assert_eq!(charger.next().await.unwrap(), r#"[2,"a","Reset",{"type":"Soft"}]"#);
     charger.send(r#"[3,"b",{"status":"Accepted"}]"#).await;
@@ -110,7 +113,7 @@ async fn our_calls_go_out_one_at_a_time_and_not_before_the_first_answer() {
 async fn a_silent_charger_is_called_after_the_grace() {
     let rig = rig(|s| s.call_grace = Duration::from_millis(100));
     let mut charger = rig.charger("CP-1").await;
-    rig.script.link(1).await.call("a", "ClearCache", "{}").unwrap();
+    rig.script.link(1).await.call("a", "ClearCache", "{}", TIMEOUT).unwrap();
     let began = std::time::Instant::now();
     assert_eq!(charger.next().await.unwrap(), r#"[2,"a","ClearCache",{}]"#);
     assert!(began.elapsed() > Duration::from_millis(50));
@@ -118,14 +121,11 @@ async fn a_silent_charger_is_called_after_the_grace() {
 
 #[tokio::test]
 async fn a_call_times_out_and_its_late_answer_is_still_told() {
-    let rig = rig(|s| {
-        s.call_grace = Duration::ZERO;
-        s.call_timeout = Duration::from_millis(100);
-    });
+    let rig = rig(|s| s.call_grace = Duration::ZERO);
     let mut charger = rig.charger("CP-1").await;
     let link = rig.script.link(1).await;
-    link.call("a", "ClearCache", "{}").unwrap();
-    link.call("b", "ClearCache", "{}").unwrap();
+    link.call("a", "ClearCache", "{}", Duration::from_millis(100)).unwrap();
+    link.call("b", "ClearCache", "{}", TIMEOUT).unwrap();
     charger.next().await.unwrap();
     assert_eq!(answered(&rig, "a", false).await, Outcome::TimedOut);
     assert_eq!(charger.next().await.unwrap(), r#"[2,"b","ClearCache",{}]"#);
@@ -138,15 +138,15 @@ async fn every_queued_call_gets_its_fate_when_the_socket_ends() {
     let rig = rig(|s| s.call_grace = Duration::ZERO);
     let mut charger = rig.charger("CP-1").await;
     let link = rig.script.link(1).await;
-    link.call("sent", "ClearCache", "{}").unwrap();
+    link.call("sent", "ClearCache", "{}", TIMEOUT).unwrap();
     charger.next().await.unwrap();
-    link.call("queued", "ClearCache", "{}").unwrap();
+    link.call("queued", "ClearCache", "{}", TIMEOUT).unwrap();
     drop(charger);
     assert_eq!(rig.script.detached(1).await, CloseReason::PeerGone);
     assert_eq!(answered(&rig, "sent", false).await, Outcome::Uncertain);
     assert_eq!(answered(&rig, "queued", false).await, Outcome::NotSent);
     assert!(link.is_closed());
-    assert_eq!(link.call("more", "ClearCache", "{}"), Err(super::super::LinkError::Closed));
+    assert_eq!(link.call("more", "ClearCache", "{}", TIMEOUT), Err(super::super::LinkError::Closed));
     assert!(matches!(rig.script.seen.lock().unwrap().last(), Some(Seen::Detached(..))), "detached comes last");
 }
 
@@ -217,7 +217,7 @@ async fn every_frame_is_told_to_the_frame_log_and_heartbeats_as_a_run() {
     charger.ask(r#"[2,"a","Authorize",{"idTag":"A"}]"#).await;
     charger.ask(r#"[2,"b","Nonsense",{}]"#).await;
     let link = rig.script.link(1).await;
-    link.call("c", "ClearCache", "{}").unwrap();
+    link.call("c", "ClearCache", "{}", TIMEOUT).unwrap();
     assert_eq!(charger.next().await.unwrap(), r#"[2,"c","ClearCache",{}]"#);
     charger.send(r#"[3,"c",{"status":"Accepted"}]"#).await;
     charger.ask(r#"[2,"d","Heartbeat",{}]"#).await;

@@ -36,6 +36,15 @@ async fn frames_that_break_a_limit_end_the_socket_with_the_right_code() {
     ] {
         let rig = rig(|_| {});
         assert_eq!(cut(&rig, &bytes).await, (Some(code), reason), "{name}");
+        let series = match reason {
+            CloseReason::Protocol => r#"closed_total{reason="protocol"}"#,
+            CloseReason::TooBig => r#"closed_total{reason="too_big"}"#,
+            CloseReason::Fragments => r#"closed_total{reason="fragments"}"#,
+            CloseReason::ControlFlood => r#"closed_total{reason="control_flood"}"#,
+            CloseReason::BadUtf8 => r#"closed_total{reason="bad_utf8"}"#,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(rig.meters.counts(series, 1).await, 1, "{name}");
         assert!(rig.charger("CP-2").await.ask(HEARTBEAT).await.starts_with("[3,"), "{name}: others are served");
     }
 }
@@ -51,6 +60,10 @@ async fn garbage_alone_closes_no_socket() {
     charger.send(&"[".repeat(100_000)).await;
     charger.send(&format!("[{}]", "9".repeat(500_000))).await;
     assert!(charger.ask(HEARTBEAT).await.starts_with(r#"[3,"1","#));
+    // "", hello, [, {}, and a long one.
+    assert_eq!(rig.meters.counts(r#"ignored_total{kind="not_a_frame"}"#, 5).await, 5);
+    assert_eq!(rig.meters.counts(r#"ignored_total{kind="unknown_answer"}"#, 2).await, 2);
+    assert_eq!(rig.meters.counts(r#"ignored_total{kind="binary"}"#, 1).await, 1);
 }
 
 #[tokio::test]
@@ -79,6 +92,7 @@ async fn every_kind_of_bad_call_gets_its_code_and_the_socket_lives_on() {
     }
     assert!(charger.ask(HEARTBEAT).await.starts_with("[3,"));
     assert!(rig.script.calls().is_empty(), "none of them reached the charger's actor");
+    assert_eq!(rig.meters.counts(r#"call_errors_total{code="FormationViolation"}"#, 7).await, 7);
 }
 
 #[tokio::test]
@@ -104,6 +118,7 @@ async fn a_large_message_is_taken_within_the_budget_of_the_process() {
     let mut second = rig.charger("CP-2").await;
     second.send(&stop).await;
     assert_eq!(second.next().await, Err(Some(1013)), "the budget is used up");
+    rig.meters.counts(r#"closed_total{reason="no_budget"}"#, 1).await;
     rig.script.gate.add_permits(1);
     assert_eq!(first.next().await, Ok(r#"[3,"big",{}]"#.into()));
     assert!(first.ask(HEARTBEAT).await.starts_with("[3,"));
@@ -125,6 +140,7 @@ async fn a_charger_that_floods_is_read_slowly_and_loses_nothing() {
         assert!(charger.next().await.unwrap().starts_with(&format!(r#"[3,"{n}","#)));
     }
     assert!(began.elapsed() > Duration::from_millis(200), "{:?}", began.elapsed());
+    rig.meters.counts("throttled_total", 1).await;
 }
 
 #[tokio::test]
@@ -146,6 +162,7 @@ async fn a_charger_that_reads_nothing_is_cut_off() {
     };
     assert!(tokio::time::timeout(PATIENCE, flood).await.expect("it must be cut off").is_err());
     assert_eq!(rig.script.detached(1).await, CloseReason::Stuck);
+    rig.meters.counts(r#"closed_total{reason="stuck"}"#, 1).await;
 }
 
 #[tokio::test]
@@ -195,6 +212,7 @@ async fn a_slow_message_gets_through_and_a_stalled_one_does_not_hold_the_budget(
     stalled.write_all(&bytes[..100_000]).await.unwrap();
     let closing = close_code(stalled).await;
     assert_eq!((closing, rig.script.detached(2).await), (Some(1008), CloseReason::Silent));
+    rig.meters.counts(r#"closed_total{reason="silent"}"#, 1).await;
     let given_back = async {
         while rig.handle.budget_left() != total {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -39,6 +39,8 @@ async fn known_and_unknown_ids_get_the_same_bytes() {
     ] {
         assert_eq!(try_in(path, &login).await, reference, "{path} {login}");
     }
+    assert_eq!(rig.meters.now(r#"handshakes_total{outcome="unauthorized"}"#), 10);
+    assert_eq!(rig.meters.now(r#"auth_failures_total{cause="wrong"}"#), 10);
     assert_eq!(rig.handle.connected(), 0);
     assert!(rig.script.seen.lock().unwrap().is_empty(), "no state for strangers");
 }
@@ -90,6 +92,8 @@ async fn guesses_are_barred_and_the_charger_still_comes_in_from_its_address() {
     let right = upgrade("/ocpp/CP-1", &basic("CP-1", PASSWORD));
     let from_there = exchange(rig.addr(), [127, 0, 0, 66], right.as_bytes()).await;
     assert_eq!(status(&from_there), "HTTP/1.1 429 Too Many Requests", "the guesser's luck comes too late");
+    assert_eq!(rig.meters.now(r#"auth_failures_total{cause="id_limit"}"#), 30 - tried as u64 + 1);
+    assert_eq!(rig.meters.now(r#"handshakes_total{outcome="throttled"}"#), 30 - tried as u64 + 1);
     let mut charger = rig.charger("CP-1").await;
     assert!(charger.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"));
 }
@@ -116,6 +120,7 @@ async fn a_slow_head_is_cut_off_and_a_huge_one_refused() {
     let rig = rig(|s| s.handshake_timeout = Duration::from_millis(200));
     let slow = exchange(rig.addr(), HOME, b"GET /ocpp/CP-1 HTTP/1.1\r\n").await;
     assert_eq!(status(&slow), "HTTP/1.1 408 Request Timeout");
+    assert_eq!(rig.meters.now(r#"handshakes_total{outcome="timeout"}"#), 1);
     let many: String = (0..100).map(|n| format!("x-{n}: y\r\n")).collect();
     let answer = exchange(rig.addr(), HOME, upgrade("/ocpp/CP-1", &many).as_bytes()).await;
     assert_eq!(status(&answer), "HTTP/1.1 431 Request Header Fields Too Large");
@@ -128,6 +133,7 @@ async fn a_slow_head_is_cut_off_and_a_huge_one_refused() {
         Ok::<_, std::io::Error>(())
     };
     assert!(flood.await.is_err(), "20 MB of header are not taken");
+    assert_eq!(rig.meters.counts(r#"handshakes_total{outcome="head_too_large"}"#, 2).await, 2);
     rig.charger("CP-1").await;
 }
 
@@ -142,13 +148,27 @@ async fn idle_strangers_leave_room_for_chargers() {
     for n in 0..600u32 {
         idle.push(dial(rig.addr(), [127, 0, 1, (n % 3) as u8 + 1]).await);
     }
-    rig.charger("CP-1").await;
-    assert!(rig.handle.present().0 <= 3 * 64);
+    let mut charger = rig.charger("CP-1").await;
+    // Its permit is given back after it has read the upgrade; an answer comes only later.
+    assert!(charger.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"));
+    assert_eq!(rig.handle.present(), (3 * 64, 3 * 64 + 1));
+    assert_eq!(rig.meters.now(r#"refused_total{limit="address"}"#), 600 - 3 * 64);
     let mut answer = Vec::new();
     // The first ones that are too many are answered, later ones are closed without a word.
     idle[250].read_to_end(&mut answer).await.unwrap();
     let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
     assert!(text.starts_with("http/1.1 503 ") && text.contains("retry-after: "), "{text}");
+    // How many answers are under way at once depends on how fast this machine is: more strangers, until they are too many.
+    for _ in 0..20 {
+        if rig.meters.now(r#"refused_total{limit="silent"}"#) > 0 {
+            return;
+        }
+        for _ in 0..300 {
+            idle.push(dial(rig.addr(), [127, 0, 1, 1]).await);
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("no refusal was silent");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod arbiters;
 mod calls;
 mod frames;
 mod handshake;
+mod meters;
 mod storm;
 mod takeover;
 mod tls;
@@ -23,6 +24,7 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
+use meters::Meters;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -62,6 +64,7 @@ pub(super) struct Script {
     pub(super) ready: AtomicBool,
     pub(super) late_ms: AtomicU64,
     pub(super) outcome: Mutex<CallOutcome>,
+    meters: Meters,
 }
 
 struct FakePort(Arc<Script>);
@@ -191,7 +194,9 @@ impl Placement for FakePlacement {
 }
 
 fn arbiter(mut starts: mpsc::Receiver<SocketStart>, script: Arc<Script>) {
+    let meters = script.meters.clone();
     std::thread::spawn(move || {
+        meters.join();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async move {
@@ -208,6 +213,7 @@ pub(super) struct Rig {
     pub(super) script: Arc<Script>,
     pub(super) settings: Arc<ArcSwap<Settings>>,
     pub(super) denials: Denials,
+    pub(super) meters: Meters,
 }
 
 pub(super) fn defaults() -> Settings {
@@ -232,6 +238,7 @@ fn rig_on(
     tls_port: Option<TlsPort>,
     placement: impl FnOnce(Arc<Script>) -> Arc<dyn Placement>,
 ) -> Rig {
+    let meters = Meters::begin();
     let mut settings = defaults();
     settings.listen = "127.0.0.1:0".parse().unwrap();
     settings.handshakes_per_second = 100_000;
@@ -257,6 +264,7 @@ fn rig_on(
         ready: AtomicBool::new(true),
         late_ms: AtomicU64::new(0),
         outcome: Mutex::new(CallOutcome::Result("{}".into())),
+        meters: meters.clone(),
     });
     let denials = Denials::default();
     let ports = Ports {
@@ -272,7 +280,7 @@ fn rig_on(
     }
     let handle = gateway.handle().unwrap();
     tokio::spawn(gateway.run());
-    Rig { handle, script, settings, denials }
+    Rig { handle, script, settings, denials, meters }
 }
 
 pub(super) fn basic(user: &str, password: &[u8]) -> String {

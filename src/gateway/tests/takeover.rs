@@ -12,6 +12,7 @@ async fn the_newest_wins_and_a_forger_without_password_displaces_nobody() {
     let mut new = rig.charger("CP-1").await;
     assert_eq!(old.next().await, Err(Some(1008)));
     assert_eq!(rig.script.detached(1).await, CloseReason::Replaced);
+    assert_eq!(rig.meters.now(r#"auth_failures_total{cause="wrong"}"#), 1);
     assert!(new.ask(r#"[2,"1","Heartbeat",{}]"#).await.starts_with("[3,"));
     assert_eq!(rig.handle.link(&"CP-1".parse().unwrap()).map(|l| l.generation()), Some(Generation(2)));
     assert_eq!(rig.handle.connected(), 1);
@@ -25,6 +26,7 @@ async fn alternation_raises_the_alarm() {
         last.push(rig.charger("CP-1").await);
     }
     rig.script.wait(|seen| matches!(seen, Seen::Alternating).then_some(())).await;
+    assert_eq!(rig.meters.counts("alternations_total", 1).await, 1);
 }
 
 /// How an old socket dies.
@@ -91,6 +93,8 @@ async fn what_an_old_socket_sends_after_the_takeover_reaches_nobody() {
         }
     }
     assert_eq!(close_code(old).await, Some(1008));
+    assert_eq!(rig.meters.counts("takeovers_total", 1).await, 1);
+    assert_eq!(rig.meters.counts(r#"closed_total{reason="replaced"}"#, 1).await, 1);
     assert!(new.ask(r#"[2,"2","Heartbeat",{}]"#).await.starts_with("[3,"));
     let seen = rig.script.seen.lock().unwrap();
     assert!(!seen.iter().any(|seen| matches!(seen, Seen::Call { id, .. } if id == "old")), "{seen:?}");

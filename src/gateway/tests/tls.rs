@@ -96,9 +96,13 @@ impl Pki {
     }
 
     fn rig(&self) -> (Rig, Arc<ArcSwap<Door>>) {
+        self.rig_with(|_| {})
+    }
+
+    fn rig_with(&self, change: impl FnOnce(&mut Settings)) -> (Rig, Arc<ArcSwap<Door>>) {
         let door = Arc::new(ArcSwap::from_pointee(Door::open(&self.settings()).unwrap()));
         let port = TlsPort { listen: "127.0.0.1:0".parse().unwrap(), door: door.clone() };
-        (rig_on(|_| {}, Some(port), fake_placement), door)
+        (rig_on(change, Some(port), fake_placement), door)
     }
 
     fn connector(&self, client: Option<Client>) -> TlsConnector {
@@ -115,14 +119,26 @@ impl Pki {
     }
 }
 
-async fn secure(rig: &Rig, with: &TlsConnector) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = dial(rig.handle.tls_addr().unwrap(), [127, 0, 0, 1]).await;
+const HOME: [u8; 4] = [127, 0, 0, 1];
+
+async fn secure(rig: &Rig, from: [u8; 4], with: &TlsConnector) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = dial(rig.handle.tls_addr().unwrap(), from).await;
     with.connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
 /// What the gateway answers to an upgrade; empty if there is no TLS.
 async fn answer(rig: &Rig, with: &TlsConnector, id: &str, login: &str) -> (String, Option<TlsStream<TcpStream>>) {
-    let Ok(mut stream) = secure(rig, with).await else { return (String::new(), None) };
+    answer_to(rig, HOME, with, id, login).await
+}
+
+async fn answer_to(
+    rig: &Rig,
+    from: [u8; 4],
+    with: &TlsConnector,
+    id: &str,
+    login: &str,
+) -> (String, Option<TlsStream<TcpStream>>) {
+    let Ok(mut stream) = secure(rig, from, with).await else { return (String::new(), None) };
     let mut head = Vec::new();
     let talk = async {
         stream.write_all(upgrade(&format!("/ocpp/{id}"), login).as_bytes()).await?;
@@ -191,7 +207,8 @@ async fn a_certificate_that_does_not_count_gets_no_session() {
         }
     };
     for (what, client) in [
-        ("another authority", charger(&authority("chargers"), "CERT", |_| {})),
+        ("another authority of that name", charger(&authority("chargers"), "CERT", |_| {})),
+        ("an authority that nobody knows", charger(&authority("strangers"), "CERT", |_| {})),
         ("ended", charger(&pki.clients, "CERT", years(2020, 2021))),
         ("not begun", charger(&pki.clients, "CERT", years(2090, 2091))),
         ("revoked", charger(&pki.clients, "CERT", |params| params.serial_number = Some(SerialNumber::from(77)))),
@@ -205,6 +222,15 @@ async fn a_certificate_that_does_not_count_gets_no_session() {
         assert_eq!(answer(&rig, &pki.connector(Some(client)), "CERT", "").await.0, "", "{what}");
     }
     assert!(rig.script.seen.lock().unwrap().is_empty(), "nobody came in");
+    for (series, count) in [
+        (r#"tls_failures_total{cause="unknown_issuer"}"#, 1),
+        (r#"tls_failures_total{cause="expired_certificate"}"#, 2),
+        (r#"tls_failures_total{cause="revoked_certificate"}"#, 1),
+        (r#"tls_failures_total{cause="bad_certificate"}"#, 2),
+        (r#"handshakes_total{outcome="tls_failed"}"#, 6),
+    ] {
+        assert_eq!(rig.meters.counts(series, count).await, count, "{series}");
+    }
     let good = pki.connector(Some(charger(&pki.clients, "CERT", |_| {})));
     assert_eq!(answer(&rig, &good, "CERT", "").await.0, IN);
 }
@@ -252,6 +278,73 @@ async fn what_is_not_tls_or_says_nothing_holds_nothing_open() {
         }
     };
     tokio::time::timeout(PATIENCE, quiet).await.expect("permits come back");
+    rig.meters.counts(r#"tls_failures_total{cause="not_tls"}"#, 1).await;
+    rig.meters.counts(r#"handshakes_total{outcome="timeout"}"#, 1).await;
+}
+
+/// Shows a certificate of nobody's until that has been refused so often that the address is beyond its limit.
+async fn fail_often(rig: &Rig, from: [u8; 4], forged: &TlsConnector) {
+    for _ in 0..20 {
+        assert_eq!(answer_to(rig, from, forged, "CERT", "").await.0, "");
+    }
+    rig.meters.counts(r#"tls_failures_total{cause="unknown_issuer"}"#, 5).await;
+}
+
+#[tokio::test]
+async fn an_address_whose_handshakes_fail_is_not_shaken_hands_with_and_others_are() {
+    let pki = Pki::new();
+    // So few that the limit does not fill up again while this runs.
+    let (rig, _) = pki.rig_with(|s| {
+        s.auth_failures_per_address = 5;
+        s.homecoming = Duration::ZERO;
+    });
+    let forged = pki.connector(Some(charger(&authority("strangers"), "CERT", |_| {})));
+    let good = pki.connector(Some(charger(&pki.clients, "CERT", |_| {})));
+    fail_often(&rig, [127, 0, 0, 66], &forged).await;
+    let tried = rig.meters.now(r#"tls_failures_total{cause="unknown_issuer"}"#);
+    assert!((5..=7).contains(&tried), "{tried} keys were worked with");
+    let refused = rig.meters.now(r#"refused_total{limit="tls_failures"}"#);
+    assert_eq!(refused + tried, 20);
+    assert_eq!(answer_to(&rig, HOME, &good, "CERT", "").await.0, IN, "from another address");
+}
+
+#[tokio::test]
+async fn one_bad_charger_behind_a_shared_address_keeps_nobody_out() {
+    let pki = Pki::new();
+    for homecoming in [Duration::ZERO, Duration::from_secs(600)] {
+        let (rig, _) = pki.rig_with(|s| {
+            s.auth_failures_per_address = 5;
+            s.homecoming = homecoming;
+        });
+        shared_address(&pki, &rig, homecoming.is_zero()).await;
+    }
+}
+
+/// `known`: a charger has come in from there before the bad one begins.
+async fn shared_address(pki: &Pki, rig: &Rig, known: bool) {
+    let forged = pki.connector(Some(charger(&authority("strangers"), "CERT", |_| {})));
+    let good = pki.connector(Some(charger(&pki.clients, "CERT", |_| {})));
+    let plain = pki.connector(None);
+    let mut first = None;
+    if known {
+        let (head, stream) = answer(rig, &plain, "TLS", &basic("TLS", PASSWORD)).await;
+        assert_eq!(head, IN);
+        first = stream;
+    }
+    fail_often(rig, HOME, &forged).await;
+    // Nothing is begun beyond a few at once, and the honest ones come in: one by certificate, one by password, back or new.
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(dial(rig.handle.tls_addr().unwrap(), HOME).await);
+    }
+    assert_eq!(answer(rig, &good, "CERT", "").await.0, "", "there are a few already");
+    rig.meters.counts(r#"refused_total{limit="tls_failures"}"#, 1).await;
+    drop(idle);
+    rig.meters.counts(r#"tls_failures_total{cause="gone"}"#, 4).await;
+    drop(first);
+    assert_eq!(answer(rig, &good, "CERT", "").await.0, IN);
+    assert_eq!(answer(rig, &plain, "TLS", &basic("TLS", PASSWORD)).await.0, IN);
+    assert_eq!(answer(rig, &plain, "CP-1", &basic("CP-1", PASSWORD)).await.0, IN);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use super::values::{self, Head};
 use super::{copy, disk, keys, open, read, verify};
 use crate::clock::SharedClock;
-use crate::persistence::{JournalError, Record, Snapshot, StreamName};
+use crate::persistence::{JournalError, Record, Snapshot, StoredRow, StreamName};
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -202,6 +202,25 @@ impl Tool {
         let state = values::get(&self.store, &keys::state(stream))?;
         let state = state.ok_or_else(|| values::corrupt(&keys::state(stream), "missing"))?;
         Ok(Some((Snapshot { sequence: head.sequence, state }, head.live)))
+    }
+
+    /// Shows every row of a table whose key begins with `prefix`, in order of the keys.
+    ///
+    /// # Errors
+    /// At the first row that cannot be read, or what `see` says.
+    pub fn rows(
+        &self,
+        table: &str,
+        prefix: &str,
+        mut see: impl FnMut(StoredRow) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let begin = keys::row(table, "").len();
+        for entry in self.store.scan_prefix(keys::row(table, prefix)) {
+            let (key, raw) = entry.map_err(|e| values::failed(&e))?;
+            let name = std::str::from_utf8(&key[begin..]).map_err(|why| values::corrupt(&key, why))?;
+            see(StoredRow { key: name.to_owned(), value: values::open(&self.store, &key, &raw)? })?;
+        }
+        Ok(())
     }
 
     /// Copies the store into `directory`, a journal of its own.

@@ -132,6 +132,7 @@ pub fn start(request: start_transaction::Request, tag: Tag, message_id: &str, fl
         connector: request.connector_id,
         tag,
         meter_start_wh: request.meter_start,
+        reservation: request.reservation_id,
         at: time(request.timestamp),
         message_id: message_id.into(),
         flaw: flaw(flags),

@@ -381,7 +381,7 @@ fn answers_come_to_outcomes() {
         ("GetInstalledCertificateIds", r#"{"status":"NotFound"}"#, false, Told::Nothing),
         ("UpdateFirmware", "{}", true, Told::Nothing),
         ("GetDiagnostics", "{}", true, Told::Nothing),
-        ("ReserveNow", r#"{"status":"Occupied"}"#, false, Told::Nothing),
+        ("ReserveNow", r#"{"status":"Occupied"}"#, false, Told::Status("Occupied".into())),
         ("ExtendedTriggerMessage", r#"{"status":"NotImplemented"}"#, false, Told::Nothing),
         ("GetLocalListVersion", r#"{"listVersion":-1}"#, true, Told::ListVersion(-1)),
         ("SendLocalList", r#"{"status":"VersionMismatch"}"#, false, Told::Status("VersionMismatch".into())),

@@ -16,16 +16,6 @@ const LATE_KEPT: usize = 16;
 /// How many inbound calls are remembered, to tell repeats. A charger has one outstanding call; a few that do not wait.
 const SEEN_KEPT: usize = 8;
 
-/// The waits of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkTimes {
-    /// How long an answer may take before the call is given up.
-    pub call_timeout: Duration,
-    /// How long after the connection began a charger that sends nothing may be called. Some chargers do not reboot when
-    /// they reconnect, and then stay silent until a heartbeat is due.
-    pub grace: Duration,
-}
-
 /// Why no call may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotYet {
@@ -60,7 +50,7 @@ pub enum Repeat {
 /// One connection's pairing.
 #[derive(Debug)]
 pub struct CallLink {
-    times: LinkTimes,
+    grace: Duration,
     outstanding: Option<(Arc<str>, Duration)>,
     late: VecDeque<Arc<str>>,
     seen: VecDeque<(u64, u64)>,
@@ -68,9 +58,10 @@ pub struct CallLink {
 }
 
 impl CallLink {
-    /// A connection that begins now.
-    pub fn new(times: LinkTimes) -> Self {
-        CallLink { times, outstanding: None, late: VecDeque::new(), seen: VecDeque::new(), has_answered: false }
+    /// A connection that begins now. After `grace` a charger that has sent nothing may be called: some do not reboot when
+    /// they reconnect, and then stay silent until a heartbeat is due.
+    pub fn new(grace: Duration) -> Self {
+        CallLink { grace, outstanding: None, late: VecDeque::new(), seen: VecDeque::new(), has_answered: false }
     }
 
     /// Whether a call may be sent at `now`.
@@ -81,20 +72,20 @@ impl CallLink {
         if self.outstanding.is_some() {
             return Err(NotYet::Outstanding);
         }
-        if !self.has_answered && now < self.times.grace {
-            return Err(NotYet::Grace(self.times.grace));
+        if !self.has_answered && now < self.grace {
+            return Err(NotYet::Grace(self.grace));
         }
         Ok(())
     }
 
-    /// Notes that the call `id` is being sent.
+    /// Notes that the call `id` is being sent, and given up when it has no answer after `timeout`.
     ///
     /// # Errors
     /// As [`CallLink::may_call`]; nothing is noted then.
-    pub fn begin(&mut self, id: Arc<str>, now: Duration) -> Result<(), NotYet> {
+    pub fn begin(&mut self, id: Arc<str>, now: Duration, timeout: Duration) -> Result<(), NotYet> {
         self.may_call(now)?;
         self.late.retain(|known| *known != id);
-        self.outstanding = Some((id, now + self.times.call_timeout));
+        self.outstanding = Some((id, now + timeout));
         Ok(())
     }
 
@@ -163,7 +154,8 @@ fn digest(value: &impl Hash) -> u64 {
 mod tests {
     use super::*;
 
-    const TIMES: LinkTimes = LinkTimes { call_timeout: Duration::from_secs(30), grace: Duration::from_secs(10) };
+    const GRACE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(30);
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -171,7 +163,7 @@ mod tests {
 
     #[test]
     fn no_call_is_sent_before_the_first_answer_or_the_grace() {
-        let mut link = CallLink::new(TIMES);
+        let mut link = CallLink::new(GRACE);
         assert_eq!(link.may_call(at(0)), Err(NotYet::Grace(at(10))));
         assert_eq!(link.may_call(at(10)), Ok(()));
         link.answered_one();
@@ -180,21 +172,21 @@ mod tests {
 
     #[test]
     fn one_call_is_outstanding_at_a_time() {
-        let mut link = CallLink::new(TIMES);
+        let mut link = CallLink::new(GRACE);
         link.answered_one();
-        assert_eq!(link.begin("a".into(), at(0)), Ok(()));
-        assert_eq!(link.begin("b".into(), at(1)), Err(NotYet::Outstanding));
+        assert_eq!(link.begin("a".into(), at(0), TIMEOUT), Ok(()));
+        assert_eq!(link.begin("b".into(), at(1), TIMEOUT), Err(NotYet::Outstanding));
         assert_eq!(link.reply("b"), Reply::Unknown);
         assert_eq!(link.reply("a"), Reply::Expected);
         assert_eq!(link.reply("a"), Reply::Unknown);
-        assert_eq!(link.begin("b".into(), at(1)), Ok(()));
+        assert_eq!(link.begin("b".into(), at(1), TIMEOUT), Ok(()));
     }
 
     #[test]
     fn a_late_answer_is_known_once() {
-        let mut link = CallLink::new(TIMES);
+        let mut link = CallLink::new(GRACE);
         link.answered_one();
-        assert_eq!(link.begin("a".into(), at(5)), Ok(()));
+        assert_eq!(link.begin("a".into(), at(5), TIMEOUT), Ok(()));
         assert_eq!(link.deadline(), Some(at(35)));
         assert_eq!(link.expire(at(34)), None);
         assert_eq!(link.expire(at(35)).as_deref(), Some("a"));
@@ -205,11 +197,11 @@ mod tests {
 
     #[test]
     fn memory_of_late_and_seen_ids_is_bounded() {
-        let mut link = CallLink::new(TIMES);
+        let mut link = CallLink::new(GRACE);
         link.answered_one();
         for n in 0..100 {
             let id: Arc<str> = format!("{n}").into();
-            assert_eq!(link.begin(id, at(0)), Ok(()));
+            assert_eq!(link.begin(id, at(0), TIMEOUT), Ok(()));
             assert!(link.expire(at(30)).is_some());
             assert_eq!(link.inbound(&n.to_string(), "Heartbeat", "{}"), Repeat::New);
         }
@@ -219,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_repeat_is_told_from_a_reused_id() {
-        let mut link = CallLink::new(TIMES);
+        let mut link = CallLink::new(GRACE);
         assert_eq!(link.inbound("1", "StartTransaction", "{1}"), Repeat::New);
         assert_eq!(link.inbound("1", "StartTransaction", "{1}"), Repeat::Same);
         assert_eq!(link.inbound("1", "StartTransaction", "{2}"), Repeat::Reused);

@@ -7,4 +7,4 @@ pub mod link;
 
 pub use call_error::{CallError, ErrorCode};
 pub use frame::{Frame, Ignored, MESSAGE_ID_MAX, write_call, write_error, write_result};
-pub use link::{CallLink, LinkTimes, NotYet, Repeat, Reply};
+pub use link::{CallLink, NotYet, Repeat, Reply};

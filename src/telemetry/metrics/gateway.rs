@@ -49,7 +49,10 @@ pub const REFUSED: Metric<1> = Metric {
     name: "chargeline_gateway_refused_total",
     kind: Kind::Counter,
     help: "Connections refused at admission (CH-5), by the limit that was hit.",
-    labels: [("limit", &["connections", "rate", "busy", "in_flight", "address", "accept_error", "silent"])],
+    labels: [(
+        "limit",
+        &["connections", "rate", "busy", "in_flight", "address", "tls_failures", "accept_error", "silent"],
+    )],
     page: Some("`connections` or `accept_error` above 0"),
 };
 

@@ -12,6 +12,7 @@ pub mod messages;
 pub mod names;
 pub mod process;
 pub mod reference;
+pub mod reservation;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
@@ -126,5 +127,6 @@ impl Described {
 
 /// Every metric of the product.
 pub fn all() -> Vec<Described> {
-    [api::ALL, engine::ALL, gateway::ALL, journal::ALL, messages::ALL, process::ALL, webhook::ALL].concat()
+    [api::ALL, engine::ALL, gateway::ALL, journal::ALL, messages::ALL, process::ALL, reservation::ALL, webhook::ALL]
+        .concat()
 }

@@ -4,6 +4,7 @@ each notification from it, what is refused before it is sent, and the charger's 
 import asyncio
 from datetime import datetime, timedelta, timezone
 
+from . import reservation
 from .scenario import now, reading, status
 from .sink import until
 
@@ -206,4 +207,5 @@ async def run(stage):
     await all_commands(stage)
     await profiles_of_a_transaction(stage)
     await all_notifications(stage)
+    await reservation.run(stage)
     await settings(stage)

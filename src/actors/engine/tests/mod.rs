@@ -1,6 +1,7 @@
 //! The engine on virtual time with a memory journal: order, durability, timers, restarts, quarantine, passivation.
 
 mod counter;
+mod holding;
 
 use super::messages::Refusal;
 use super::pacer::Pacer;

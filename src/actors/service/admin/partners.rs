@@ -56,7 +56,17 @@ pub(in crate::actors::service) async fn put(
             refusal
         })?;
     }
-    order(service, id, PartnerOrder::Define(Profile { name: put.name, sites, events })).await?;
+    order(
+        service,
+        id,
+        PartnerOrder::Define(Profile {
+            name: put.name,
+            sites,
+            events,
+            accounts: put.accounts.unwrap_or(before.accounts),
+        }),
+    )
+    .await?;
     let Some(webhook) = put.webhook else { return Ok(PartnerPutAnswer::default()) };
     let first = known.is_none_or(|known| !known.partner.endpoints.contains_key(&QueueId::MAIN));
     let secret = first.then(new_secret);
@@ -74,6 +84,7 @@ fn view(service: &Service, known: &Known) -> PartnerView {
             Sites::All => SitesScope::All(AllSites::All),
             Sites::Only(sites) => SitesScope::Only(sites.into_iter().collect()),
         },
+        accounts: profile.accounts,
         keys: known
             .partner
             .keys

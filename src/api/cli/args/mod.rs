@@ -1,15 +1,17 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
+mod account;
 mod messages;
 mod partner;
 mod tariff;
 
+pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Webhook};
 pub(super) use tariff::Tariff;
 
-use crate::api::port::{BootPolicy, CommandKind, TokenState};
-use crate::ids::{ChargerId, CommandId, PartnerId, SessionId, SiteId};
+use crate::api::port::{BootPolicy, CommandKind, LockAction, TokenState};
+use crate::ids::{ChargerId, CommandId, PartnerId, ReservationId, SessionId, SiteId};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -59,12 +61,20 @@ pub enum Command {
     /// Tariffs.
     #[command(subcommand)]
     Tariff(Tariff),
+    /// Users' accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Looks at all books of the running server.
+    LedgerVerify,
     /// RFID tokens.
     #[command(subcommand)]
     Token(Token),
     /// Charging sessions.
     #[command(subcommand)]
     Session(Session),
+    /// Reservations of connectors.
+    #[command(subcommand)]
+    Reservation(Reservation),
     /// Cases for a person.
     Tickets {
         /// Which part.
@@ -203,6 +213,15 @@ pub enum Charger {
         id: ChargerId,
         /// Which command.
         command_id: CommandId,
+    },
+    /// Moves a parking lock or barrier; `charger show` tells what came of it.
+    Lock {
+        /// Of which charger.
+        id: ChargerId,
+        /// Before which connector.
+        connector: u16,
+        /// Up, so that nobody gets in, or down.
+        action: LockAction,
     },
     /// Gives a charger a new password, made and kept by the server.
     RotateKey {
@@ -353,6 +372,33 @@ pub enum Session {
     Stop {
         /// Which.
         id: SessionId,
+    },
+}
+
+/// Reservations of connectors.
+#[derive(Debug, Subcommand)]
+pub enum Reservation {
+    /// Lists reservations, newest first.
+    List {
+        /// Only open (`true`) or closed (`false`) ones.
+        #[arg(long)]
+        open: Option<bool>,
+        /// Of this charger.
+        #[arg(long)]
+        charger: Option<ChargerId>,
+        /// Which part.
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Shows one.
+    Show {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Gives one up; nothing is charged.
+    Cancel {
+        /// Which.
+        id: ReservationId,
     },
 }
 

@@ -83,6 +83,9 @@ pub struct PartnerBody {
     /// Sites that it may see, separated by commas; all without.
     #[arg(long, value_delimiter = ',')]
     sites: Option<Vec<SiteId>>,
+    /// Whether its users have accounts here: the first-party app.
+    #[arg(long)]
+    accounts: Option<bool>,
 }
 
 impl PartnerBody {
@@ -96,6 +99,9 @@ impl PartnerBody {
         }
         if let Some(sites) = &self.sites {
             body["sites"] = json!(sites);
+        }
+        if let Some(accounts) = self.accounts {
+            body["accounts"] = json!(accounts);
         }
         body
     }

@@ -24,6 +24,7 @@ fn write(partner: &str, id: &str, kind: OperationKind, body: &str, chosen: u128)
         kind,
         canonical: body.as_bytes().to_vec(),
         session_id: Some(session(chosen)),
+        reservation_id: None,
         charger_id: None,
     }
 }

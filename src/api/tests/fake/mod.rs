@@ -1,13 +1,16 @@
 //! A runtime in memory behind the port: realistic enough that every rule of HTTP can be seen, with faults to inject. Owns
 //! sessions, sites, chargers and keys of a test; never forgets.
 
+mod accounts;
 mod operator;
+mod orders;
+mod reservations;
 
 use crate::api::catalogue::Code;
 use crate::api::partner::{KeyDirectory, KeyRecord, Scopes};
 use crate::api::port::*;
 use crate::clock::Timestamp;
-use crate::ids::{ChargerId, PartnerId, SessionId, SiteId};
+use crate::ids::{ChargerId, PartnerId, ReservationId, SessionId, SiteId};
 use crate::persistence::{CreateOnce, JournalError};
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -103,6 +106,7 @@ pub(crate) enum Fault {
 struct World {
     sessions: BTreeMap<SessionId, (PartnerId, SessionView)>,
     stops: HashMap<(SessionId, String), SessionStatus>,
+    reservations: BTreeMap<ReservationId, (PartnerId, ReservationView)>,
     chargers: BTreeMap<ChargerId, OperatorChargerView>,
     sites: BTreeMap<SiteId, SiteView>,
     partners: BTreeMap<PartnerId, PartnerView>,
@@ -254,6 +258,7 @@ impl Runtime {
             status: SessionStatus::Starting,
             created_at: NOW,
             started_at: None,
+            reservation_id: start.reservation_id,
             ended_at: None,
             transaction_id: None,
             energy_wh: 0,
@@ -265,6 +270,10 @@ impl Runtime {
             end_reason: None,
             error: None,
             failure: None,
+            order_id: None,
+            amount_so_far: None,
+            frozen: None,
+            bill: None,
             flags: vec![],
             readings: None,
         };

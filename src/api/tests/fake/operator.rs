@@ -115,7 +115,14 @@ impl OperatorPort for Runtime {
             dead_letters: 0,
         });
         let sites = put.sites.unwrap_or(SitesScope::All(AllSites::All));
-        let view = PartnerView { partner_id: id.clone(), name: put.name, sites, keys: vec![], webhook };
+        let view = PartnerView {
+            partner_id: id.clone(),
+            name: put.name,
+            sites,
+            accounts: put.accounts.unwrap_or_default(),
+            keys: vec![],
+            webhook,
+        };
         self.world().partners.insert(id.clone(), view);
         Ok(PartnerPutAnswer { webhook_secret: new.then(|| SecretString::from("whsec_shown-once")) })
     }

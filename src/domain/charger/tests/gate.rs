@@ -83,11 +83,11 @@ fn in_maintenance_there_are_no_new_orders_and_running_ones_go_on() {
     let (mut world, session, transaction) = World::charging();
     world.tell(Command::SetMaintenance { on: true, by: "op".into(), note: None });
     assert_eq!(world.open(2, 2), Err(Rejection::ChargerMaintenance));
-    assert_eq!(world.tell(Command::Authorize(token(Verdict::Accepted))), Reply::Authorized(Verdict::Accepted));
+    assert_eq!(world.tell(Command::Authorize(token(Verdict::Accepted))), authorized(Verdict::Accepted));
     world.meter(transaction, 1200);
     world.stop(transaction, 1300, None, "m2");
     assert_eq!(world.session(session).energy_wh(), 300);
-    assert_eq!(world.tell(Command::Authorize(token(Verdict::Accepted))), Reply::Authorized(Verdict::Invalid));
+    assert_eq!(world.tell(Command::Authorize(token(Verdict::Accepted))), authorized(Verdict::Invalid));
     let fact = start_fact(1, token(Verdict::Accepted), 1300, time(world.now), "m3");
     assert_eq!(world.begin(fact).1, Verdict::Invalid);
     world.tell(Command::SetMaintenance { on: false, by: "op".into(), note: None });

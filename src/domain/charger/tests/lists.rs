@@ -4,7 +4,7 @@ use crate::domain::charger::device::{Device, Limits, LocalList};
 use crate::domain::charger::smart_charging::{
     ChargingProfile, Period, ProfileKind, ProfilePurpose, RateUnit, Schedule,
 };
-use crate::domain::charger::{Call, Command, SealedText, Told, check, local_list};
+use crate::domain::charger::{Call, Command, Outcome, SealedText, Told, check, local_list};
 use crate::domain::charging::Key;
 use crate::domain::charging::testkit::*;
 use crate::ids::{CommandId, ConnectorId};
@@ -55,6 +55,81 @@ fn a_list_without_an_answer_leaves_the_version_unknown_until_the_charger_says_it
     assert_eq!(world.calls().last(), Some(&&Call::GetLocalListVersion));
     world.answer_with(accepted(), Told::ListVersion(4));
     assert_eq!(world.charger().list(), LocalList { sent: 4, accepted: None, told: Some(4) });
+}
+
+fn asked(world: &World) -> usize {
+    world.calls().iter().filter(|call| ***call == Call::GetLocalListVersion).count()
+}
+
+/// The answer to the command that `send` gave this number.
+fn answer_late(world: &mut World, n: u128, outcome: Outcome, told: Told) {
+    let (command_id, generation) = (CommandId(uuid::Uuid::from_u128(n)), world.ambient.generation);
+    world.tell(Command::CommandAnswered { command_id, generation, outcome, told });
+}
+
+#[test]
+fn a_late_answer_to_a_list_has_the_charger_asked_once_more() {
+    for (outcome, status) in [(accepted(), "Accepted"), (refused(), "Failed")] {
+        let mut world = World::ready();
+        send(&mut world, 1, list(3, true, 1));
+        world.pass(31);
+        // It answers the question with what it had, and takes the list only then.
+        world.answer_with(accepted(), Told::ListVersion(0));
+        assert_eq!((world.charger().list().told, asked(&world)), (Some(0), 1));
+        answer_late(&mut world, 1, outcome.clone(), Told::Status(status.into()));
+        assert_eq!(world.charger().list(), LocalList { sent: 3, accepted: None, told: None });
+        assert_eq!(asked(&world), 2);
+        world.answer_with(accepted(), Told::ListVersion(3));
+        assert_eq!(world.charger().list(), LocalList { sent: 3, accepted: None, told: Some(3) });
+        answer_late(&mut world, 1, outcome, Told::Status(status.into()));
+        assert_eq!(asked(&world), 2, "an answer is late once");
+    }
+}
+
+#[test]
+fn a_question_that_is_under_way_does_not_count_as_asked_after_a_late_answer_and_one_that_waits_does() {
+    let mut world = World::ready();
+    send(&mut world, 1, list(3, true, 1));
+    send(&mut world, 2, list(4, true, 1));
+    world.pass(31);
+    // List 3 has no answer and its question waits behind list 4.
+    answer_late(&mut world, 1, accepted(), Told::Status("Accepted".into()));
+    world.answer_with(accepted(), Told::Status("Accepted".into()));
+    assert_eq!((world.charger().list().told, asked(&world)), (Some(4), 1));
+    world.answer_with(accepted(), Told::ListVersion(4));
+    assert_eq!(world.outstanding(), None, "one question settles both");
+}
+
+/// The connection goes and comes; answers what else the charger is asked then.
+fn reconnect(world: &mut World) {
+    world.link_down(false);
+    world.link_up();
+    for _ in 0..20 {
+        world.pass(2);
+        match world.outstanding() {
+            Some((_, Call::GetLocalListVersion)) => return,
+            Some(_) => drop(world.answer(accepted())),
+            None => {}
+        }
+    }
+}
+
+#[test]
+fn a_list_that_was_on_its_way_when_the_connection_went_is_asked_for_at_the_next() {
+    let mut world = World::ready();
+    send(&mut world, 1, list(3, true, 1));
+    world.answer_with(accepted(), Told::Status("Accepted".into()));
+    send(&mut world, 2, list(4, false, 1));
+    reconnect(&mut world);
+    assert_eq!(world.charger().list(), LocalList { sent: 4, accepted: None, told: None });
+    assert_eq!(asked(&world), 1);
+    // Without an answer it stays unknown, and the next connection asks again.
+    world.pass(40);
+    reconnect(&mut world);
+    assert_eq!(asked(&world), 2);
+    world.answer_with(accepted(), Told::ListVersion(4));
+    reconnect(&mut world);
+    assert_eq!((world.charger().list().told, asked(&world)), (Some(4), 2));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn reserve(connector: u16, in_s: i64) -> Call {
         expires: Timestamp(START.0 + in_s * 1000),
         reservation: 1,
         holder: SealedText("".into()),
+        tag: None,
     }
 }
 

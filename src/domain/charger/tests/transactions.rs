@@ -2,8 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::domain::charger::{Call, Command, MeterFact, StartFact, Status, StopReason, Tag, TokenInfo, Verdict};
+use crate::domain::charging::Key;
 use crate::domain::charging::testkit::*;
-use crate::domain::charging::{Key, Reply};
 use crate::domain::session::{EndReason, Flag, Status as SessionStatus};
 use crate::ids::{ConnectorId, SessionId, TransactionId};
 use std::time::Duration;
@@ -116,7 +116,7 @@ fn a_forged_remote_tag_starts_nothing() {
     let mut world = World::ready();
     world.open(1, 1).unwrap();
     let forged = Tag::Remote("CL000000000000000000".into());
-    assert_eq!(world.tell(Command::Authorize(forged.clone())), Reply::Authorized(Verdict::Invalid));
+    assert_eq!(world.tell(Command::Authorize(forged.clone())), authorized(Verdict::Invalid));
     let fact = start_fact(2, forged, 100, time(world.now), "m1");
     assert_eq!(world.begin(fact).1, Verdict::Invalid);
 }
@@ -127,9 +127,9 @@ fn a_remote_tag_is_good_until_its_deadline_in_any_case_of_letters() {
     let session = world.open(1, 1).unwrap();
     let Tag::Remote(text) = world.tag(session) else { panic!() };
     let lower = Tag::Remote(text.to_lowercase().into());
-    assert_eq!(world.tell(Command::Authorize(lower.clone())), Reply::Authorized(Verdict::Accepted));
+    assert_eq!(world.tell(Command::Authorize(lower.clone())), authorized(Verdict::Accepted));
     world.pass(61);
-    assert_eq!(world.tell(Command::Authorize(lower)), Reply::Authorized(Verdict::Invalid));
+    assert_eq!(world.tell(Command::Authorize(lower)), authorized(Verdict::Invalid));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) fn token(verdict: Verdict) -> Tag {
 
 pub(crate) fn start_fact(connector: u16, tag: Tag, meter: i64, at: WireTime, message: &str) -> StartFact {
     let (connector, message_id) = (ConnectorId(connector), message.into());
-    StartFact { connector, tag, meter_start_wh: meter, at, message_id, flaw: None }
+    StartFact { connector, tag, meter_start_wh: meter, reservation: None, at, message_id, flaw: None }
 }
 
 pub(crate) fn stop_fact(
@@ -60,4 +60,9 @@ pub(crate) fn stop_fact(
 pub(crate) fn sample(at: Timestamp, energy_wh: i64) -> Sample {
     let (power_w, soc_percent) = (Some(7000), Some(50));
     Sample { at: time(at), energy_wh: Some(energy_wh), power_w, soc_percent, unreadable: false, signed: Vec::new() }
+}
+
+/// The reply to Authorize of a token that belongs to no reservation.
+pub(crate) fn authorized(verdict: Verdict) -> crate::domain::charging::Reply {
+    crate::domain::charging::Reply::Authorized { verdict, parent: None }
 }

@@ -166,7 +166,7 @@ fn limited(limits: Limits) -> (World, SessionId, crate::ids::TransactionId) {
 
 #[test]
 fn the_energy_asked_for_stops_it() {
-    let (mut world, session, transaction) = limited(Limits { energy_wh: Some(500), duration_s: None });
+    let (mut world, session, transaction) = limited(Limits { energy_wh: Some(500), ..Limits::default() });
     world.pass(60);
     world.meter(transaction, 1499);
     world.pass(1);
@@ -180,7 +180,7 @@ fn the_energy_asked_for_stops_it() {
 
 #[test]
 fn the_time_asked_for_stops_it_also_when_it_passed_while_we_were_down() {
-    let (mut world, session, transaction) = limited(Limits { energy_wh: None, duration_s: Some(300) });
+    let (mut world, session, transaction) = limited(Limits { duration_s: Some(300), ..Limits::default() });
     world.pass(100);
     world.restart(Duration::from_secs(1000));
     world.link_up();

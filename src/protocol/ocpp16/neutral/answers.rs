@@ -29,6 +29,7 @@ fn told(answer: Answer) -> Told {
     match answer {
         Answer::ChangeConfiguration(c) => Told::Status(c.status.as_str().into()),
         Answer::SendLocalList(c) => Told::Status(c.status.as_str().into()),
+        Answer::ReserveNow(c) => Told::Status(c.status.as_str().into()),
         Answer::GetLocalListVersion(c) => Told::ListVersion(c.list_version),
         Answer::GetConfiguration(c) => Told::Configuration(Box::new(configuration(c))),
         Answer::CancelReservation(_)
@@ -46,7 +47,6 @@ fn told(answer: Answer) -> Told {
         | Answer::InstallCertificate(_)
         | Answer::RemoteStartTransaction(_)
         | Answer::RemoteStopTransaction(_)
-        | Answer::ReserveNow(_)
         | Answer::Reset(_)
         | Answer::SetChargingProfile(_)
         | Answer::SignedUpdateFirmware(_)

@@ -107,8 +107,11 @@ fn core(call: &Call) -> Option<Command> {
 fn tokens(call: &Call, open: &dyn Fn(&SealedText) -> Option<String>) -> Option<Command> {
     Some(match call {
         Call::SendLocalList { version, full, entries, .. } => return local_list(*version, *full, &open(entries)?),
-        Call::ReserveNow { connector, expires, reservation, holder } => {
-            let (id_tag, parent): (String, Option<String>) = serde_json::from_str(&open(holder)?).ok()?;
+        Call::ReserveNow { connector, expires, reservation, holder, tag } => {
+            let (id_tag, parent): (String, Option<String>) = match tag {
+                Some(tag) => (tag.to_string(), Some(tag.to_string())),
+                None => serde_json::from_str(&open(holder)?).ok()?,
+            };
             Command::ReserveNow(reserve_now::Request {
                 connector_id: *connector,
                 expiry_date: *expires,
@@ -339,6 +342,7 @@ fn token_call(command: Command, seal: &dyn Fn(&str) -> SealedText) -> Option<Cal
             expires: request.expiry_date,
             reservation: request.reservation_id,
             holder: seal(&serde_json::to_string(&(&request.id_tag, &request.parent_id_tag)).ok()?),
+            tag: None,
         },
         Command::GetLocalListVersion(get_local_list_version::Request {}) => Call::GetLocalListVersion,
         Command::CancelReservation(request) => Call::CancelReservation { reservation: request.reservation_id },

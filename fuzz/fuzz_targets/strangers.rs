@@ -1,0 +1,4 @@
+//! What comes before a login. The checks are in `chargeline::fuzz`; here is only the door for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| chargeline::fuzz::strangers(bytes));

@@ -1,0 +1,178 @@
+//! Orders (docs/orders.md). Owns reading the requests and the form of the answers; never what is to be paid.
+
+use super::gate::Caller;
+use super::{Answered, Partners};
+use crate::api::catalogue::Code;
+use crate::api::error::ErrorBody;
+use crate::api::port::{OrderFilter, OrderStatus, OrderView, OrderWish, Page};
+use crate::api::trace::Note;
+use crate::api::wire::{self, Findings, Query};
+use crate::ids::{OrderId, RequestId};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The body of `POST /orders/{order_id}/extend`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExtendRequest {
+    /// Your name of this operation; the same one again changes nothing.
+    #[schema(value_type = String)]
+    request_id: RequestId,
+    /// How much more is set aside, 1 to 10,000,000 minor units.
+    amount: i64,
+}
+
+/// The body of `POST /orders/{order_id}/pay`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PayRequest {
+    /// Your name of this operation.
+    #[schema(value_type = String)]
+    request_id: RequestId,
+}
+
+/// The body of `POST /orders/{order_id}/contest`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContestRequest {
+    /// Your name of this operation.
+    #[schema(value_type = String)]
+    request_id: RequestId,
+    /// In the user's words, 1 to 500 characters.
+    text: String,
+}
+
+/// A write about an order was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OrderTaken {
+    /// Your name of the operation.
+    #[schema(value_type = String)]
+    request_id: RequestId,
+    /// The order.
+    #[schema(value_type = uuid::Uuid)]
+    order_id: OrderId,
+    /// Its status then; what becomes of it is pushed.
+    status: OrderStatus,
+}
+
+async fn wish(
+    state: &Partners,
+    caller: &Caller,
+    note: &Note,
+    id: &str,
+    request_id: RequestId,
+    wish: OrderWish,
+) -> Answered<(StatusCode, Json<OrderTaken>)> {
+    let order_id: OrderId = wire::path_id(id, Code::OrderUnknown)?;
+    note.request(request_id.as_str());
+    let status = state.port.wish(&caller.partner, order_id, wish).await?;
+    Ok((StatusCode::ACCEPTED, Json(OrderTaken { request_id, order_id, status })))
+}
+
+/// Sets more aside for an order that is charging. Refused for want of money, the user is told (`user.notice`).
+#[utoipa::path(post, path = "/orders/{order_id}/extend", tag = "orders", request_body = ExtendRequest,
+    params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
+    (status = 202, description = "The account is asked", body = OrderTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn extend(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<OrderTaken>)> {
+    let ExtendRequest { request_id, amount } = wire::json(&body)?;
+    let mut findings = Findings::default();
+    findings.check((1..=10_000_000).contains(&amount), "amount", "is out of range", "1 to 10000000");
+    findings.done()?;
+    let extend = OrderWish::Extend(request_id.clone(), amount);
+    wish(&state, &caller, &note, &id, request_id, extend).await
+}
+
+/// Pays what is owed for an order from the user's balance. Paid already: nothing happens.
+#[utoipa::path(post, path = "/orders/{order_id}/pay", tag = "orders", request_body = PayRequest,
+    params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
+    (status = 202, description = "The account is asked", body = OrderTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn pay(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<OrderTaken>)> {
+    let PayRequest { request_id } = wire::json(&body)?;
+    wish(&state, &caller, &note, &id, request_id, OrderWish::Pay).await
+}
+
+/// Contests a bill: a person looks into it. What was taken stays taken until then.
+#[utoipa::path(post, path = "/orders/{order_id}/contest", tag = "orders", request_body = ContestRequest,
+    params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
+    (status = 202, description = "A ticket is open", body = OrderTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn contest(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<OrderTaken>)> {
+    let ContestRequest { request_id, text } = wire::json(&body)?;
+    let mut findings = Findings::default();
+    findings.text("text", &text, 1, 500);
+    findings.done()?;
+    wish(&state, &caller, &note, &id, request_id, OrderWish::Contest(text)).await
+}
+
+/// One order, with its bill and the readings behind it.
+#[utoipa::path(get, path = "/orders/{order_id}", tag = "orders",
+    params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
+    (status = 200, description = "The order", body = OrderView),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn show(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answered<Json<OrderView>> {
+    let id: OrderId = wire::path_id(&id, Code::OrderUnknown)?;
+    Ok(Json(state.port.order(&caller.partner, id).await?))
+}
+
+/// Orders, newest first: of one user, or open ones.
+#[utoipa::path(get, path = "/orders", tag = "orders", params(
+    ("user_id" = Option<String>, Query, description = "Of this user"),
+    ("open" = Option<bool>, Query, description = "Only open (`true`) or closed (`false`) ones"),
+    ("limit" = Option<u32>, Query, description = "Most items"),
+    ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
+    (status = 200, description = "A page", body = Page<OrderView>),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn list(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Answered<Json<Page<OrderView>>> {
+    let mut query = Query::read(&uri, &["user_id", "open", "limit", "cursor"])?;
+    let page = query.page("cursor", state.pages())?;
+    let (open, user_id) = (query.value("open", "true or false")?, query.text("user_id"));
+    if let Some(user_id) = &user_id {
+        let mut findings = Findings::default();
+        findings.text("user_id", user_id, 1, 64);
+        findings.done()?;
+    }
+    Ok(Json(state.port.orders(&caller.partner, OrderFilter { user_id, open }, page).await?))
+}

@@ -1,0 +1,72 @@
+//! The read models that follow from an order's events: `order/<id>`, `user-order/<partner>/<user>/<order>`,
+//! `order-review/<order>` as long as a person must look, `alert`, `ticket`. Owns their shape.
+
+use super::{Event, Order, Status};
+use crate::domain::charging::case::{self, row};
+use crate::domain::entity::Row;
+use crate::ids::OrderId;
+
+/// The abnormal queue (SE-14).
+pub const REVIEWS: &str = "order-review";
+
+/// The rows that follow from a step's events.
+pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Iterator<Item = &'a Event>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let (mut changed, mut doubted, mut judged) = (false, false, false);
+    for event in events {
+        match event {
+            Event::Raised(raised) => rows.extend(case::rows(raised)),
+            Event::Became { status, .. } => {
+                changed = true;
+                doubted |= *status == Status::UnderReview;
+            }
+            // What changed after it was settled waits for a person as well, until something is given back.
+            Event::Doubted { .. } => (changed, doubted) = (true, true),
+            Event::ToTake { .. } | Event::Refunded { .. } => (changed, judged) = (true, true),
+            Event::Placed(_)
+            | Event::Failed { .. }
+            | Event::Froze { .. }
+            | Event::Released
+            | Event::Refused { .. }
+            | Event::Captured { .. }
+            | Event::Kept { .. }
+            | Event::DebtPaid { .. }
+            | Event::Priced(_)
+            | Event::RefundWanted { .. }
+            | Event::Contested
+            | Event::Linked { .. }
+            | Event::Awaited { .. }
+            | Event::Done { .. } => changed = true,
+            Event::StayBegan(_)
+            | Event::Asked(_)
+            | Event::AskedLong
+            | Event::ExtendWanted { .. }
+            | Event::PayWanted
+            | Event::Seen { .. }
+            | Event::StayWarned
+            | Event::GraceOver
+            | Event::Told { .. }
+            | Event::Forgotten
+            | Event::Recalled(_) => {}
+        }
+    }
+    if let Some(view) = order.view(id, partition).filter(|_| changed && order.is_public()) {
+        let key = format!("{}/{}/{id}", view.partner, view.user);
+        let short = serde_json::json!({"order_id": id, "status": view.status, "open": order.is_open()});
+        rows.push(row("user-order", key, &short));
+        // Texts and numbers: always JSON.
+        let mut value = serde_json::to_value(&view).unwrap_or_default();
+        if let (Some(members), Some(Status::Paid | Status::Failed)) = (value.as_object_mut(), order.status) {
+            // It leaves memory: what it needs to come back.
+            members.insert("kept".to_owned(), serde_json::to_value(order).unwrap_or_default());
+        }
+        rows.push(row("order", id.to_string(), &value));
+    }
+    if order.status == Some(Status::UnderReview) || (doubted && !judged) {
+        let short = serde_json::json!({"order_id": id, "charger_id": partition, "doubts": order.doubts});
+        rows.push(row(REVIEWS, id.to_string(), &short));
+    } else if judged {
+        rows.push(Row { table: REVIEWS, key: id.to_string(), value: None });
+    }
+    rows
+}

@@ -1,0 +1,234 @@
+//! Orders from outside: every end of an order's life through the API with its pushes, money checked against the account, and a
+//! kill in between (SE-3, SE-13, SE-14, SE-15, MO-4, MO-5, MO-7, MO-9).
+
+use crate::charger::Charger;
+use crate::rig::{CHARGER, PARTNER, Rig, texts};
+use loadtest::history::History;
+use loadtest::partner::{Sink, SinkMode, http_client};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What is to happen happens within this time.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+struct Town {
+    rig: Rig,
+    sink: Sink,
+}
+
+impl Town {
+    /// A first-party partner that listens, one yuan a kWh, 50 yuan set aside, orders above 60 yuan reviewed.
+    async fn start() -> Town {
+        let sink = Sink::start(([127, 0, 0, 1], 0).into(), 1, History::off(), Arc::default()).await.unwrap();
+        sink.set_mode(SinkMode::Accept);
+        let order = "[order]\nreview_above = 6000\npayment_window = \"2s\"\nremind_every = \"10s\"\n\n[charger]\n";
+        let power = "[session]\nmax_power_w = 10000000\n\n";
+        let rig = Rig::start_with(&sink.url(), |text| power.to_owned() + &text.replace("[charger]\n", order)).await;
+        sink.set_secrets(vec![rig.operator().make_webhook_secret(PARTNER).await.unwrap()]);
+        let town = Town { rig, sink };
+        town.admin("ada", &["partner", "add", PARTNER, "--name", "App", "--accounts", "true"]);
+        let tariff = json!({"id": "flat", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [{"name": "flat",
+            "from": "00:00", "to": "24:00", "electricity": 5000, "service": 5000}],
+            "occupancy": {"grace_minutes": 0, "per_minute": 5000, "cap": 50_000}});
+        town.ops("PUT", "/tariffs/flat", &tariff).await;
+        town.ops("POST", "/tariffs/flat/roll-out", &json!({"version": 1})).await;
+        town
+    }
+
+    fn admin(&self, operator: &str, arguments: &[&str]) -> String {
+        let token = self.rig.path("operator.token").display().to_string();
+        let url = format!("http://127.0.0.1:{}", self.rig.server.ports().operator);
+        let reach = ["--operator", operator, "--url", &url, "--token-file", &token];
+        let output = self.rig.admin(&[arguments, &reach].concat());
+        let (out, error) = texts(&output);
+        assert!(output.status.success(), "{arguments:?}: {out}{error}");
+        out
+    }
+
+    /// A call of an operator's that goes well.
+    async fn ops(&self, verb: &str, path: &str, body: &Value) -> Value {
+        let url = format!("http://127.0.0.1:{}/ops/v1{path}", self.rig.server.ports().operator);
+        let http = http_client(Duration::from_secs(10)).unwrap();
+        let token = self.rig.server.token().unwrap();
+        let call = http.request(verb.parse().unwrap(), url).bearer_auth(token);
+        let answer = call.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{verb} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Money for a user, by two operators.
+    async fn fund(&self, user: &str, minor: i64) {
+        let path = format!("/partners/{PARTNER}/users/{user}/adjustments");
+        let proposal = json!({"amount": {"minor": minor, "currency": "CNY"}, "reason": "test"});
+        let http = http_client(Duration::from_secs(10)).unwrap();
+        let base = format!("http://127.0.0.1:{}/ops/v1{path}", self.rig.server.ports().operator);
+        let token = self.rig.server.token().unwrap();
+        let mut target = base.clone();
+        for (operator, body) in [("ada", proposal), ("bob", json!({}))] {
+            let call = http.post(&target).bearer_auth(&token).header("x-chargeline-operator", operator);
+            let answer = call.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert!(status.is_success(), "{target}: {status} {text}");
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            let id = answer["adjustment_id"].as_str().or(answer["proposal"].as_str()).unwrap_or_default();
+            target = format!("{base}/{id}/approve");
+        }
+    }
+
+    async fn account(&self, user: &str) -> Value {
+        self.rig.partner().get(&format!("/users/{user}/account")).await.unwrap().unwrap()
+    }
+
+    /// What the user can spend, has frozen, and owes.
+    async fn money(&self, user: &str) -> (i64, i64, i64) {
+        let account = self.account(user).await;
+        let minor = |name: &str| account[name]["minor"].as_i64().unwrap_or_else(|| panic!("{name}: {account}"));
+        (minor("available"), minor("frozen"), minor("debt"))
+    }
+
+    async fn begin(&self, name: &str, user: &str) -> String {
+        let body = json!({"request_id": name, "charger_id": CHARGER, "connector_id": 1, "user": {"id": user}});
+        let (status, answer) = self.rig.partner().post("/sessions", &body).await.unwrap();
+        assert_eq!(status, 202, "{answer}");
+        answer["session_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn order(&self, id: &str) -> Value {
+        self.rig.partner().get(&format!("/orders/{id}")).await.unwrap().unwrap_or_default()
+    }
+
+    /// The order, once it is in that state; and that it was pushed.
+    async fn until(&self, id: &str, status: &str, kind: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let order = self.order(id).await;
+            let pushed = self.sink.recent().iter().any(|event| event.event_type == kind);
+            if order["status"] == status && pushed {
+                return order;
+            }
+            assert!(begun.elapsed() < PATIENCE, "never {status} with {kind}: {order}\n{}", self.rig.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A whole session of so many Wh; its order's id.
+    async fn charge(&self, charger: &mut Charger, name: &str, user: &str, wh: i64) -> String {
+        let id = self.begin(name, user).await;
+        let (transaction, _) = charger.begin(1, 1_000).await;
+        charger.stop(transaction, 1_000 + wh).await;
+        charger.status(1, "Available").await;
+        id
+    }
+}
+
+#[tokio::test]
+async fn every_end_of_an_order_is_reached_and_pushed() {
+    let mut town = Town::start().await;
+    let mut charger = town.rig.charger().await;
+
+    // Failed: too little.
+    let id = town.begin("s-0", "poor").await;
+    let failed = town.until(&id, "Failed", "order.failed").await;
+    assert_eq!(failed["failure"], "insufficient_funds");
+    assert_eq!(
+        town.rig.partner().get(&format!("/sessions/{id}")).await.unwrap().unwrap()["failure"]["code"],
+        "insufficient_funds"
+    );
+
+    // Paid: the bill, and every line of it.
+    town.fund("rich", 20_000).await;
+    let id = town.charge(&mut charger, "s-1", "rich", 800).await;
+    let paid = town.until(&id, "Paid", "order.paid").await;
+    assert_eq!((&paid["taken"]["minor"], &paid["bill"]["total"]["minor"]), (&80.into(), &80.into()), "{paid}");
+    let lines: i64 =
+        paid["bill"]["lines"].as_array().unwrap().iter().map(|l| l["amount"]["minor"].as_i64().unwrap()).sum();
+    assert_eq!((lines, town.money("rich").await), (80, (19_920, 0, 0)));
+    let body = json!({"request_id": "c-1", "text": "too dear"});
+    assert_eq!(town.rig.partner().post(&format!("/orders/{id}/contest"), &body).await.unwrap().0, 202);
+    town.ops("POST", &format!("/orders/{id}/refund"), &json!({"amount": 30})).await;
+    town.until(&id, "Paid", "order.refunded").await;
+    assert_eq!(town.money("rich").await, (19_950, 0, 0));
+
+    // Killed while the money is frozen: it goes on.
+    let id = town.begin("s-2", "rich").await;
+    let (transaction, _) = charger.begin(1, 1_000).await;
+    town.rig.server.kill().await.unwrap();
+    town.rig.again().await;
+    assert_eq!(town.money("rich").await, (14_950, 5_000, 0));
+    let mut charger = town.rig.charger().await;
+    charger.stop(transaction, 1_500).await;
+    charger.status(1, "Available").await;
+    let begun = Instant::now();
+    while town.money("rich").await != (19_900, 0, 0) {
+        assert!(begun.elapsed() < PATIENCE, "{}\n{}", town.account("rich").await, town.rig.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(town.order(&id).await["status"], "Paid");
+
+    // Under review: more than any power delivers.
+    let id = town.charge(&mut charger, "s-3", "rich", 90_000_000).await;
+    let order = town.until(&id, "UnderReview", "order.under_review").await;
+    assert_eq!(order["doubts"][0], "impossible_power", "{order}");
+    let reviews = town.rig.ops("/ops/v1/order-reviews").await;
+    assert_eq!(reviews["items"][0]["order_id"], id.as_str(), "{reviews}");
+    town.ops("POST", &format!("/orders/{id}/settle"), &json!({"amount": 100})).await;
+    let begun = Instant::now();
+    while town.order(&id).await["status"] != "Paid" {
+        assert!(begun.elapsed() < PATIENCE, "{}", town.rig.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(town.money("rich").await, (19_800, 0, 0));
+    assert!(town.rig.ops("/ops/v1/order-reviews").await["items"].as_array().unwrap().is_empty());
+    let books = town.rig.ops("/ops/v1/ledger/verify").await;
+    assert_eq!(books["wrong"], 0, "{books}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_awaited_then_unpaid_then_paid() {
+    let town = Town::start().await;
+    let mut charger = town.rig.charger().await;
+    town.fund("u", 5_000).await;
+    let id = town.begin("s-1", "u").await;
+    let (transaction, _) = charger.begin(1, 1_000).await;
+    let begun = Instant::now();
+    // 55 kWh within the slack of a rounded register would be implausible: the clock tells them apart.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    for step in 1..=55 {
+        charger.meter(1, transaction, 1_000 + step * 1_000).await;
+    }
+    charger.stop(transaction, 56_000).await;
+    charger.status(1, "Available").await;
+    let order = town.until(&id, "AwaitingPayment", "order.awaiting_payment").await;
+    assert_eq!((&order["taken"]["minor"], &order["debt"]["minor"]), (&5_000.into(), &500.into()), "{order}");
+    town.until(&id, "Unpaid", "order.unpaid").await;
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    let second = town.begin("s-2", "u").await;
+    assert_eq!(town.until(&second, "Failed", "order.failed").await["failure"], "unpaid_order");
+    town.fund("u", 1_000).await;
+    let pay = json!({"request_id": "p-1"});
+    assert_eq!(town.rig.partner().post(&format!("/orders/{id}/pay"), &pay).await.unwrap().0, 202);
+    town.until(&id, "Paid", "order.paid").await;
+    assert_eq!(town.money("u").await, (500, 0, 0));
+}
+
+#[tokio::test]
+async fn staying_is_an_order_of_its_own() {
+    let town = Town::start().await;
+    let mut charger = town.rig.charger().await;
+    town.fund("u", 10_000).await;
+    let id = town.begin("s-1", "u").await;
+    let (transaction, _) = charger.begin(1, 1_000).await;
+    charger.status(1, "Charging").await;
+    charger.stop(transaction, 1_500).await;
+    charger.status(1, "Finishing").await;
+    let paid = town.until(&id, "Paid", "order.opened").await;
+    let linked = paid["linked_order_id"].as_str().unwrap().to_owned();
+    let stay = town.until(&linked, "Open", "order.opened").await;
+    assert_eq!((&stay["kind"], &stay["linked_order_id"]), (&"occupancy".into(), &id.as_str().into()));
+    assert_eq!(town.money("u").await, (9_450, 500, 0), "the cap stays frozen");
+    charger.status(1, "Available").await;
+    town.until(&linked, "Paid", "order.paid").await;
+    assert_eq!(town.money("u").await, (9_950, 0, 0), "no full minute");
+}
