@@ -304,7 +304,8 @@ impl Run {
             let open: Vec<OrderId> = self.orders().into_iter().filter(|(_, o)| o.is_open()).map(|(id, _)| id).collect();
             for order in open {
                 let _: Result<_, _> = self.world.tell_order(order, Command::Settle { minor: None, by: "zhang".into() });
-                let _: Result<_, _> = self.world.tell_order(order, Command::Settle { minor: Some(0), by: "zhang".into() });
+                let _: Result<_, _> =
+                    self.world.tell_order(order, Command::Settle { minor: Some(0), by: "zhang".into() });
                 let _: Result<_, _> = self.world.tell_order(order, Command::Pay);
             }
             self.world.bank(&mut self.bank);
