@@ -246,7 +246,7 @@ impl Run {
     /// At every step: what the orders believe to be frozen is at most what is; nobody has paid more than is gone.
     fn check(&self) {
         let orders = self.orders();
-        let believed: i64 = orders.values().filter(|order| order.hold == Hold::Open).map(|order| order.frozen).sum();
+        let believed: i64 = orders.values().filter(|order| order.hold == Hold::Open && order.outstanding.is_none()).map(|order| order.frozen).sum();
         assert!(believed <= self.bank.account.frozen(), "{believed} > {}", self.bank.account.frozen());
         let taken: i64 = orders.values().map(|order| order.taken - order.refunded).sum();
         let gone = self.paid_in - self.bank.account.available() - self.bank.account.frozen();
