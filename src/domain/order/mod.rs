@@ -394,6 +394,6 @@ pub fn standing(order: &Order) -> Standing {
 
 /// What tells an order of our downtime.
 pub fn give_back(order: &Order, downtime: Duration) -> Option<Command> {
-    let stays = order.stay.as_ref().is_some_and(|stay| stay.since.is_some()) && order.bill.is_none();
+    let stays = order.stay.is_some() && order.bill.is_none() && order.is_open();
     (order.outstanding.is_some() || stays).then_some(Command::Restarted { downtime })
 }

@@ -21,7 +21,7 @@ pub(super) fn seen(step: &mut OrderStep<'_>, presence: Presence) {
 
 /// We were away: nobody pays for that time (RT-3).
 pub(super) fn was_down(step: &mut OrderStep<'_>, from: crate::clock::Timestamp) {
-    if step.state.stay.as_ref().is_some_and(|stay| stay.since.is_some()) {
+    if step.state.stay.is_some() && step.state.bill.is_none() {
         step.emit(Event::Seen { presence: Presence::Unknown, at: from });
     }
 }

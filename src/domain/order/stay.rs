@@ -62,7 +62,11 @@ impl Stay {
     pub(super) fn note(&mut self, presence: Presence, at: Timestamp) {
         match (presence, self.since) {
             (Presence::Occupied, None) => self.since = Some(at),
-            (Presence::Occupied, Some(_)) | (Presence::Free | Presence::Unknown, None) => {}
+            (Presence::Occupied, Some(_)) | (Presence::Free, None) => {}
+            // Learnt afterwards: what was noted after that moment was not seen.
+            (Presence::Unknown, None) => {
+                self.occupied.iter_mut().for_each(|span| span.to = span.to.min(at).max(span.from));
+            }
             (Presence::Free | Presence::Unknown, Some(from)) => {
                 self.since = None;
                 if from < at && self.occupied.len() < SPANS_MAX {

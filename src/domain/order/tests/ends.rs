@@ -220,12 +220,12 @@ fn an_account_that_is_silent_is_asked_again_and_a_person_hears_of_it() {
     assert_eq!(world.cases().iter().filter(|code| **code == "account_silent").count(), 1);
     world.restart(Duration::from_secs(60));
     world.bank(&mut bank);
-    assert_eq!((world.order_status(session), bank.account.available()), (Some(Status::Paid), 8_000));
+    assert_eq!((world.order_status(session), bank.account.available()), (Some(Status::Paid), 7_500));
     for (cause, request) in asked {
         let outcome = bank.ask(request, world.now);
         world.answer_account(&cause, outcome);
     }
-    assert_eq!(bank.account.available(), 8_000, "nobody pays twice");
+    assert_eq!(bank.account.available(), 7_500, "nobody pays twice");
 }
 
 #[test]

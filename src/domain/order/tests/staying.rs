@@ -63,8 +63,8 @@ fn minutes_of_which_nobody_knows_are_free() {
     world.pass(60);
     world.status(1, ConnectorStatus::Available);
     world.bank(&mut bank);
-    // Two minutes before, one between, one after.
-    assert_eq!(world.order(order).taken, 200);
+    // Two minutes before; none between, where the status was not told again yet; one after.
+    assert_eq!(world.order(order).taken, 150);
 }
 
 #[test]
