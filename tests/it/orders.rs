@@ -4,7 +4,7 @@
 use crate::charger::Charger;
 use crate::rig::{CHARGER, PARTNER, Rig, texts};
 use loadtest::history::History;
-use loadtest::partner::{Sink, SinkMode, http_client};
+use loadtest::partner::{Sink, SinkMode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,8 +31,8 @@ impl Town {
         let tariff = json!({"id": "flat", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [{"name": "flat",
             "from": "00:00", "to": "24:00", "electricity": 5000, "service": 5000}],
             "occupancy": {"grace_minutes": 0, "per_minute": 5000, "cap": 50_000}});
-        town.ops("PUT", "/tariffs/flat", &tariff).await;
-        town.ops("POST", "/tariffs/flat/roll-out", &json!({"version": 1})).await;
+        town.rig.order("ada", "PUT", "/tariffs/flat", &tariff).await;
+        town.rig.order("ada", "POST", "/tariffs/flat/roll-out", &json!({"version": 1})).await;
         town
     }
 
@@ -44,37 +44,6 @@ impl Town {
         let (out, error) = texts(&output);
         assert!(output.status.success(), "{arguments:?}: {out}{error}");
         out
-    }
-
-    /// A call of an operator's that goes well.
-    async fn ops(&self, verb: &str, path: &str, body: &Value) -> Value {
-        let url = format!("http://127.0.0.1:{}/ops/v1{path}", self.rig.server.ports().operator);
-        let http = http_client(Duration::from_secs(10)).unwrap();
-        let token = self.rig.server.token().unwrap();
-        let call = http.request(verb.parse().unwrap(), url).bearer_auth(token);
-        let answer = call.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{verb} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-
-    /// Money for a user, by two operators.
-    async fn fund(&self, user: &str, minor: i64) {
-        let path = format!("/partners/{PARTNER}/users/{user}/adjustments");
-        let proposal = json!({"amount": {"minor": minor, "currency": "CNY"}, "reason": "test"});
-        let http = http_client(Duration::from_secs(10)).unwrap();
-        let base = format!("http://127.0.0.1:{}/ops/v1{path}", self.rig.server.ports().operator);
-        let token = self.rig.server.token().unwrap();
-        let mut target = base.clone();
-        for (operator, body) in [("ada", proposal), ("bob", json!({}))] {
-            let call = http.post(&target).bearer_auth(&token).header("x-chargeline-operator", operator);
-            let answer = call.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
-            let (status, text) = (answer.status(), answer.text().await.unwrap());
-            assert!(status.is_success(), "{target}: {status} {text}");
-            let answer: Value = serde_json::from_str(&text).unwrap();
-            let id = answer["adjustment_id"].as_str().or(answer["proposal"].as_str()).unwrap_or_default();
-            target = format!("{base}/{id}/approve");
-        }
     }
 
     async fn account(&self, user: &str) -> Value {
@@ -138,7 +107,7 @@ async fn every_end_of_an_order_is_reached_and_pushed() {
     );
 
     // Paid: the bill, and every line of it.
-    town.fund("rich", 20_000).await;
+    town.rig.fund("rich", 20_000).await;
     let id = town.charge(&mut charger, "s-1", "rich", 800).await;
     let paid = town.until(&id, "Paid", "order.paid").await;
     assert_eq!((&paid["taken"]["minor"], &paid["bill"]["total"]["minor"]), (&80.into(), &80.into()), "{paid}");
@@ -147,7 +116,7 @@ async fn every_end_of_an_order_is_reached_and_pushed() {
     assert_eq!((lines, town.money("rich").await), (80, (19_920, 0, 0)));
     let body = json!({"request_id": "c-1", "text": "too dear"});
     assert_eq!(town.rig.partner().post(&format!("/orders/{id}/contest"), &body).await.unwrap().0, 202);
-    town.ops("POST", &format!("/orders/{id}/refund"), &json!({"amount": 30})).await;
+    town.rig.order("ada", "POST", &format!("/orders/{id}/refund"), &json!({"amount": 30})).await;
     town.until(&id, "Paid", "order.refunded").await;
     assert_eq!(town.money("rich").await, (19_950, 0, 0));
 
@@ -173,14 +142,15 @@ async fn every_end_of_an_order_is_reached_and_pushed() {
     assert_eq!(order["doubts"][0], "impossible_power", "{order}");
     let reviews = town.rig.ops("/ops/v1/order-reviews").await;
     assert_eq!(reviews["items"][0]["order_id"], id.as_str(), "{reviews}");
-    town.ops("POST", &format!("/orders/{id}/settle"), &json!({"amount": 100})).await;
+    town.rig.order("ada", "POST", &format!("/orders/{id}/settle"), &json!({"amount": 100})).await;
     let begun = Instant::now();
     while town.order(&id).await["status"] != "Paid" {
         assert!(begun.elapsed() < PATIENCE, "{}", town.rig.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(town.money("rich").await, (19_800, 0, 0));
-    assert!(town.rig.ops("/ops/v1/order-reviews").await["items"].as_array().unwrap().is_empty());
+    let reviews = town.rig.ops("/ops/v1/order-reviews").await;
+    assert_eq!(reviews["items"], json!([]));
     let books = town.rig.ops("/ops/v1/ledger/verify").await;
     assert_eq!(books["wrong"], 0, "{books}");
 }
@@ -189,7 +159,7 @@ async fn every_end_of_an_order_is_reached_and_pushed() {
 async fn what_is_missing_is_awaited_then_unpaid_then_paid() {
     let town = Town::start().await;
     let mut charger = town.rig.charger().await;
-    town.fund("u", 5_000).await;
+    town.rig.fund("u", 5_000).await;
     let id = town.begin("s-1", "u").await;
     let (transaction, _) = charger.begin(1, 1_000).await;
     let begun = Instant::now();
@@ -206,7 +176,7 @@ async fn what_is_missing_is_awaited_then_unpaid_then_paid() {
     assert!(begun.elapsed() >= Duration::from_secs(2));
     let second = town.begin("s-2", "u").await;
     assert_eq!(town.until(&second, "Failed", "order.failed").await["failure"], "unpaid_order");
-    town.fund("u", 1_000).await;
+    town.rig.fund("u", 1_000).await;
     let pay = json!({"request_id": "p-1"});
     assert_eq!(town.rig.partner().post(&format!("/orders/{id}/pay"), &pay).await.unwrap().0, 202);
     town.until(&id, "Paid", "order.paid").await;
@@ -217,7 +187,7 @@ async fn what_is_missing_is_awaited_then_unpaid_then_paid() {
 async fn staying_is_an_order_of_its_own() {
     let town = Town::start().await;
     let mut charger = town.rig.charger().await;
-    town.fund("u", 10_000).await;
+    town.rig.fund("u", 10_000).await;
     let id = town.begin("s-1", "u").await;
     let (transaction, _) = charger.begin(1, 1_000).await;
     charger.status(1, "Charging").await;

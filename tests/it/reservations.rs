@@ -365,18 +365,6 @@ async fn a_user_who_asks_for_all_connectors_at_once_gets_one_and_another_only_af
     }
 }
 
-/// An operator's call that goes well.
-async fn ops(rig: &Rig, who: &str, verb: &str, path: &str, body: &Value) -> Value {
-    let url = format!("http://127.0.0.1:{}/ops/v1{path}", rig.server.ports().operator);
-    let http = loadtest::partner::http_client(Duration::from_secs(10)).unwrap();
-    let call = http.request(verb.parse().unwrap(), url).bearer_auth(rig.server.token().unwrap());
-    let call = call.header("x-chargeline-operator", who).header("content-type", "application/json");
-    let answer = call.body(body.to_string()).send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert!(status.is_success(), "{verb} {path}: {status} {text}");
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
 /// What a user with an account can spend and has frozen, once that is so.
 async fn has(rig: &Rig, user: &str, wanted: (i64, i64)) {
     let begun = Instant::now();
@@ -397,12 +385,8 @@ async fn a_user_with_an_account_pays_a_deposit_and_gets_back_what_is_not_due() {
     let short = |text: &str| format!("{text}\n[reservation]\nhold = \"3s\"\n");
     let (rig, sink) = listening(short).await;
     let partner = json!({"name": "App", "accounts": true, "webhook": {"url": sink.url()}, "sites": "all"});
-    ops(&rig, "ada", "PUT", &format!("/partners/{PARTNER}"), &partner).await;
-    let base = format!("/partners/{PARTNER}/users/user-a/adjustments");
-    let proposal = json!({"amount": {"minor": 5000, "currency": "CNY"}, "reason": "test"});
-    let proposed = ops(&rig, "ada", "POST", &base, &proposal).await;
-    let id = proposed["adjustment_id"].as_str().or(proposed["proposal"].as_str()).unwrap();
-    ops(&rig, "bob", "POST", &format!("{base}/{id}/approve"), &json!({})).await;
+    rig.order("ada", "PUT", &format!("/partners/{PARTNER}"), &partner).await;
+    rig.fund("user-a", 5000).await;
     has(&rig, "user-a", (5000, 0)).await;
     let _charger = rig.charger().await;
 

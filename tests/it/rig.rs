@@ -5,7 +5,7 @@ use loadtest::history::History;
 use loadtest::operator::Operator;
 use loadtest::partner::{Key, Outcome, PartnerClient, Session, StartCall, http_client};
 use loadtest::server::{Ports, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::Arc;
@@ -195,6 +195,32 @@ impl Rig {
         let (status, text) = self.get(self.server.ports().operator, path).await;
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// A call of that operator's that goes well.
+    pub(crate) async fn order(&self, who: &str, verb: &str, path: &str, body: &Value) -> Value {
+        let url = format!("http://127.0.0.1:{}/ops/v1{path}", self.server.ports().operator);
+        let http = http_client(Duration::from_secs(10)).unwrap();
+        let call = http.request(verb.parse().unwrap(), url).bearer_auth(self.server.token().unwrap());
+        let call = call.header("x-chargeline-operator", who).header("content-type", "application/json");
+        let answer = call.body(body.to_string()).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{verb} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Money for a user with an account, whose first top-up opened it, by two operators.
+    pub(crate) async fn fund(&self, user: &str, minor: i64) {
+        let amount = json!({"minor": minor, "currency": "CNY"});
+        let top_up = json!({"request_id": format!("open-{user}"), "amount": {"minor": 1_000, "currency": "CNY"}});
+        let (status, answer) = self.partner().post(&format!("/users/{user}/top-ups"), &top_up).await.unwrap();
+        assert_eq!(status, 202, "{answer}");
+        let found = self.ops(&format!("/ops/v1/accounts?partner_id={PARTNER}&user_id={user}")).await;
+        let account = found["items"][0]["account"].as_str().unwrap_or_else(|| panic!("{found}"));
+        let base = format!("/accounts/{account}/adjustments");
+        let proposed = self.order("ada", "POST", &base, &json!({"amount": amount, "reason": "test"})).await;
+        let id = proposed["outcome"]["Proposed"]["proposal"].as_str().unwrap_or_else(|| panic!("{proposed}"));
+        self.order("bob", "POST", &format!("{base}/{id}/approve"), &json!({})).await;
     }
 
     /// Sends a signal, such as `HUP`.

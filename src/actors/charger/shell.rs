@@ -77,6 +77,8 @@ pub struct ChargerShell {
 impl ChargerShell {
     /// A shell for one arbiter.
     pub fn new(parts: ChargerParts) -> Self {
+        // Seen from the start, though nothing may ever be held.
+        metrics::HELD.shift(0.0, []);
         ChargerShell {
             parts,
             audiences: RefCell::default(),

@@ -276,10 +276,7 @@ impl Fold for Charger {
             }
             Event::Configured { print } => self.configured = *print,
             Event::StatusChanged { connector, status, fault, at, device_at } => {
-                if let Some(known) = self.connector_mut(*connector) {
-                    let (fault, device_at) = (fault.clone(), device_at.or(known.device_at));
-                    *known = Connector { status: *status, fault, learnt_at: *at, device_at, before: None };
-                }
+                self.learn_status(*connector, *status, fault.clone(), *at, *device_at);
             }
             Event::StatusReturned { at } => self.return_statuses(*at),
             Event::CommandQueued(pending) => self.queue.push(pending.clone()),
@@ -306,9 +303,7 @@ impl Fold for Charger {
             Event::Hold(event) => self.fold_hold(event),
             Event::Stay(event) => self.fold_stay(event),
             Event::FundsReady { session } => {
-                if let Some(live) = self.live.iter_mut().find(|live| live.session == *session) {
-                    live.unfunded = false;
-                }
+                self.live.iter_mut().filter(|live| live.session == *session).for_each(|live| live.unfunded = false);
             }
             Event::Device(event) => self.device.get_or_insert_default().fold(event),
             // What was written before device events: newer words have taken its place.
@@ -320,6 +315,20 @@ impl Fold for Charger {
 }
 
 impl Charger {
+    fn learn_status(
+        &mut self,
+        connector: ConnectorId,
+        status: Status,
+        fault: Option<Box<Fault>>,
+        learnt_at: Timestamp,
+        device_at: Option<Timestamp>,
+    ) {
+        if let Some(known) = self.connector_mut(connector) {
+            let device_at = device_at.or(known.device_at);
+            *known = Connector { status, fault, learnt_at, device_at, before: None };
+        }
+    }
+
     fn register(&mut self, registration: &Registration, first_transaction: i32, epoch: u64) {
         self.connectors.resize(usize::from(registration.connectors), Connector::default());
         self.registration = Some(Arc::new(registration.clone()));

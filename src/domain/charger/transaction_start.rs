@@ -119,10 +119,7 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
         stop: None,
         timed,
     };
-    let id_tag = match &fact.tag {
-        Tag::Remote(text) if whose.remote => Some(text.clone()),
-        Tag::Remote(_) | Tag::Token(_) => None,
-    };
+    let id_tag = remote_tag(&fact.tag).filter(|_| whose.remote);
     let live = Live {
         session,
         connector,
@@ -148,6 +145,13 @@ pub(super) fn began(step: &mut ChargerStep<'_>, fact: StartFact) -> Reply {
         join(step, transaction, session, &orphan);
     }
     Reply::TransactionStarted { transaction, verdict }
+}
+
+fn remote_tag(tag: &Tag) -> Option<Box<str>> {
+    match tag {
+        Tag::Remote(text) => Some(text.clone()),
+        Tag::Token(_) => None,
+    }
 }
 
 fn flag(flags: &mut Vec<Flag>, set: bool, flag: Flag) {

@@ -183,35 +183,13 @@ impl Fold for Order {
                     outstanding.told = true;
                 }
             }
-            Event::Froze { minor } => {
-                self.answered();
-                self.hold = Hold::Open;
-                self.frozen = *minor;
-            }
-            Event::Refused { ask, .. } => self.refuse(*ask),
-            Event::Released => {
-                self.answered();
-                self.close();
-            }
-            Event::Captured { taken, debt, .. } => {
-                self.answered();
-                self.close();
-                self.taken = self.taken.saturating_add(*taken);
-                self.debt = *debt;
-            }
-            Event::Kept { minor } => {
-                self.frozen = *minor;
-                self.hold = if *minor > 0 { Hold::Open } else { Hold::Closed };
-            }
-            Event::DebtPaid { left } => {
-                self.answered();
-                self.taken = self.taken.saturating_add(self.debt.saturating_sub(*left));
-                self.debt = *left;
-            }
-            Event::Refunded { minor } => {
-                self.answered();
-                self.refunded = self.refunded.saturating_add(*minor);
-            }
+            Event::Froze { .. }
+            | Event::Refused { .. }
+            | Event::Released
+            | Event::Captured { .. }
+            | Event::Kept { .. }
+            | Event::DebtPaid { .. }
+            | Event::Refunded { .. } => self.fold_money(event),
             Event::Priced(bill) => self.bill = Some(bill.clone()),
             Event::Doubted { doubts } => {
                 self.doubts.extend(doubts);
@@ -251,6 +229,42 @@ impl Fold for Order {
 }
 
 impl Order {
+    /// What the account answered.
+    fn fold_money(&mut self, event: &Event) {
+        match event {
+            Event::Froze { minor } => {
+                self.answered();
+                self.hold = Hold::Open;
+                self.frozen = *minor;
+            }
+            Event::Refused { ask, .. } => self.refuse(*ask),
+            Event::Released => {
+                self.answered();
+                self.close();
+            }
+            Event::Captured { taken, debt, .. } => {
+                self.answered();
+                self.close();
+                self.taken = self.taken.saturating_add(*taken);
+                self.debt = *debt;
+            }
+            Event::Kept { minor } => {
+                self.frozen = *minor;
+                self.hold = if *minor > 0 { Hold::Open } else { Hold::Closed };
+            }
+            Event::DebtPaid { left } => {
+                self.answered();
+                self.taken = self.taken.saturating_add(self.debt.saturating_sub(*left));
+                self.debt = *left;
+            }
+            Event::Refunded { minor } => {
+                self.answered();
+                self.refunded = self.refunded.saturating_add(*minor);
+            }
+            _ => {}
+        }
+    }
+
     fn become_(&mut self, status: Status, at: Timestamp) {
         self.status = Some(status);
         if status != Status::AwaitingPayment {

@@ -16,10 +16,10 @@ use crate::ids::{OrderId, SessionId, TransactionId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const RUNS: u64 = 60;
+const RUNS: u64 = 120;
 
 /// What the tests put into the account, minor units.
-const FUNDS: i64 = 30_000;
+const FUNDS: i64 = 2_500;
 
 struct Run {
     rng: Dice,
@@ -50,8 +50,8 @@ impl Run {
         }
     }
 
-    fn chance(&mut self, share: f64) -> bool {
-        self.rng.chance(share)
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
     }
 
     fn below(&mut self, n: usize) -> usize {
@@ -59,22 +59,22 @@ impl Run {
     }
 
     fn step(&mut self) {
-        match self.below(14) {
+        match self.below(32) {
             0 => self.open(),
-            1 => drop(self.world.outstanding().is_some().then(|| self.answer_call())),
-            2 => self.begin(),
-            3 | 4 => self.meter(),
-            5 => self.stop(),
-            6 => self.status(),
-            7 | 8 => self.deliver(),
-            9 => self.answer(),
-            10 => self.user(),
-            11 => self.person(),
-            12 => {
+            1..=3 => drop(self.world.outstanding().is_some().then(|| self.answer_call())),
+            4..=8 => self.begin(),
+            9..=13 => self.meter(),
+            14 => self.stop(),
+            15 => self.status(),
+            16..=20 => self.deliver(),
+            21..=25 => self.answer(),
+            26 => self.user(),
+            27 => self.person(),
+            28 => {
                 let seconds = [1, 30, 90, 400, 2000][self.below(5)];
                 self.world.pass(seconds);
             }
-            _ if self.chance(0.2) => self.crash(),
+            29 if self.chance(40) => self.crash(),
             _ => self.world.pass(5),
         }
         self.requests.extend(self.world.take_asked());
@@ -83,7 +83,7 @@ impl Run {
 
     fn open(&mut self) {
         self.n += 1;
-        let connector = if self.chance(0.5) { 1 } else { 2 };
+        let connector = if self.chance(50) { 1 } else { 2 };
         let amount = [None, Some(300), Some(2_000), Some(40_000)][self.below(4)];
         if let Ok(session) = self.world.open_with(self.n, connector, Limits { amount, ..Limits::default() }, None) {
             self.sessions.push(session);
@@ -91,7 +91,7 @@ impl Run {
     }
 
     fn answer_call(&mut self) {
-        let outcome = if self.chance(0.8) { accepted() } else { refused() };
+        let outcome = if self.chance(80) { accepted() } else { refused() };
         self.world.answer(outcome);
     }
 
@@ -109,8 +109,8 @@ impl Run {
 
     fn meter(&mut self) {
         let Some((connector, (transaction, meter))) = self.running.iter().map(|(c, t)| (*c, *t)).next() else { return };
-        let meter = meter + [0, 400, 3_000, -50][self.below(4)];
-        self.world.pass(60);
+        let meter = meter + [0, 400, 400, 3_000, 3_000, 9_000, 9_000, -50][self.below(8)];
+        self.world.pass(300);
         self.world.meter(transaction, meter);
         self.running.insert(connector, (transaction, meter.max(1_000)));
     }
@@ -120,7 +120,7 @@ impl Run {
         self.n += 1;
         let message = format!("m{}", self.n);
         self.world.stop(transaction, meter, Some(StopReason::Local), &message);
-        if self.chance(0.2) {
+        if self.chance(20) {
             self.world.stop(transaction, meter, Some(StopReason::Local), &message);
         }
         let after = [ConnectorStatus::Finishing, ConnectorStatus::Available][self.below(2)];
@@ -128,7 +128,7 @@ impl Run {
     }
 
     fn status(&mut self) {
-        let connector = if self.chance(0.5) { 1 } else { 2 };
+        let connector = if self.chance(50) { 1 } else { 2 };
         if !self.running.contains_key(&connector) {
             let all = [ConnectorStatus::Available, ConnectorStatus::Finishing, ConnectorStatus::Faulted];
             let status = all[self.below(3)];
@@ -143,11 +143,11 @@ impl Run {
         }
         let place = self.below(self.requests.len());
         let (cause, request) =
-            if self.chance(0.2) { self.requests[place].clone() } else { self.requests.swap_remove(place) };
-        if self.chance(0.1) {
+            if self.chance(20) { self.requests[place].clone() } else { self.requests.swap_remove(place) };
+        if self.chance(10) {
             return;
         }
-        let outcome = match self.chance(0.05) {
+        let outcome = match self.chance(5) {
             true => AccountOutcome::Unavailable,
             false => self.bank.ask(request, self.world.now),
         };
@@ -160,8 +160,8 @@ impl Run {
         }
         let place = self.below(self.answers.len());
         let (cause, outcome) =
-            if self.chance(0.2) { self.answers[place].clone() } else { self.answers.swap_remove(place) };
-        if !self.chance(0.1) {
+            if self.chance(20) { self.answers[place].clone() } else { self.answers.swap_remove(place) };
+        if !self.chance(10) {
             self.world.answer_account(&cause, outcome);
         }
     }
@@ -210,7 +210,7 @@ impl Run {
             0 => Command::Settle { minor: None, by },
             1 => Command::Settle { minor: Some(250), by },
             2 => Command::Refund { minor: 10, by },
-            _ if self.chance(0.1) => {
+            _ if self.chance(40) => {
                 self.bank.top_up(1_000, self.world.now);
                 self.paid_in += 1_000;
                 return;
@@ -226,7 +226,7 @@ impl Run {
     /// What is on its way to the account or from it may still arrive, or be lost.
     fn crash(&mut self) {
         self.count("crash");
-        if self.chance(0.5) {
+        if self.chance(50) {
             self.requests.clear();
         }
         self.answers.clear();
@@ -246,7 +246,11 @@ impl Run {
     /// At every step: what the orders believe to be frozen is at most what is; nobody has paid more than is gone.
     fn check(&self) {
         let orders = self.orders();
-        let believed: i64 = orders.values().filter(|order| order.hold == Hold::Open && order.outstanding.is_none()).map(|order| order.frozen).sum();
+        let believed: i64 = orders
+            .values()
+            .filter(|order| order.hold == Hold::Open && order.outstanding.is_none())
+            .map(|order| order.frozen)
+            .sum();
         assert!(believed <= self.bank.account.frozen(), "{believed} > {}", self.bank.account.frozen());
         let taken: i64 = orders.values().map(|order| order.taken - order.refunded).sum();
         let gone = self.paid_in - self.bank.account.available() - self.bank.account.frozen();

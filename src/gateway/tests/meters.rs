@@ -108,7 +108,9 @@ fn body(test: &str) -> &'static str {
 
 #[test]
 fn every_attack_in_the_documents_has_a_test_that_reads_its_counters() {
-    let rows: Vec<_> = include_str!("../../../docs/abuse.md").lines().filter(|line| line.starts_with("| ")).collect();
+    // The table of attacks is the first one.
+    let document = include_str!("../../../docs/abuse.md");
+    let rows: Vec<_> = document.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| ")).collect();
     assert!(rows.len() > 20, "the table was not found");
     for row in &rows[1..] {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
