@@ -62,7 +62,8 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
         }
         rows.push(row("order", id.to_string(), &value));
     }
-    if order.status == Some(Status::UnderReview) || (doubted && !judged) {
+    let undecided = order.status == Some(Status::UnderReview) && order.charge.is_none();
+    if undecided || (doubted && !judged) {
         let short = serde_json::json!({"order_id": id, "charger_id": partition, "doubts": order.doubts});
         rows.push(row(REVIEWS, id.to_string(), &short));
     } else if judged {
