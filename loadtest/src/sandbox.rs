@@ -81,7 +81,7 @@ pub const SCRIPTS: [Script; 11] = [
     script(
         Behaviour::RubbishReadings,
         "sends impossible readings among good ones",
-        "the flags `meter_backwards` and `energy_implausible`; its order is `UnderReview`",
+        "flags such as `meter_backwards` and `reading_unreadable`; the energy is right all the same; an order with a doubt is `UnderReview`",
     ),
     script(
         Behaviour::FaultsInCharge { after: Duration::from_secs(5) },
