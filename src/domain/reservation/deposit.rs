@@ -48,11 +48,12 @@ pub(super) fn settle(step: &mut ReservationStep<'_>) {
 fn ask(step: &mut ReservationStep<'_>, deposit: Deposit, request: AccountRequest) {
     let (Some(partner), Some(user)) = (step.state.partner.clone(), step.state.user.clone()) else { return };
     let again = step.context.now + ASK_AGAIN;
-    step.emit(Event::AccountAsked { deposit, again });
+    let repeat = step.state.deposit == deposit;
+    step.emit(Event::AccountAsked { deposit, again, repeat });
     step.effect(Effect::AskAccount { account: AccountRef { partner, user }, request });
 }
 
-/// No answer yet.
+/// No answer yet, or we have restarted.
 pub(super) fn ask_again(step: &mut ReservationStep<'_>) {
     match step.state.deposit {
         Deposit::Asked => freeze(step),
