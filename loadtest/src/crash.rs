@@ -28,8 +28,10 @@ const SETTLE_MAX: Duration = Duration::from_secs(600);
 const LIFE_MS: (u64, u64) = (50, 4_000);
 /// How long a moment at which money is on its way is waited for.
 const MOMENT_MAX: Duration = Duration::from_secs(8);
-/// From that moment to the kill, at most, microseconds: an account answers within milliseconds.
-const AFTER_MOMENT_US: u64 = 1_500;
+/// From a confirmed stop to the kill, at most, microseconds: its bill is being captured then.
+const AFTER_STOP_US: u64 = 1_500;
+/// From the sending of any other request to the kill, at most, microseconds: within it the account is asked and answers.
+const AFTER_SENDING_US: u64 = 12_000;
 /// From so many kills on each kind of moment must have been hit.
 const KILLS_FOR_ALL: u32 = 50;
 
@@ -246,8 +248,9 @@ async fn aim(rng: &mut SmallRng, kills: u32, town: &Town, world: &World) {
     if !town.next(moment, world, MOMENT_MAX).await {
         tracing::debug!(?moment, "did not come");
     }
+    let most = if moment == Moment::Capture { AFTER_STOP_US } else { AFTER_SENDING_US };
     // Finer than the timer's millisecond.
-    let until = std::time::Instant::now() + Duration::from_micros(rng.random_range(0..AFTER_MOMENT_US));
+    let until = std::time::Instant::now() + Duration::from_micros(rng.random_range(0..most));
     while std::time::Instant::now() < until {
         tokio::task::yield_now().await;
     }

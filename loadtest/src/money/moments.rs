@@ -7,11 +7,11 @@ use tokio::sync::watch;
 /// What is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
-    /// A start or a reservation was taken just now: its amount is being set aside.
+    /// A start or a reservation is sent just now: its amount will be set aside.
     Freeze,
     /// A transaction's end was confirmed just now: its bill is being captured.
     Capture,
-    /// A reservation was given up, or a start refused, just now: what was set aside is being given back.
+    /// A reservation is given up just now: what was set aside will be given back.
     Release,
     /// The gateway's callback is being told.
     Callback,

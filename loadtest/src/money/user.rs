@@ -144,8 +144,8 @@ impl<'a> User<'a> {
         };
         let (town, charger) = (self.town, body["charger_id"].as_str().unwrap_or_default().to_owned());
         let under_way = (ask == Ask::Arrive).then(|| town.moments.enter(Moment::Arrival));
-        let Some(id) = self.ask(ask, "/sessions", body).await? else { return Ok(None) };
         town.moments.mark(Moment::Freeze);
+        let Some(id) = self.ask(ask, "/sessions", body).await? else { return Ok(None) };
         let path = format!("/sessions/{id}");
         let _charges = town.charges_at(&charger);
         let begun = self.until(&path, |session| session["status"] != "Starting").await?;
@@ -166,8 +166,8 @@ impl<'a> User<'a> {
 
     async fn reserve(&mut self) -> anyhow::Result<()> {
         let body = self.place()?;
-        let Some(id) = self.ask(Ask::Reserve, "/reservations", body.clone()).await? else { return Ok(()) };
         self.town.moments.mark(Moment::Freeze);
+        let Some(id) = self.ask(Ask::Reserve, "/reservations", body.clone()).await? else { return Ok(()) };
         let path = format!("/reservations/{id}");
         let held = self.until(&path, |it| it["status"] != "PendingPayment").await?;
         if held.is_none_or(|held| held["status"] != "Reserved") {
@@ -181,14 +181,13 @@ impl<'a> User<'a> {
                 self.charge(Some(arrival)).await.map(drop)
             }
             4..8 => {
-                self.ask(Ask::Cancel, &format!("{path}/cancel"), json!({})).await?;
                 self.town.moments.mark(Moment::Release);
-                Ok(())
+                self.ask(Ask::Cancel, &format!("{path}/cancel"), json!({})).await.map(drop)
             }
             8 => {
-                self.ask(Ask::Complain, &format!("{path}/complaint"), json!({"kind": "occupied"})).await?;
                 self.town.moments.mark(Moment::Release);
-                Ok(())
+                let complaint = json!({"kind": "occupied"});
+                self.ask(Ask::Complain, &format!("{path}/complaint"), complaint).await.map(drop)
             }
             // The user does not come.
             _ => self.until(&path, |it| it["status"] != "Reserved").await.map(drop),

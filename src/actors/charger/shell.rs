@@ -230,6 +230,7 @@ fn count_repeat(event: &Event) {
             order::Ask::Charge => "charge",
             order::Ask::Pay { .. } => "pay_debt",
             order::Ask::Refund { .. } => "refund",
+            order::Ask::NoteFailure => "note_failed_start",
         },
         Event::Reservation(reservation::Event::AccountAsked { deposit, repeat: true, .. }) => match deposit {
             reservation::Deposit::Asked => "deposit",

@@ -40,7 +40,11 @@ pub(super) fn settle(step: &mut ReservationStep<'_>) {
         }
         (Deposit::Asked | Deposit::Frozen | Deposit::Settling, Some(amount)) => {
             let lines = vec![(Income::Reservation, amount)];
-            ask(step, Deposit::Settling, AccountRequest::Capture { cause, freeze, amount, lines, keep: None });
+            ask(
+                step,
+                Deposit::Settling,
+                AccountRequest::Capture { cause, freeze, amount, lines, keep: None, coupon: false },
+            );
         }
     }
 }
@@ -50,7 +54,8 @@ fn ask(step: &mut ReservationStep<'_>, deposit: Deposit, request: AccountRequest
     let again = step.context.now + ASK_AGAIN;
     let repeat = step.state.deposit == deposit;
     step.emit(Event::AccountAsked { deposit, again, repeat });
-    step.effect(Effect::AskAccount { account: AccountRef { partner, user }, request });
+    let account = AccountRef { partner, user, sealed: step.state.sealed.clone() };
+    step.effect(Effect::AskAccount { account, request });
 }
 
 /// No answer yet, or we have restarted.

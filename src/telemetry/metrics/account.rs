@@ -10,7 +10,18 @@ pub static ASKED_AGAIN: Metric<1> = Metric {
            process was started. Each is booked once all the same (MO-3).",
     labels: [(
         "request",
-        &["freeze", "extend", "capture", "charge", "release", "pay_debt", "refund", "deposit", "settle"],
+        &[
+            "freeze",
+            "extend",
+            "capture",
+            "charge",
+            "release",
+            "pay_debt",
+            "refund",
+            "note_failed_start",
+            "deposit",
+            "settle",
+        ],
     )],
     page: Some("rising for minutes: accounts do not answer"),
 };
