@@ -15,6 +15,7 @@ mod messages;
 mod operator;
 mod orders;
 mod reservations;
+mod statements;
 mod tariffs;
 mod views;
 
@@ -24,6 +25,7 @@ pub use messages::*;
 pub use operator::*;
 pub use orders::*;
 pub use reservations::*;
+pub use statements::*;
 pub use tariffs::*;
 pub use views::*;
 
@@ -146,7 +148,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort + OrderPort + AccountPort {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

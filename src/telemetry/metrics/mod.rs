@@ -13,6 +13,7 @@ pub mod names;
 pub mod process;
 pub mod reference;
 pub mod reservation;
+pub mod statement;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
@@ -127,6 +128,16 @@ impl Described {
 
 /// Every metric of the product.
 pub fn all() -> Vec<Described> {
-    [api::ALL, engine::ALL, gateway::ALL, journal::ALL, messages::ALL, process::ALL, reservation::ALL, webhook::ALL]
-        .concat()
+    [
+        api::ALL,
+        engine::ALL,
+        gateway::ALL,
+        journal::ALL,
+        messages::ALL,
+        process::ALL,
+        reservation::ALL,
+        statement::ALL,
+        webhook::ALL,
+    ]
+    .concat()
 }

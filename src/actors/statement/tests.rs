@@ -1,0 +1,1 @@
+//! Statements over the engine on virtual time with a memory journal.
