@@ -19,6 +19,7 @@ mod rig;
 mod room;
 mod served;
 mod settings;
+mod statements;
 mod stopping;
 mod tariffs;
 mod tools;

@@ -20,7 +20,7 @@ pub mod totals;
 pub mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use book::{Book, BookCommand};
 pub use days::Open;

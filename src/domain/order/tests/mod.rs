@@ -3,6 +3,7 @@
 pub(crate) mod bank;
 mod ends;
 mod funds;
+mod stated;
 mod states;
 mod staying;
 
