@@ -1,6 +1,8 @@
 //! Statements over the engine on virtual time with a memory journal: made at their hour, in order after days away, once however
 //! often a process ends in the middle, the same bytes whenever they are read; and their life until they are settled.
 
+mod large;
+
 use super::reading::file;
 use super::{StatementParts, StatementShell};
 use crate::actors::alerts;
