@@ -14,6 +14,7 @@ pub mod history;
 pub mod net;
 pub mod operator;
 pub mod partner;
+pub mod sandbox;
 pub mod scenario;
 pub mod server;
 pub mod stats;
