@@ -12,6 +12,7 @@ pub mod personal;
 pub mod platform;
 pub mod pulse;
 pub mod service;
+pub mod statement;
 pub mod tariffs;
 pub mod tree;
 pub mod webhook;

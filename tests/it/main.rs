@@ -20,6 +20,7 @@ mod room;
 mod sandbox;
 mod served;
 mod settings;
+mod statements;
 mod stopping;
 mod tariffs;
 mod tools;

@@ -278,7 +278,8 @@ impl Service {
                 | OperationKind::WebhookTest
                 | OperationKind::Replay
                 | OperationKind::TopUp
-                | OperationKind::DebtPayment,
+                | OperationKind::DebtPayment
+                | OperationKind::Statement,
                 _,
             ) => (OperationStatus::Succeeded, None),
         };

@@ -157,6 +157,7 @@ fn task(command: Command) -> anyhow::Result<Task> {
         Command::Partner(command) => partner(command),
         Command::Tariff(command) => tariff::task(command)?,
         Command::Account(command) => account(command),
+        Command::Statement(command) => args::statement::task(command),
         Command::LedgerVerify => {
             Task::get("/ledger/verify", "{accounts} accounts, {entries} entries, {wrong} problems")
         }

@@ -16,6 +16,7 @@ mod orders;
 mod reservations;
 mod sessions;
 pub mod signature;
+pub(crate) mod statements;
 mod webhooks;
 
 pub use gate::SecurityEvent;
@@ -198,6 +199,16 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::replay))
+        .routes(routes!(statements::list))
+        .routes(routes!(statements::show))
+        .routes(routes!(statements::lines))
+        .routes(routes!(statements::disputes))
+        .routes(routes!(statements::csv))
+        .routes(routes!(statements::json))
+        .routes(routes!(statements::confirm))
+        .routes(routes!(statements::confirm_order))
+        .routes(routes!(statements::dispute))
+        .routes(routes!(statements::paper))
         .routes(routes!(accounts::balance))
         .routes(routes!(accounts::entries))
         .routes(routes!(accounts::open_top_up))

@@ -67,6 +67,7 @@ pub(in crate::actors::service) async fn put(
         }),
     )
     .await?;
+    service.open_book(id).await?;
     let Some(webhook) = put.webhook else { return Ok(PartnerPutAnswer::default()) };
     let first = known.is_none_or(|known| !known.partner.endpoints.contains_key(&QueueId::MAIN));
     let secret = first.then(new_secret);

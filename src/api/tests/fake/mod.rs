@@ -5,6 +5,7 @@ mod accounts;
 mod operator;
 mod orders;
 mod reservations;
+mod statements;
 
 use crate::api::catalogue::Code;
 use crate::api::partner::{KeyDirectory, KeyRecord, Scopes};

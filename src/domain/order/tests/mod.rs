@@ -4,6 +4,7 @@ pub(crate) mod bank;
 mod ends;
 mod funds;
 mod people;
+mod stated;
 mod states;
 mod staying;
 
