@@ -271,7 +271,7 @@ async fn too_many_failed_starts_block_the_user_who_is_told_why() {
     for name in ["s-1", "s-2"] {
         let id = town.begin(name, "u").await;
         charger.asked("RemoteStartTransaction").await;
-        assert_eq!(town.until(&id, "Failed", "order.failed").await["failure"], "charger_refused");
+        assert_eq!(town.until(&id, "Failed", "order.failed").await["failure"], "plug_not_connected");
         town.has("u", (20_000, 0, 0)).await;
     }
     let begun = Instant::now();

@@ -35,7 +35,7 @@ impl Service {
         metrics::BOOKS_WRONG.set(figure(findings.wrong.into()), []);
         let currency = self.configuration.swaps.accounts.load().currency;
         let mut sums: BTreeMap<&'static str, i128> = BTreeMap::new();
-        let trial = findings.totals.get(&currency.to_string());
+        let trial = findings.totals.get(currency.code());
         for (account, minor) in trial.iter().flat_map(|trial| trial.balances()) {
             *sums.entry(account.family()).or_default() += minor;
         }
