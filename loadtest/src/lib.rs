@@ -15,6 +15,7 @@ pub mod money;
 pub mod net;
 pub mod operator;
 pub mod partner;
+pub mod sandbox;
 pub mod scenario;
 pub mod server;
 pub mod stats;
