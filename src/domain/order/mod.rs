@@ -11,6 +11,7 @@ mod ending;
 mod event;
 pub mod notices;
 mod occupancy;
+pub mod recheck;
 mod rows;
 mod saga;
 mod state;
@@ -21,7 +22,7 @@ mod view;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use event::Event;
 pub use rows::{REVIEWS, project};
