@@ -9,7 +9,7 @@ use crate::domain::statement::file::Format;
 use crate::domain::statement::line;
 use crate::domain::statement::tests::{a_line, acme};
 use crate::domain::tariff::Minute;
-use crate::persistence::{Append, Journal as _, NewRecord, SharedJournal, SledJournal, StreamName};
+use crate::persistence::{Append, NewRecord, SharedJournal, SledJournal, StreamName};
 use futures_util::TryStreamExt as _;
 use std::sync::Arc;
 use std::time::Instant;
