@@ -124,11 +124,11 @@ impl Service {
         self.statements.read(partner.as_str(), Key::Book, look).await.ok_or_else(|| Code::Busy.into())
     }
 
-    /// What was said of the orders of a statement.
+    /// What was said of the orders of a statement. Of one that is closed for good, its disputes alone tell.
     async fn standings(
         &self,
         partner: &PartnerId,
-        id: &StatementId,
+        view: &StatementView,
     ) -> Result<HashMap<OrderId, &'static str>, Refusal> {
         let look = |state: &State| match state {
             State::Period(period) => {
@@ -139,8 +139,12 @@ impl Service {
             }
             State::Book(_) => HashMap::new(),
         };
-        let key = Key::Period(id.clone());
-        self.statements.read(partner.as_str(), key, look).await.ok_or_else(|| Code::Busy.into())
+        let key = Key::Period(view.statement_id.clone());
+        match self.statements.read(partner.as_str(), key, look).await {
+            Some(standings) => Ok(standings),
+            None if view.settled.is_some() => Ok(HashMap::new()),
+            None => Err(Code::Busy.into()),
+        }
     }
 
     /// The newest line of an order in a statement, or `order_not_stated`.
@@ -241,7 +245,7 @@ impl StatementPort for Service {
             }
             lines = lines.after(cursor);
         }
-        let (rules, standings) = (self.rules(partner).await?, self.standings(partner, id).await?);
+        let (rules, standings) = (self.rules(partner).await?, self.standings(partner, &view).await?);
         let found = lines.keyed(page.limit).await?;
         let next = (found.len() == page.limit).then(|| found.last().map(|(key, _)| key.clone())).flatten();
         let item = |(key, line): &(String, Line)| line_view(key, line, &rules, standings.get(&line.order).copied());
