@@ -22,6 +22,7 @@ pub mod schedule;
 mod scheduler;
 #[cfg(test)]
 mod simulation;
+mod tcec;
 #[cfg(test)]
 pub(crate) mod testkit;
 
@@ -40,3 +41,7 @@ pub use queue::{
     TEST_KIND, Verdict,
 };
 pub use scheduler::{Arrival, Next, Pace, Pick, Scheduler, coalesces};
+pub use tcec::{
+    Dialect, ErrorData, Numbers, SealedSet, SequenceCheck, Spelling, StationFacts, Stations, StatusForm, Tcec,
+    is_operator_id,
+};
