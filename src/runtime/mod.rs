@@ -13,6 +13,7 @@ mod payments;
 mod recover;
 mod serve;
 mod stop;
+mod tcec;
 mod tls;
 
 #[cfg(feature = "testing")]

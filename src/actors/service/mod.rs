@@ -12,6 +12,7 @@ mod orders;
 mod partner;
 mod reservations;
 mod sessions;
+mod tcec;
 mod webhooks;
 
 use super::account::Accounts;

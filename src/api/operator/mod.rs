@@ -14,6 +14,7 @@ mod platform;
 mod reservations;
 mod sessions;
 mod tariffs;
+mod tcec;
 pub mod token;
 
 pub use token::{OperatorToken, TokenError};
@@ -126,6 +127,9 @@ fn partner_routes() -> Vec<Route> {
         ("POST", "/partners/{id}/webhook/replay", post(partners::replay)),
         ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
         ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
+        ("GET", "/partners/{id}/tcec", get(tcec::show)),
+        ("PUT", "/partners/{id}/tcec", put(tcec::put)),
+        ("POST", "/partners/{id}/tcec/secrets", post(tcec::rotate)),
         ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
     ]
 }

@@ -16,6 +16,7 @@ mod operator;
 mod orders;
 mod reservations;
 mod tariffs;
+mod tcec;
 mod views;
 
 pub use accounts::*;
@@ -25,6 +26,7 @@ pub use operator::*;
 pub use orders::*;
 pub use reservations::*;
 pub use tariffs::*;
+pub use tcec::*;
 pub use views::*;
 
 use super::catalogue::Code;
@@ -146,7 +148,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort + OrderPort + AccountPort {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + TcecPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

@@ -38,7 +38,7 @@ pub use partner::{
 pub use policy::Policy;
 pub use queue::{
     Dead, Disabled, Open, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report, Reported, Selection,
-    TEST_KIND, Verdict,
+    TEST_KIND, Told, Verdict,
 };
 pub use scheduler::{Arrival, Next, Pace, Pick, Scheduler, coalesces};
 pub use tcec::{

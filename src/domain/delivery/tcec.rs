@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Secret sets of one direction that can live at once, so that they rotate with overlap (102.4, key management).
-pub const SETS_MAX: usize = 4;
+const SETS_MAX: usize = 4;
 
 /// A set of four secrets, sealed as one: what one direction of calls is proven and encrypted with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,7 +47,7 @@ const REQUESTS: [Vector; 4] = [
         timestamp: "20180228173314",
         data: "X9a+F3ql9vfyO5tcQV4srGaZm116ly2hAhG1fc0n+TMshLTw1Ax/8AT0NpZRvEhzXPqLeD1n3cVywfU+WScy7a6M9flwrOkJC5QIsp2RlFE=",
         sig: "407FED90C92965C8E456535A72B83F80",
-        plain: "{\n\"LastQueryTime\":\"2016-1-2 12:12:12\",\n\"PageNo\":2,\n\"PageSize\":1\n}\n",
+        plain: "{\n\"LastQueryTime\":\"2016-1-2 12:12:12\",\n\"PageNo\":2,\n\"PageSize\":1\n}",
     },
 ];
 
