@@ -21,5 +21,6 @@ mod served;
 mod settings;
 mod stopping;
 mod tariffs;
+mod tcec;
 mod tools;
 mod trail;
