@@ -17,6 +17,7 @@ mod orders;
 mod reservations;
 mod rig;
 mod room;
+mod sandbox;
 mod served;
 mod settings;
 mod stopping;
