@@ -139,9 +139,13 @@ def charge(platform):
     told = platform.call("query_token", {"OperatorID": own, "OperatorSecret": platform.settings["theirs"]["operator_secret"]})
     assert told["SuccStat"] == 0, told
     platform.token = told["AccessToken"]
-    stations = platform.call("query_stations_info", {"LastQueryTime": "", "PageNo": 1, "PageSize": 10})["StationInfos"]
-    ids = [c["ConnectorID"] for s in stations for e in s["EquipmentInfos"] for c in e["ConnectorInfos"]]
-    assert connector in ids, ids
+    # A connector is listed once its charger has told of it.
+    ends, ids = time.monotonic() + PATIENCE_S, []
+    while connector not in ids:
+        assert time.monotonic() < ends, ids
+        stations = platform.call("query_stations_info", {"LastQueryTime": "", "PageNo": 1, "PageSize": 10})["StationInfos"]
+        ids = [c["ConnectorID"] for s in stations for e in s["EquipmentInfos"] for c in e["ConnectorInfos"]]
+        time.sleep(0.5)
     status = platform.call("query_station_status", {"StationIDs": [s["StationID"] for s in stations]})
     assert status["Total"] == len(stations), status
     policy = platform.call("query_equip_business_policy", {"EquipBizSeq": new_seq(), "ConnectorID": connector})

@@ -94,6 +94,7 @@ impl Runtime {
         workers.spawn(Arc::clone(self).fold_history());
         workers.spawn(Arc::clone(self).show_queues());
         workers.spawn(Arc::clone(self).watch_room());
+        workers.spawn(super::tcec::run(Arc::clone(&self.service), self.shutdown.clone()));
     }
 
     /// Snapshots partitions that lag behind, until the process stops (RT-5).

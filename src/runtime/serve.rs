@@ -173,7 +173,6 @@ async fn serve_on(
         threads.spawn(server::serve_partner(listeners.partner, partner_api, live.clone(), shutdown.clone())),
         threads.spawn(server::serve_operator(listeners.operator, operator_api, live, shutdown.clone())),
     ];
-    threads.spawn(super::tcec::run(Arc::clone(&service), shutdown.clone()));
     threads.spawn(exporter.clone().upkeep());
     let stop = shutdown.clone();
     threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });

@@ -51,22 +51,29 @@ async fn agreed(rig: &Rig) -> Value {
 
 #[tokio::test]
 async fn a_platform_charges_over_tcec_with_cryptography_that_is_not_ours() {
-    let rig = Rig::start().await;
+    // A meter that jumps in a moment is to be believed here.
+    let power = "[session]\nmax_power_w = 10000000\n\n";
+    let rig = Rig::start_with("http://127.0.0.1:9/", |text| power.to_owned() + text).await;
     let settings = agreed(&rig).await;
     let file = rig.path("tcec.json");
     std::fs::write(&file, settings.to_string()).unwrap();
-    let mut charger = rig.charger().await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/partner/tcec.py");
     let mut command = Command::new(python());
     command.arg(script).arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut example = command.spawn().unwrap();
     let (mut out, mut errors) = (example.stdout.take().unwrap(), example.stderr.take().unwrap());
+    let listen = u16::try_from(settings["listen"].as_u64().unwrap()).unwrap();
     let charging = async {
+        // First the platform, so that it is told of the first status.
+        while tokio::net::TcpStream::connect(("127.0.0.1", listen)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut charger = rig.charger().await;
         let (transaction, _) = charger.begin(1, 1000).await;
         charger.status(1, "Charging").await;
-        charger.meter(1, transaction, 13_345).await;
+        charger.meter(1, transaction, 1_845).await;
         charger.asked("RemoteStopTransaction").await;
-        let stop = json!({"transactionId": transaction, "meterStop": 13_345, "reason": "Remote",
+        let stop = json!({"transactionId": transaction, "meterStop": 1_845, "reason": "Remote",
             "timestamp": crate::charger::now()});
         charger.call("StopTransaction", stop).await;
         charger.status(1, "Available").await;

@@ -243,7 +243,7 @@ fn tokens_stations_and_statuses_come_back_in_both_dialects() {
 }
 
 #[test]
-fn checks_starts_statuses_and_stops_come_back_in_both_dialects() {
+fn checks_and_starts_come_back_in_both_dialects() {
     there_and_back(&AuthQuery { equip_auth_seq: SEQ.into(), connector_id: "CP101".into() });
     there_and_back(&AuthAnswer {
         equip_auth_seq: SEQ.into(),
@@ -288,6 +288,10 @@ fn checks_starts_statuses_and_stops_come_back_in_both_dialects() {
         ident_code: String::new(),
         fail_reason: 0,
     });
+}
+
+#[test]
+fn statuses_of_charging_and_stops_come_back_in_both_dialects() {
     there_and_back(&ChargeStatusQuery { start_charge_seq: SEQ.into() });
     there_and_back(&ChargeStatus {
         start_charge_seq: SEQ.into(),
