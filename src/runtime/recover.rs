@@ -103,6 +103,7 @@ impl Runtime {
         workers.spawn(Arc::clone(self).show_queues());
         workers.spawn(Arc::clone(self).watch_room());
         workers.spawn(Arc::clone(self).check_nightly());
+        workers.spawn(super::tcec::run(Arc::clone(&self.service), self.shutdown.clone()));
     }
 
     /// Prices a part of the day's settled orders again each night, and looks at all books, until the process stops (MO-9, MO-1).

@@ -13,6 +13,7 @@ mod partner;
 mod reservations;
 mod sessions;
 mod statements;
+mod tcec;
 mod webhooks;
 
 use super::account::Accounts;

@@ -15,6 +15,7 @@ mod reservations;
 mod sessions;
 mod statements;
 mod tariffs;
+mod tcec;
 pub mod token;
 
 pub use token::{OperatorToken, TokenError};
@@ -127,6 +128,9 @@ fn partner_routes() -> Vec<Route> {
         ("POST", "/partners/{id}/webhook/replay", post(partners::replay)),
         ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
         ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
+        ("GET", "/partners/{id}/tcec", get(tcec::show)),
+        ("PUT", "/partners/{id}/tcec", put(tcec::put)),
+        ("POST", "/partners/{id}/tcec/secrets", post(tcec::rotate)),
         ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
     ]
 }
