@@ -5,8 +5,10 @@
 
 mod accounts;
 pub mod bans;
+pub(crate) mod credentials;
 mod fleet;
 mod gate;
+mod habits;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
@@ -14,12 +16,13 @@ pub mod nonces;
 mod openapi;
 mod orders;
 mod reservations;
+mod scopes;
 mod sessions;
 pub mod signature;
 mod webhooks;
 
 pub use gate::SecurityEvent;
-pub use keys::{KeyDirectory, KeyRecord, Scopes};
+pub use keys::{KeyDirectory, KeyRecord};
 pub(crate) use webhooks::check_replay;
 
 use super::error::ApiError;
@@ -36,9 +39,11 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Html;
 use axum::routing::{get, post};
 use bans::Bans;
+use habits::Habits;
 use idempotency::Idempotency;
 use limits::Limits;
 use nonces::Nonces;
+use scopes::RouteScopes;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -78,10 +83,14 @@ pub(crate) struct Partners {
     nonces: Nonces,
     limits: Limits,
     idempotency: Arc<Idempotency>,
+    habits: Habits,
+    scopes: RouteScopes,
+    /// Under which keys that partners make are derived.
+    key_seed: [u8; 32],
 }
 
 impl Partners {
-    fn new(parts: PartnerParts) -> Self {
+    fn new(parts: PartnerParts, scopes: RouteScopes) -> Self {
         let config = parts.config.current();
         let api = &config.api;
         let started = parts.clock.now();
@@ -94,6 +103,9 @@ impl Partners {
             nonces,
             limits: Limits::new(api),
             idempotency: Arc::new(idempotency),
+            habits: Habits::default(),
+            scopes,
+            key_seed: keys::seed(&parts.digest_key),
             port: parts.port,
             keys: parts.keys,
             clock: parts.clock,
@@ -134,10 +146,11 @@ impl PartnerApi {
     /// Puts the parts together.
     pub fn new(parts: PartnerParts) -> Self {
         let payments = Arc::clone(&parts.port);
-        let state = Arc::new(Partners::new(parts));
-        let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
-        let (signed, document) =
+        let (signed, mut document) =
             OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", routes()).split_for_parts();
+        scopes::complete(&mut document);
+        let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
+        let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
         let text = Arc::new(document.to_json().unwrap_or_default());
         let page = Arc::new(viewer::page(&document));
@@ -191,6 +204,7 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(orders::contest))
         .routes(routes!(fleet::sites))
         .routes(routes!(fleet::site))
+        .routes(routes!(fleet::tariff))
         .routes(routes!(fleet::chargers))
         .routes(routes!(fleet::charger))
         .routes(routes!(webhooks::events))
@@ -198,6 +212,13 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::pause))
+        .routes(routes!(webhooks::resume))
+        .routes(routes!(webhooks::subscribe))
+        .routes(routes!(credentials::list, credentials::make))
+        .routes(routes!(credentials::rotate))
+        .routes(routes!(credentials::revoke))
+        .routes(routes!(credentials::allow))
         .routes(routes!(accounts::balance))
         .routes(routes!(accounts::entries))
         .routes(routes!(accounts::open_top_up))

@@ -10,7 +10,7 @@ pub const STATUSES: &[&str] = &["2xx", "4xx", "429", "5xx", "503", "gone"];
 
 /// Ways in which a signature fails (EM-3).
 pub const SIGNATURE_FAILURES: &[&str] =
-    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "operator_token"];
+    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "address", "operator_token"];
 
 /// Answered calls.
 pub const REQUESTS: Metric<2> = Metric {
@@ -55,6 +55,15 @@ pub const BANS: Metric<0> = Metric {
     help: "Bans of a key at an address after failures in a row (EM-3).",
     labels: [],
     page: Some("any, if the key is a partner's own"),
+};
+
+/// Keys used in another way than usual.
+pub const KEY_CHANGES: Metric<1> = Metric {
+    name: "chargeline_api_key_changes_total",
+    kind: Kind::Counter,
+    help: "Sharp changes of how a partner's key is used, by what changed (EM-4).",
+    labels: [("change", &["rate", "source", "pattern"])],
+    page: Some("several at once: a key may be in other hands"),
 };
 
 /// Calls beyond a bound.
@@ -103,6 +112,7 @@ pub const ALL: &[Described] = &[
     IN_FLIGHT.described(),
     REFUSED_CALLERS.described(),
     BANS.described(),
+    KEY_CHANGES.described(),
     LIMITED.described(),
     IDEMPOTENCY.described(),
     PANICS.described(),
