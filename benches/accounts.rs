@@ -1,8 +1,8 @@
 //! Operations on accounts, durable, at 256 clients that each wait for their answer: the journal on disk against the one in
 //! memory, by the same path (host, engine, rules).
 //!
-//! `cargo bench --bench accounts` prints one JSON object a line. A client has an account of its own and freezes and releases in
-//! turn; each is one record with one posting. Both sides alternate within a run; the ratio is the median of the rounds'.
+//! `cargo bench --bench accounts` prints one JSON object a line. A client has accounts of its own that it takes in turn, since no
+//! user does a hundred things in a minute, and freezes and releases; each is one record with one posting. Both sides alternate within a run; the ratio is the median of the rounds'.
 //! `BENCH_DIR` names another place to write to.
 
 use arc_swap::ArcSwap;
@@ -19,12 +19,15 @@ use chargeline::config::load::from_text;
 use chargeline::domain::account::{AccountFamily, Action, Outcome, Policy, Request};
 use chargeline::domain::money::{Currency, Money};
 use chargeline::persistence::{MemoryJournal, SharedJournal, SledJournal};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 256;
+/// Of each client.
+const ACCOUNTS: usize = 32;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -95,15 +98,16 @@ async fn accounts(journal: SharedJournal, clock: &SharedClock) -> anyhow::Result
     })
     .await?;
     let accounts = Accounts::new(host, journal, retry_after);
-    for client in 0..CLIENTS {
+    let opened = (0..CLIENTS * ACCOUNTS).map(|account| {
         let limit = Action::SetCreditLimit { limit: Money::new(1_000_000, Currency::CNY), by: "bench".into() };
-        ask(&accounts, client, "credit".to_owned(), limit).await?;
-    }
+        ask(&accounts, account, "credit".to_owned(), limit)
+    });
+    futures_util::stream::iter(opened).buffer_unordered(CLIENTS).try_collect::<Vec<_>>().await?;
     Ok(accounts)
 }
 
-async fn ask(accounts: &Accounts, client: usize, cause: String, action: Action) -> anyhow::Result<Outcome> {
-    let outcome = accounts.ask(&format!("{client:032x}"), Request::new(cause.parse()?, action)).await;
+async fn ask(accounts: &Accounts, account: usize, cause: String, action: Action) -> anyhow::Result<Outcome> {
+    let outcome = accounts.ask(&format!("{account:032x}"), Request::new(cause.parse()?, action)).await;
     outcome.map_err(|refusal| anyhow::anyhow!("{refusal}"))
 }
 
@@ -111,18 +115,19 @@ async fn ask(accounts: &Accounts, client: usize, cause: String, action: Action) 
 async fn operate(accounts: &Accounts, round: usize) -> anyhow::Result<f64> {
     let began = Instant::now();
     let clients = (0..CLIENTS).map(|client| async move {
-        let mut done = 0_u64;
+        let mut done = 0;
         while began.elapsed() < ROUND {
+            let account = client * ACCOUNTS + done / 2 % ACCOUNTS;
             let hold = format!("h{round}-{done}");
             let amount = Money::new(100, Currency::CNY);
             let freeze = Action::Freeze { hold: hold.parse()?, order: hold.parse()?, amount };
-            let outcome = ask(accounts, client, format!("f/{hold}"), freeze).await?;
+            let outcome = ask(accounts, account, format!("f/{hold}"), freeze).await?;
             anyhow::ensure!(matches!(outcome, Outcome::Frozen { .. }), "{outcome:?}");
-            ask(accounts, client, format!("r/{hold}"), Action::Release { hold: hold.parse()? }).await?;
+            ask(accounts, account, format!("r/{hold}"), Action::Release { hold: hold.parse()? }).await?;
             done += 2;
         }
         anyhow::Ok(done)
     });
-    let done: u64 = futures_util::future::try_join_all(clients).await?.into_iter().sum();
+    let done: usize = futures_util::future::try_join_all(clients).await?.into_iter().sum();
     Ok(done as f64 / began.elapsed().as_secs_f64())
 }

@@ -41,6 +41,8 @@ enum Command {
     Serve,
     /// Serves, with a simulated fleet and a demo partner in the same process, and shows what happens.
     Demo(runtime::demo::Arguments),
+    /// Serves, with simulated chargers whose connectors each do one thing wrong: for partners to test against.
+    Sandbox(runtime::sandbox::Arguments),
     /// Says what is wrong with a configuration file, without starting.
     CheckConfig {
         /// The file; without it what `serve` would read.
@@ -76,6 +78,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::CheckConfig { file } => config::cli::run(file.or(config), gateway::tls::problems),
         Command::Serve => system(serve(config)),
         Command::Demo(arguments) => system(runtime::demo::run(config, arguments)),
+        Command::Sandbox(arguments) => system(runtime::sandbox::run(config, arguments)),
         Command::Journal(command) => look(&command, config),
         Command::Ledger(command) => {
             let loaded = config::load::load(&config::load::Sources::of_process(config))?;

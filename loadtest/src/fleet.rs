@@ -81,9 +81,12 @@ pub struct FleetOptions {
 /// What was shown once and has to be kept for the next start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Access {
-    key: Option<Key>,
-    webhook_secrets: Vec<String>,
-    passwords: BTreeMap<String, String>,
+    /// The partner's key.
+    pub key: Option<Key>,
+    /// Its webhook signing secrets.
+    pub webhook_secrets: Vec<String>,
+    /// The chargers' passwords by identity.
+    pub passwords: BTreeMap<String, String>,
 }
 
 /// A running outside world.
@@ -199,7 +202,7 @@ impl World {
     }
 
     /// A connector that looks free; any at all now and then, because partners do that.
-    fn pick(&self, rng: &mut SmallRng) -> Option<(&ChargerHandle, u16)> {
+    pub(crate) fn pick(&self, rng: &mut SmallRng) -> Option<(&ChargerHandle, u16)> {
         let mut any = None;
         for _ in 0..16 {
             let charger = self.chargers.get(rng.random_range(0..self.chargers.len().max(1)))?;
@@ -347,11 +350,11 @@ async fn switch_on(options: FleetOptions, access: &Access, around: Surroundings)
     chargers
 }
 
-fn read_access(dir: &Path) -> Access {
+pub(crate) fn read_access(dir: &Path) -> Access {
     std::fs::read(dir.join("access.json")).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
 }
 
-fn write_access(dir: &Path, access: &Access) -> anyhow::Result<()> {
+pub(crate) fn write_access(dir: &Path, access: &Access) -> anyhow::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::OpenOptions::new()

@@ -12,6 +12,8 @@ pub struct Order {
     pub freeze: u32,
     /// Orders above this, in minor units, wait for a person (MO-7).
     pub review_above: u32,
+    /// What one person alone may give back of an order, in minor units; above it another one has to agree (MO-6).
+    pub refund_alone_max: u32,
     /// How long a user is asked to pay what was missing before the order is `Unpaid` (MO-5).
     #[serde(with = "crate::config::seconds")]
     pub payment_window: Duration,
@@ -56,6 +58,7 @@ impl Default for Order {
         Order {
             freeze: 5000,
             review_above: 20_000,
+            refund_alone_max: 5_000,
             payment_window: Duration::from_secs(1800),
             remind_every: Duration::from_secs(600),
             warn_before: Duration::from_secs(600),

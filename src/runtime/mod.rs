@@ -11,6 +11,7 @@ mod http;
 pub mod ledger;
 mod payments;
 mod recover;
+pub mod sandbox;
 mod serve;
 mod stop;
 mod tls;

@@ -19,6 +19,7 @@ mod repeats;
 mod reservations;
 mod rig;
 mod room;
+mod sandbox;
 mod served;
 mod settings;
 mod stopping;

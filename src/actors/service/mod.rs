@@ -199,6 +199,8 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::OrderNotOpen => Code::OrderNotOpen,
         Rejection::OrderBusy => Code::OrderBusy,
         Rejection::OrderNotBilled => Code::OrderNotBilled,
+        Rejection::RefundUnknown => Code::RefundUnknown,
+        Rejection::SamePerson => Code::SecondPerson,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

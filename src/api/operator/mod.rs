@@ -156,6 +156,8 @@ fn charging_routes() -> Vec<Route> {
         ("POST", "/orders/{id}/settle", post(orders::settle)),
         ("POST", "/orders/{id}/close", post(orders::close)),
         ("POST", "/orders/{id}/refund", post(orders::refund)),
+        ("POST", "/orders/{id}/refund/approve", post(orders::approve_refund)),
+        ("POST", "/orders/{id}/refund/withdraw", post(orders::withdraw_refund)),
         ("GET", "/order-reviews", get(orders::reviews)),
         ("GET", "/reservations", get(reservations::list)),
         ("GET", "/reservations/{id}", get(reservations::show)),

@@ -33,6 +33,8 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
             | Event::DebtPaid { .. }
             | Event::Priced(_)
             | Event::RefundWanted { .. }
+            | Event::RefundProposed(_)
+            | Event::RefundWithdrawn { .. }
             | Event::Contested
             | Event::Linked { .. }
             | Event::Awaited { .. }
@@ -42,6 +44,7 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
             | Event::AskedLong
             | Event::ExtendWanted { .. }
             | Event::PayWanted
+            | Event::FailureNoted
             | Event::Seen { .. }
             | Event::StayWarned
             | Event::GraceOver

@@ -3,6 +3,7 @@
 //!
 //! A metric is a constant of its room's file; its labels are closed lists, so that no call can invent a series.
 
+pub mod account;
 pub mod api;
 pub mod engine;
 pub mod gateway;
@@ -127,6 +128,16 @@ impl Described {
 
 /// Every metric of the product.
 pub fn all() -> Vec<Described> {
-    [api::ALL, engine::ALL, gateway::ALL, journal::ALL, messages::ALL, process::ALL, reservation::ALL, webhook::ALL]
-        .concat()
+    [
+        account::ALL,
+        api::ALL,
+        engine::ALL,
+        gateway::ALL,
+        journal::ALL,
+        messages::ALL,
+        process::ALL,
+        reservation::ALL,
+        webhook::ALL,
+    ]
+    .concat()
 }

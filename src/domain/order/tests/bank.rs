@@ -40,6 +40,21 @@ impl Bank {
         self.act(Request::new(format!("test/{n}/approve").parse().unwrap(), approve), now).unwrap();
     }
 
+    /// A coupon of so much off, valid for a long time.
+    pub(crate) fn grant(&mut self, id: &str, minor: i64, now: Timestamp) {
+        let discount = account::Discount::Amount(Money::new(minor, Currency::CNY));
+        let (from, until) = (Timestamp(0), Timestamp(i64::MAX));
+        let coupon = account::Coupon { id: id.parse().unwrap(), discount, from, until, least: None };
+        let grant = Action::GrantCoupon { coupon, by: "ada".into() };
+        self.act(Request::new(format!("grant/{id}").parse().unwrap(), grant), now).unwrap();
+    }
+
+    /// From now on so many failed starts block.
+    pub(crate) fn block_from(&mut self, failed_starts: usize) {
+        self.policy.risk.failed_starts = account::risk::Limit { count: failed_starts, ..quiet().failed_starts };
+        self.policy.risk.failed_starts.window = std::time::Duration::from_secs(3600);
+    }
+
     fn act(&mut self, request: Request, now: Timestamp) -> Result<Outcome, account::Rejection> {
         self.sequence += 1;
         let entropy = u128::from(self.sequence);

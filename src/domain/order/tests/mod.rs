@@ -3,6 +3,7 @@
 pub(crate) mod bank;
 mod ends;
 mod funds;
+mod people;
 mod states;
 mod staying;
 
