@@ -60,7 +60,7 @@ impl TcecPort for Service {
             inbound,
             outbound,
             dialect: put.dialect.unwrap_or_else(|| kept(|before| &before.dialect)),
-            stations: stations.unwrap_or_else(Stations::default),
+            stations: stations.unwrap_or_default(),
         };
         order(self, id, PartnerOrder::SetTcec(Some(Box::new(tcec)))).await?;
         // The endpoint is the queue's: health, pausing and disabling are the same for both faces.
