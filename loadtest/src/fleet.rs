@@ -202,7 +202,7 @@ impl World {
     }
 
     /// A connector that looks free; any at all now and then, because partners do that.
-    fn pick(&self, rng: &mut SmallRng) -> Option<(&ChargerHandle, u16)> {
+    pub(crate) fn pick(&self, rng: &mut SmallRng) -> Option<(&ChargerHandle, u16)> {
         let mut any = None;
         for _ in 0..16 {
             let charger = self.chargers.get(rng.random_range(0..self.chargers.len().max(1)))?;

@@ -11,6 +11,7 @@ pub mod crash;
 pub mod demo;
 pub mod fleet;
 pub mod history;
+pub mod money;
 pub mod net;
 pub mod operator;
 pub mod partner;

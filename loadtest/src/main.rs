@@ -206,7 +206,7 @@ async fn perform(command: Command) -> anyhow::Result<bool> {
             let options = CrashOptions { kills, seed, binary, work_dir: work_dir.clone(), chargers, starts_per_s };
             let report = crash(options).await?;
             tell(&report.verdict, &work_dir);
-            println!("{}", report.line());
+            println!("{}\n{}", report.money_lines(), report.line());
             Ok(report.holds())
         }
     }

@@ -157,6 +157,15 @@ impl Server {
         Ok(std::fs::write(self.config(), text)?)
     }
 
+    /// Adds to its configuration; of a section that is there already `session` alone, whose keys come first.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn configure(&self, session: &str, sections: &str) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?.replace("[session]\n", &format!("[session]\n{session}"));
+        Ok(std::fs::write(self.config(), text + sections)?)
+    }
+
     /// Where it is reached.
     ///
     /// # Errors
@@ -264,9 +273,21 @@ impl Server {
     /// # Errors
     /// When the binary cannot be started.
     pub async fn journal_verify(&self) -> anyhow::Result<(bool, String)> {
+        self.tool(&["journal", "verify"]).await
+    }
+
+    /// The same of `chargeline ledger verify`.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    pub async fn ledger_verify(&self) -> anyhow::Result<(bool, String)> {
+        self.tool(&["ledger", "verify"]).await
+    }
+
+    async fn tool(&self, args: &[&str]) -> anyhow::Result<(bool, String)> {
         let config = self.dir.join("config.toml");
-        let args = ["journal", "verify", "--config"];
-        let output = Command::new(&self.binary).args(args).arg(config).current_dir(&self.dir).output().await?;
+        let mut command = Command::new(&self.binary);
+        let output = command.args(args).arg("--config").arg(config).current_dir(&self.dir).output().await?;
         let both = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
         let last = both.iter().flat_map(|t| t.lines()).rfind(|l| !l.trim().is_empty()).unwrap_or("no output");
         Ok((output.status.success(), last.to_owned()))

@@ -132,6 +132,8 @@ pub struct Stats {
     pub stops_accepted: AtomicU64,
     /// Deliveries that reached the sink.
     pub deliveries: AtomicU64,
+    /// The charger whose StopTransaction was confirmed last.
+    pub stop_confirmed: tokio::sync::watch::Sender<String>,
 }
 
 impl Stats {

@@ -11,6 +11,7 @@ pub mod partners;
 pub mod personal;
 pub mod platform;
 pub mod pulse;
+pub mod recheck;
 pub mod service;
 pub mod statement;
 pub mod tariffs;

@@ -12,6 +12,8 @@ pub struct Order {
     pub freeze: u32,
     /// Orders above this, in minor units, wait for a person (MO-7).
     pub review_above: u32,
+    /// What one person alone may give back of an order, in minor units; above it another one has to agree (MO-6).
+    pub refund_alone_max: u32,
     /// How long a user is asked to pay what was missing before the order is `Unpaid` (MO-5).
     #[serde(with = "crate::config::seconds")]
     pub payment_window: Duration,
@@ -39,6 +41,11 @@ pub struct Order {
     /// Staying is settled after this time in any case.
     #[serde(with = "crate::config::seconds")]
     pub occupancy_max: Duration,
+    /// When settled orders of the day before are priced again, after midnight UTC (MO-9).
+    #[serde(with = "crate::config::seconds")]
+    pub check_after: Duration,
+    /// How many of 10,000 are (MO-9).
+    pub check_share: u32,
     /// How long a settled order stays in memory.
     #[serde(with = "crate::config::seconds")]
     pub linger: Duration,
@@ -56,6 +63,7 @@ impl Default for Order {
         Order {
             freeze: 5000,
             review_above: 20_000,
+            refund_alone_max: 5_000,
             payment_window: Duration::from_secs(1800),
             remind_every: Duration::from_secs(600),
             warn_before: Duration::from_secs(600),
@@ -65,6 +73,8 @@ impl Default for Order {
             account_silent: Duration::from_secs(600),
             occupancy_warn: Duration::from_secs(300),
             occupancy_max: Duration::from_secs(86_400),
+            check_after: Duration::from_secs(3 * 3600),
+            check_share: 100,
             linger: Duration::from_secs(600),
         }
     }

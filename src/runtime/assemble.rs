@@ -20,7 +20,7 @@ use crate::actors::platform::PlatformShell;
 use crate::actors::statement::{StatementParts, StatementShell};
 use crate::actors::tariffs::Tariffs;
 use crate::actors::tree::{self, ArbiterGone, Arbiters};
-use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup};
+use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup, TcecCaller};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::account::AccountFamily;
@@ -140,12 +140,14 @@ impl Directories {
             Tokens { vault: Arc::clone(&base.vault), journal: base.journal.clone(), clock: base.clock.clone() };
         let authority = Authority::open(&base.config.tls)?.map(Arc::new);
         let desk = |authority| Arc::new(Desk { authority, clock: base.clock.clone() }) as Arc<dyn CertificateDesk>;
+        let sender = Arc::new(sender);
+        let caller = TcecCaller::new(sender.clone(), base.journal.clone(), alerts.clone());
         Ok(Directories {
             certificates: authority.map(desk),
             register: Arc::default(),
-            partners: Arc::new(Partners::new(unseal(&base.vault))),
+            partners: Arc::new(Partners::new(unseal(&base.vault)).calling(Arc::new(caller))),
             tokens: Arc::new(tokens),
-            sender: Arc::new(sender),
+            sender,
             board: Arc::default(),
             alerts,
         })

@@ -19,6 +19,7 @@ pub(crate) struct Charger {
     socket: WebSocketStream<TcpStream>,
     commands: VecDeque<(String, Value)>,
     last: u32,
+    refuses: bool,
 }
 
 impl Charger {
@@ -30,7 +31,12 @@ impl Charger {
         request.headers_mut().insert("sec-websocket-protocol", "ocpp1.6".parse().unwrap());
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
-        Ok(Charger { socket, commands: VecDeque::new(), last: 0 })
+        Ok(Charger { socket, commands: VecDeque::new(), last: 0, refuses: false })
+    }
+
+    /// From now on remote starts are answered `Rejected`.
+    pub(crate) fn refuses_starts(&mut self) {
+        self.refuses = true;
     }
 
     /// A CALL and the payload of its CALLRESULT.
@@ -117,8 +123,11 @@ impl Charger {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     if frame[0] == 2 {
                         let action = frame[2].as_str().unwrap().to_owned();
-                        let answer =
-                            if action == "GetConfiguration" { json!({}) } else { json!({"status": "Accepted"}) };
+                        let answer = match action.as_str() {
+                            "GetConfiguration" => json!({}),
+                            "RemoteStartTransaction" if self.refuses => json!({"status": "Rejected"}),
+                            _ => json!({"status": "Accepted"}),
+                        };
                         self.socket.send(Message::text(json!([3, frame[1], answer]).to_string())).await.unwrap();
                         self.commands.push_back((action, frame[3].clone()));
                     }

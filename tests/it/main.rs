@@ -23,5 +23,6 @@ mod settings;
 mod statements;
 mod stopping;
 mod tariffs;
+mod tcec;
 mod tools;
 mod trail;

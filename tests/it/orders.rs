@@ -208,3 +208,107 @@ async fn staying_is_an_order_of_its_own() {
     town.until(&linked, "Paid", "order.paid").await;
     town.has("u", (9_950, 0, 0)).await; // no full minute
 }
+
+#[tokio::test]
+async fn a_coupon_pays_its_part_and_a_large_refund_needs_two() {
+    let town = Town::start().await;
+    let mut charger = town.rig.charger().await;
+    town.rig.fund("u", 10_000).await;
+    let found = town.rig.ops(&format!("/ops/v1/accounts?partner_id={PARTNER}&user_id=u")).await;
+    let account = found["items"][0]["account"].as_str().unwrap().to_owned();
+    for (coupon, minor) in [("SMALL", 10), ("SPRING", 30)] {
+        let grant = json!({"coupon_id": coupon, "amount": {"minor": minor, "currency": "CNY"},
+            "from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"});
+        town.rig.order("ada", "POST", &format!("/accounts/{account}/coupons"), &grant).await;
+    }
+    let id = town.charge(&mut charger, "s-1", "u", 800).await;
+    let paid = town.until(&id, "Paid", "order.paid").await;
+    assert_eq!((&paid["total"]["minor"], &paid["taken"]["minor"]), (&80.into(), &50.into()), "{paid}");
+    assert_eq!((&paid["discount"]["minor"], &paid["coupon_id"]), (&30.into(), &"SPRING".into()), "{paid}");
+    let pushed = town.sink.recent().into_iter().find(|event| event.event_type == "order.paid").unwrap().data;
+    assert_eq!((&pushed["discount"]["minor"], &pushed["coupon_id"]), (&30.into(), &"SPRING".into()), "{pushed}");
+    town.has("u", (9_950, 0, 0)).await;
+    let left = town.account("u").await["coupons"].clone();
+    assert_eq!(left.as_array().unwrap().len(), 1, "one is used, once: {left}");
+
+    // 55 yuan, of which one person alone may give back 50.
+    let id = town.begin("s-2", "u").await;
+    let (transaction, _) = charger.begin(1, 1_000).await;
+    for step in 1..=55 {
+        charger.meter(1, transaction, 1_000 + step * 1_000).await;
+    }
+    charger.stop(transaction, 56_000).await;
+    charger.status(1, "Available").await;
+    let begun = Instant::now();
+    while town.order(&id).await["status"] != "Paid" {
+        assert!(begun.elapsed() < PATIENCE, "{}\n{}", town.order(&id).await, town.rig.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    town.has("u", (4_460, 0, 0)).await; // the small coupon has paid its part
+    town.rig.order("ada", "POST", &format!("/orders/{id}/refund"), &json!({"amount": 5_400})).await;
+    let shown = town.rig.ops(&format!("/ops/v1/orders/{id}")).await;
+    assert_eq!((&shown["refund_proposed"]["by"], &shown["refunded"]["minor"]), (&"ada".into(), &0.into()), "{shown}");
+    assert!(town.order(&id).await.get("refund_proposed").is_none(), "not the partner's affair");
+    let approve = format!("/orders/{id}/refund/approve");
+    assert_eq!(town.rig.refused("ada", &approve).await, (409, "second_person".into()));
+    town.rig.order("bob", "POST", &approve, &json!({})).await;
+    town.has("u", (9_860, 0, 0)).await;
+    assert_eq!(town.rig.refused("bob", &approve).await, (404, "refund_unknown".into()));
+    let books = town.rig.ops("/ops/v1/ledger/verify").await;
+    assert_eq!((&books["sound"], &books["totals"]["CNY"]["coupons"]), (&true.into(), &(-40).into()), "{books}");
+}
+
+#[tokio::test]
+async fn too_many_failed_starts_block_the_user_who_is_told_why() {
+    let mut town = Town::start().await;
+    let text = std::fs::read_to_string(town.rig.server.config()).unwrap();
+    std::fs::write(town.rig.server.config(), format!("{text}\n[accounts]\nfailed_starts = 2\n")).unwrap();
+    town.rig.server.kill().await.unwrap();
+    town.rig.again().await;
+    let mut charger = town.rig.charger().await;
+    town.rig.fund("u", 20_000).await;
+    charger.refuses_starts();
+    for name in ["s-1", "s-2"] {
+        let id = town.begin(name, "u").await;
+        charger.asked("RemoteStartTransaction").await;
+        assert_eq!(town.until(&id, "Failed", "order.failed").await["failure"], "plug_not_connected");
+        town.has("u", (20_000, 0, 0)).await;
+    }
+    let begun = Instant::now();
+    while town.account("u").await["blocks"] == json!([]) {
+        assert!(begun.elapsed() < PATIENCE, "never blocked\n{}", town.rig.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(town.account("u").await["blocks"][0]["rule"], "failed_starts");
+    let id = town.begin("s-3", "u").await;
+    assert_eq!(town.until(&id, "Failed", "account.blocked").await["failure"], "user_blocked");
+}
+
+#[tokio::test]
+async fn settled_orders_are_priced_again_when_it_is_due() {
+    let mut town = Town::start().await;
+    let mut charger = town.rig.charger().await;
+    town.rig.fund("u", 10_000).await;
+    let id = town.charge(&mut charger, "s-1", "u", 800).await;
+    town.until(&id, "Paid", "order.paid").await;
+    // Due just after: whether before or after the process is back, it is done.
+    let due = (loadtest::time::now_ms() / 1_000 + 2).rem_euclid(86_400);
+    let text = std::fs::read_to_string(town.rig.server.config()).unwrap();
+    let text = text.replace("[order]\n", &format!("[order]\ncheck_share = 10000\ncheck_after = \"{due}s\"\n"));
+    std::fs::write(town.rig.server.config(), text).unwrap();
+    town.rig.server.kill().await.unwrap();
+    town.rig.again().await;
+    let begun = Instant::now();
+    loop {
+        let (_, metrics) = town.rig.get(town.rig.server.ports().metrics, "/metrics").await;
+        let figure = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        let same = figure("chargeline_account_orders_checked_total{result=\"same\"}");
+        let energy = figure("chargeline_account_balance_minor{account=\"revenue-energy\"}");
+        if same == Some(1.0) && energy == Some(40.0) {
+            assert_eq!(figure("chargeline_account_books_wrong"), Some(0.0));
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE * 2, "{same:?} {energy:?}\n{}", town.rig.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

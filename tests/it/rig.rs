@@ -209,6 +209,16 @@ impl Rig {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
+    /// A call of that operator's that is refused: status and code.
+    pub(crate) async fn refused(&self, who: &str, path: &str) -> (u16, String) {
+        let url = format!("http://127.0.0.1:{}/ops/v1{path}", self.server.ports().operator);
+        let call = http_client(Duration::from_secs(10)).unwrap().post(url).bearer_auth(self.server.token().unwrap());
+        let answer = call.header("x-chargeline-operator", who).body("{}").send().await.unwrap();
+        let status = answer.status().as_u16();
+        let body: Value = answer.json().await.unwrap_or_default();
+        (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Money for a user with an account, whose first top-up opened it, by two operators.
     pub(crate) async fn fund(&self, user: &str, minor: i64) {
         let amount = json!({"minor": minor, "currency": "CNY"});

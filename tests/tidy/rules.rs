@@ -92,7 +92,11 @@ const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 
 /// Files that talk to a terminal.
 fn prints(path: &str) -> bool {
-    let talks = path.ends_with("/cli.rs") || path.contains("/cli/") || path.contains("/demo") || path == "src/main.rs";
+    let talks = path.ends_with("/cli.rs")
+        || path.contains("/cli/")
+        || path.contains("/demo")
+        || path == "src/main.rs"
+        || path.ends_with("/sandbox.rs");
     // Random runs tell how far they came; they are tests.
     talks || path.starts_with("src/fuzz/") || !path.starts_with("src/")
 }

@@ -277,6 +277,9 @@ impl Shell {
             Out::Frame { text, call } => self.write(text, call).await,
             Out::Answered(measure) => {
                 count(&stats.calls_answered);
+                if measure == Measure::StopTransaction {
+                    stats.stop_confirmed.send_replace(self.device.spec().identity.clone());
+                }
                 if let Some(sent) = self.sent.take() {
                     let storming = measure == Measure::Meter && stats.storming.load(Ordering::Relaxed);
                     stats.record(if storming { Measure::MeterInStorm } else { measure }, sent.elapsed());

@@ -79,6 +79,22 @@ pub enum Kind {
     EventGap,
     /// A signature did not hold (EM-9).
     SignatureWrong,
+    /// A payment that the server acknowledged, or that the gateway knows, is not in the books (MO-3).
+    PaymentLost,
+    /// A payment counts twice (MO-3).
+    PaymentDoubled,
+    /// A balance is not what came in less what was taken (MO-1).
+    BalanceWrong,
+    /// Money is frozen though everything is at rest (MO-4).
+    MoneyFrozen,
+    /// What an order took is not its bill (MO-4).
+    OrderWrong,
+    /// An order is not at its end though everything is at rest (SE-15).
+    OrderHangs,
+    /// A reservation is in no final state, or did not become the one session it says (RS-3, SE-15).
+    ReservationWrong,
+    /// The books did not verify after a kill (MO-1).
+    BooksWrong,
 }
 
 /// One thing that is wrong.
@@ -142,7 +158,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn add(&mut self, kind: Kind, subject: impl Into<String>, detail: impl Into<String>) {
+    pub(crate) fn add(&mut self, kind: Kind, subject: impl Into<String>, detail: impl Into<String>) {
         self.violations.push(Violation { kind, subject: subject.into(), detail: detail.into() });
     }
 

@@ -43,6 +43,12 @@ pub struct Session {
     /// What is unusual about it.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// When the charger began it, RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When it was over, RFC 3339.
+    #[serde(default)]
+    pub ended_at: Option<String>,
 }
 
 impl Session {

@@ -3,6 +3,7 @@
 
 use crate::actors::account::{Accounts, DebtListener};
 use crate::actors::engine::{HostAddr, Partition, Refusal};
+use crate::domain::account::{Action, Owner, Request};
 use crate::domain::charging::books;
 use crate::domain::charging::purse::{AccountOutcome, AccountRef, AccountRequest};
 use crate::domain::charging::{ChargingFamily, Command, Key};
@@ -49,10 +50,27 @@ pub(super) fn ask(
 #[derive(Debug, Clone)]
 pub struct OwnAccounts(pub Accounts);
 
+impl OwnAccounts {
+    /// Says whose account it is before something is booked there that its partner has to be told of: a card may come from a
+    /// user whose first top-up is still to come. Tried again with the request it goes before.
+    async fn open(&self, account: &AccountRef, request: &AccountRequest) {
+        let told = matches!(request, AccountRequest::Charge { .. } | AccountRequest::NoteFailedStart { .. });
+        let Some(sealed) = account.sealed.clone().filter(|_| told) else { return };
+        let Ok(cause) = "open".parse() else { return };
+        if self.0.read(&account.user, |state| state.owner.is_some()).await == Some(false) {
+            let owner = Owner { partner: account.partner.clone(), sealed };
+            if let Err(refusal) = self.0.ask(&account.user, Request::new(cause, Action::Open(owner))).await {
+                tracing::warn!(partner = %account.partner, %refusal, "an account could not be given its owner");
+            }
+        }
+    }
+}
+
 impl AccountDesk for OwnAccounts {
     fn ask<'a>(&'a self, account: &'a AccountRef, request: AccountRequest) -> BoxFuture<'a, AccountOutcome> {
         Box::pin(async move {
             let cause: Box<str> = request.cause().into();
+            let asked = request.clone();
             let request = match books::request(request) {
                 Ok(request) => request,
                 Err(error) => {
@@ -60,6 +78,7 @@ impl AccountDesk for OwnAccounts {
                     return AccountOutcome::Refused("account_defect".into());
                 }
             };
+            self.open(account, &asked).await;
             match self.0.ask(&account.user, request).await {
                 Ok(outcome) => books::outcome(&outcome),
                 Err(Refusal::Rejected(rejection)) => {

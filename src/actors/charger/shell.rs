@@ -10,13 +10,14 @@ use crate::actors::partners::Partners;
 use crate::actors::tariffs::Tariffs;
 use crate::domain::charger::{self, Call, Outcome, SealedText, Told};
 use crate::domain::charging::{ChargingFamily, Effect, Event, Key, Level, Policy, State};
+use crate::domain::order;
 use crate::domain::reservation;
 use crate::gateway::{CloseReason, LinkError};
 use crate::ids::{ChargerId, CommandId, PartnerId, SiteId};
 use crate::persistence::StreamName;
 use crate::persistence::vault::Vault;
 use crate::protocol::ocpp16::neutral;
-use crate::telemetry::metrics::reservation as metrics;
+use crate::telemetry::metrics::{account as accounts, reservation as metrics};
 use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use std::cell::RefCell;
@@ -218,6 +219,29 @@ fn count_state(event: &reservation::Event) {
     metrics::STATES.add(1, [state]);
 }
 
+/// Counts what accounts are asked again.
+fn count_repeat(event: &Event) {
+    let request = match event {
+        Event::Order(order::Event::Asked(asked)) if asked.tries > 1 => match asked.ask {
+            order::Ask::Freeze => "freeze",
+            order::Ask::Extend { .. } => "extend",
+            order::Ask::Release => "release",
+            order::Ask::Capture => "capture",
+            order::Ask::Charge => "charge",
+            order::Ask::Pay { .. } => "pay_debt",
+            order::Ask::Refund { .. } => "refund",
+            order::Ask::NoteFailure => "note_failed_start",
+        },
+        Event::Reservation(reservation::Event::AccountAsked { deposit, repeat: true, .. }) => match deposit {
+            reservation::Deposit::Asked => "deposit",
+            reservation::Deposit::Settling => "settle",
+            reservation::Deposit::None | reservation::Deposit::Frozen => return,
+        },
+        Event::Order(_) | Event::Reservation(_) | Event::Session(_) | Event::Charger(_) => return,
+    };
+    accounts::ASKED_AGAIN.add(1, [request]);
+}
+
 impl Shell<ChargingFamily> for ChargerShell {
     fn perform(&self, partition: &Rc<Partition<ChargingFamily>>, key: &Key, effect: Effect) {
         match effect {
@@ -299,6 +323,7 @@ impl Shell<ChargingFamily> for ChargerShell {
             if let Event::Reservation(event) = event {
                 count_state(event);
             }
+            count_repeat(event);
         }
         journey::recorded(partition, key, events);
     }

@@ -13,6 +13,7 @@ mod partner;
 mod reservations;
 mod sessions;
 mod statements;
+mod tcec;
 mod webhooks;
 
 use super::account::Accounts;
@@ -202,6 +203,8 @@ fn rejected(rejection: Rejection) -> Refusal {
         Rejection::OrderNotOpen => Code::OrderNotOpen,
         Rejection::OrderBusy => Code::OrderBusy,
         Rejection::OrderNotBilled => Code::OrderNotBilled,
+        Rejection::RefundUnknown => Code::RefundUnknown,
+        Rejection::SamePerson => Code::SecondPerson,
         Rejection::CommandExists | Rejection::Misrouted => Code::Internal,
     };
     code.into()

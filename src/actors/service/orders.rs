@@ -71,6 +71,8 @@ impl OrderPort for Service {
         let command = match decision {
             OrderDecision::Settle(minor) => order::Command::Settle { minor, by },
             OrderDecision::Refund(minor) => order::Command::Refund { minor, by },
+            OrderDecision::ApproveRefund => order::Command::ApproveRefund { by },
+            OrderDecision::WithdrawRefund => order::Command::WithdrawRefund { by },
         };
         self.ask_order(Eyes::Operator, id, command).await
     }
@@ -97,6 +99,7 @@ impl Service {
             }
             if matches!(eyes, Eyes::Partner(_)) {
                 members.remove("settled_by");
+                members.remove("refund_proposed");
             }
         }
         serde_json::from_value(value).map_err(|error| corrupt(TABLE, &id.to_string(), &error))

@@ -129,6 +129,8 @@ catalogue! {
         "Please try again in a moment.", "请稍后再试。";
     OrderNotBilled: "order_not_billed", 409, Partner, Later, "the order has no bill yet",
         "This order has no bill yet.", "该订单尚未出账。";
+    RefundUnknown: "refund_unknown", 404, Partner, No, "no refund of this order waits for a second person",
+        "No refund of this order is waiting.", "该订单没有待审批的退款。";
     StartFunds: "start_funds", 409, Partner, No,
         "no money could be set aside for the start; `failure` of the session says why",
         "Charging could not start: please check your balance and unpaid orders.", "无法开始充电：请检查余额与未支付订单。";
@@ -172,7 +174,7 @@ catalogue! {
         "This top-up is not known.", "未找到该充值单。";
     AdjustmentUnknown: "adjustment_unknown", 404, Partner, No, "there is no such adjustment, or it is decided",
         "This adjustment is not known.", "未找到该调账单。";
-    SecondPerson: "second_person", 409, Partner, No, "whoever has proposed an adjustment cannot approve it",
+    SecondPerson: "second_person", 409, Partner, No, "whoever has proposed an adjustment or a refund cannot approve it",
         "Another person must approve this.", "需由另一人审批。";
     OperatorNameless: "operator_nameless", 400, Partner, No,
         "this needs two people: name yourself in X-Chargeline-Operator",

@@ -67,8 +67,8 @@ fn text(field: &str, text: &str) -> Answered<()> {
     Ok(findings.done()?)
 }
 
-/// Adjustments need two people, and so their names.
-fn named(actor: &Actor) -> Answered<()> {
+/// Adjustments and refunds need two people, and so their names.
+pub(super) fn named(actor: &Actor) -> Answered<()> {
     if actor.name == NAMELESS { Err(Code::OperatorNameless.into()) } else { Ok(()) }
 }
 

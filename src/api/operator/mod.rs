@@ -15,6 +15,7 @@ mod reservations;
 mod sessions;
 mod statements;
 mod tariffs;
+mod tcec;
 pub mod token;
 
 pub use token::{OperatorToken, TokenError};
@@ -127,6 +128,9 @@ fn partner_routes() -> Vec<Route> {
         ("POST", "/partners/{id}/webhook/replay", post(partners::replay)),
         ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
         ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
+        ("GET", "/partners/{id}/tcec", get(tcec::show)),
+        ("PUT", "/partners/{id}/tcec", put(tcec::put)),
+        ("POST", "/partners/{id}/tcec/secrets", post(tcec::rotate)),
         ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
     ]
 }
@@ -155,6 +159,8 @@ fn charging_routes() -> Vec<Route> {
         ("POST", "/orders/{id}/settle", post(orders::settle)),
         ("POST", "/orders/{id}/close", post(orders::close)),
         ("POST", "/orders/{id}/refund", post(orders::refund)),
+        ("POST", "/orders/{id}/refund/approve", post(orders::approve_refund)),
+        ("POST", "/orders/{id}/refund/withdraw", post(orders::withdraw_refund)),
         ("GET", "/order-reviews", get(orders::reviews)),
         ("GET", "/reservations", get(reservations::list)),
         ("GET", "/reservations/{id}", get(reservations::show)),

@@ -1,5 +1,6 @@
 //! Orders, and those that wait for a person, for operators (SE-14, MO-7, OP-2). Owns reading the requests.
 
+use super::accounts::named;
 use super::{Answered, Shared};
 use crate::api::catalogue::Code;
 use crate::api::port::{Actor, OrderDecision, OrderFilter, OrderView, Page};
@@ -84,10 +85,30 @@ pub(super) async fn refund(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answered<(StatusCode, Json<Value>)> {
+    // A large one needs a second person, and so both need names.
+    named(&actor)?;
     let Sum { amount } = wire::json(&body)?;
     let minor = amount.filter(|minor| *minor > 0).unwrap_or(0);
     let mut findings = Findings::default();
     findings.check(minor > 0, "amount", "is missing or not above 0", "1 or more minor units");
     findings.done()?;
     decide(&state, &id, OrderDecision::Refund(minor), &actor).await
+}
+
+pub(super) async fn approve_refund(
+    State(state): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+) -> Answered<(StatusCode, Json<Value>)> {
+    named(&actor)?;
+    decide(&state, &id, OrderDecision::ApproveRefund, &actor).await
+}
+
+pub(super) async fn withdraw_refund(
+    State(state): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<String>,
+) -> Answered<(StatusCode, Json<Value>)> {
+    named(&actor)?;
+    decide(&state, &id, OrderDecision::WithdrawRefund, &actor).await
 }

@@ -17,6 +17,7 @@ mod orders;
 mod reservations;
 mod statements;
 mod tariffs;
+mod tcec;
 mod views;
 
 pub use accounts::*;
@@ -27,6 +28,7 @@ pub use orders::*;
 pub use reservations::*;
 pub use statements::*;
 pub use tariffs::*;
+pub use tcec::*;
 pub use views::*;
 
 use super::catalogue::Code;
@@ -158,7 +160,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

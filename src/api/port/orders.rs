@@ -88,6 +88,12 @@ pub struct OrderView {
     pub total: Option<MoneyView>,
     /// What was taken.
     pub taken: MoneyView,
+    /// What a coupon has paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<MoneyView>,
+    /// Which coupon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon_id: Option<String>,
     /// What is owed.
     pub debt: MoneyView,
     /// What was given back.
@@ -104,6 +110,9 @@ pub struct OrderView {
     /// Until when payment is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_due: Option<Moment>,
+    /// A refund that waits for a second person: `{"amount", "by", "at"}`; shown to operators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_proposed: Option<serde_json::Value>,
     /// Who settled it by hand; shown to operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<String>,
@@ -136,8 +145,12 @@ pub enum OrderWish {
 pub enum OrderDecision {
     /// It is settled: at the bill's total, or at so many minor units; 0 closes it.
     Settle(Option<i64>),
-    /// So many minor units are given back.
+    /// So many minor units are given back; a large amount only after another person's approval (MO-6).
     Refund(i64),
+    /// Another person agrees to the refund that waits.
+    ApproveRefund,
+    /// The refund that waits is dropped.
+    WithdrawRefund,
 }
 
 /// What calls about orders need from the runtime.

@@ -3,7 +3,7 @@
 use super::coupon::{Coupon, CouponUse};
 use super::draft::Draft;
 use super::event::Event;
-use super::request::{Outcome, Rejection};
+use super::request::{CouponPick, Outcome, Rejection};
 use super::risk::Sign;
 use crate::clock::Timestamp;
 use crate::domain::ledger::CouponId;
@@ -27,21 +27,41 @@ pub(super) fn grant(draft: &mut Draft<'_>, coupon: &Coupon, by: &str) -> Result<
     Ok(Outcome::Done)
 }
 
-/// Uses a coupon for a bill: what it takes off, and what became of it. One that takes nothing off is not used up.
-pub(super) fn apply(
-    draft: &mut Draft<'_>,
-    coupon: Option<&CouponId>,
-    bill: Money,
-    begun: Timestamp,
-) -> (i64, Option<CouponUse>) {
-    let Some(id) = coupon else { return (0, None) };
-    let Some(known) = draft.account.coupons.get(id) else { return (0, Some(CouponUse::Unknown)) };
-    match known.off(bill, begun) {
+/// What a coupon did at a capture.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// What it takes off.
+    pub(super) off: i64,
+    /// What became of it, if one was given.
+    pub(super) outcome: Option<CouponUse>,
+    /// Which one was used.
+    pub(super) used: Option<CouponId>,
+}
+
+/// Uses a coupon for a bill. One that takes nothing off is not used up.
+pub(super) fn apply(draft: &mut Draft<'_>, pick: Option<&CouponPick>, bill: Money, begun: Timestamp) -> Applied {
+    let id = match pick {
+        None => return Applied::default(),
+        Some(CouponPick::Named(id)) => id.clone(),
+        Some(CouponPick::Best) => match best(draft, bill, begun) {
+            Some(id) => id,
+            None => return Applied::default(),
+        },
+    };
+    let taken = draft.account.coupons.get(&id).ok_or(CouponUse::Unknown).and_then(|known| known.off(bill, begun));
+    match taken {
         Ok(off) => {
             draft.happened(Event::CouponGone { coupon: id.clone() });
             draft.note(Sign::Coupon);
-            (off, Some(CouponUse::Used))
+            Applied { off, outcome: Some(CouponUse::Used), used: Some(id) }
         }
-        Err(why) => (0, Some(why)),
+        Err(why) => Applied { outcome: Some(why), ..Applied::default() },
     }
+}
+
+/// The coupon that takes most off.
+fn best(draft: &Draft<'_>, bill: Money, begun: Timestamp) -> Option<CouponId> {
+    let worth = draft.account.coupons.values().filter_map(|it| Some((it.off(bill, begun).ok()?, it)));
+    let most = worth.max_by_key(|(off, it)| (*off, std::cmp::Reverse(it.until), std::cmp::Reverse(it.id.clone())));
+    most.map(|(_, it)| it.id.clone())
 }

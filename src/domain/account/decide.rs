@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::family::{AccountFamily, Command, Reply, Timer};
 use super::memo::{Memo, MemoKey, Recalled};
 use super::policy::Policy;
-use super::request::{Action, Outcome, Rejection, Request};
+use super::request::{Action, CouponPick, Outcome, Rejection, Request};
 use super::risk::{Rule, Sign};
 use super::state::{Account, Block};
 use super::{adjust, coupon_use, debt, event::Event, hold, top_up};
@@ -76,11 +76,11 @@ fn words(action: &Action) -> Box<str> {
     match action {
         Action::Capture { hold, amount, lines, coupon, keep } => {
             let kept = keep.as_ref().map(|keep| format!(", keep {} as {}", keep.amount, keep.hold)).unwrap_or_default();
-            let coupon = coupon.as_ref().map(|id| format!(", coupon {id}")).unwrap_or_default();
+            let coupon = of_coupon(coupon.as_ref());
             format!("capture {amount} of {hold}{}{coupon}{kept}", of_lines(lines)).into()
         }
         Action::Charge { order, amount, lines, coupon } => {
-            let coupon = coupon.as_ref().map(|id| format!(", coupon {id}")).unwrap_or_default();
+            let coupon = of_coupon(coupon.as_ref());
             format!("charge {amount} for {order}{}{coupon}", of_lines(lines)).into()
         }
         Action::Freeze { hold, order, amount } => format!("freeze {amount} as {hold} for {order}").into(),
@@ -110,6 +110,14 @@ const WORDS_MAX: usize = 300;
 
 fn of_lines(lines: &[super::request::Line]) -> String {
     lines.iter().map(|line| format!(", {} {}", line.account, line.amount.minor)).collect()
+}
+
+/// That the best one may be used is not said: which one it was is in the outcome.
+fn of_coupon(coupon: Option<&CouponPick>) -> String {
+    match coupon {
+        Some(CouponPick::Named(id)) => format!(", coupon {id}"),
+        Some(CouponPick::Best) | None => String::new(),
+    }
 }
 
 /// What an outcome binds its cause to.

@@ -5,9 +5,9 @@ use super::coupon_use;
 use super::draft::Draft;
 use super::event::Event;
 use super::memo::{Memo, MemoKey};
-use super::request::{Keep, Line, Outcome, Rejection};
+use super::request::{CouponPick, Keep, Line, Outcome, Rejection};
 use super::state::Hold;
-use crate::domain::ledger::{Cause, CouponId, HoldId, LedgerAccount, OrderId};
+use crate::domain::ledger::{Cause, HoldId, LedgerAccount, OrderId};
 use crate::domain::money::Money;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use serde_json::json;
 pub(super) struct Bill<'a> {
     pub(super) amount: Money,
     pub(super) lines: &'a [Line],
-    pub(super) coupon: Option<&'a CouponId>,
+    pub(super) coupon: Option<&'a CouponPick>,
 }
 
 /// Lines of one bill: more than any tariff has slices and fees, and a record stays small.
@@ -153,7 +153,8 @@ pub(super) fn capture(
         }
         None => 0,
     };
-    let (discount, coupon) = coupon_use::apply(draft, bill.coupon, bill.amount, known.at);
+    let coupon_use::Applied { off: discount, outcome: coupon, used } =
+        coupon_use::apply(draft, bill.coupon, bill.amount, known.at);
     let due = minor - discount;
     let from_hold = due.min(known.minor);
     let rest = known.minor - from_hold;
@@ -176,7 +177,7 @@ pub(super) fn capture(
     settle(draft, &known.order, due, debt);
     let taken = draft.money(from_hold + from_balance);
     let [debt, discount, released, kept] = [debt, discount, released, kept].map(|minor| draft.money(minor));
-    Ok(Outcome::Captured { taken, debt, discount, released, kept, coupon })
+    Ok(Outcome::Captured { taken, debt, discount, released, kept, coupon, used })
 }
 
 pub(super) fn charge(
@@ -186,7 +187,8 @@ pub(super) fn charge(
     bill: &Bill<'_>,
 ) -> Result<Outcome, Rejection> {
     let (minor, mut legs) = checked(draft, bill, 1)?;
-    let (discount, coupon) = coupon_use::apply(draft, bill.coupon, bill.amount, draft.now);
+    let coupon_use::Applied { off: discount, outcome: coupon, used } =
+        coupon_use::apply(draft, bill.coupon, bill.amount, draft.now);
     let due = minor - discount;
     let from_balance = due.min(draft.account.spendable());
     let debt = due - from_balance;
@@ -199,7 +201,7 @@ pub(super) fn charge(
     settle(draft, order, due, debt);
     let none = draft.money(0);
     let [taken, debt, discount] = [from_balance, debt, discount].map(|minor| draft.money(minor));
-    Ok(Outcome::Captured { taken, debt, discount, released: none, kept: none, coupon })
+    Ok(Outcome::Captured { taken, debt, discount, released: none, kept: none, coupon, used })
 }
 
 /// What an order has cost is remembered for refunds; what is owed for it becomes its debt.

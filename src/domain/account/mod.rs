@@ -42,7 +42,7 @@ pub use event::{Booked, Event};
 pub use family::{AccountFamily, Command, Effect, Key, RefundAnswer, Reply, Timer, TopUpAnswer};
 pub use memo::{FOLD_AFTER, Memo, MemoKey, Recalled};
 pub use policy::Policy;
-pub use request::{Action, Keep, Line, Outcome, Rejection, Request};
+pub use request::{Action, CouponPick, Keep, Line, Outcome, Rejection, Request};
 pub use state::{Account, Block, Debt, Hold, Owner, PaymentRefund, Proposal, Settled, TopUp, TopUpState};
 pub use top_up::payment_cause;
 pub use view::{AccountView, DebtView, HoldView};

@@ -46,6 +46,22 @@ pub struct Keep {
     pub amount: Money,
 }
 
+/// Which coupon is to pay part of a bill (MO-8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CouponPick {
+    /// This one.
+    Named(CouponId),
+    /// The one that takes most off; of equal ones the one whose time is up first.
+    Best,
+}
+
+impl std::str::FromStr for CouponPick {
+    type Err = <CouponId as std::str::FromStr>::Err;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(CouponPick::Named)
+    }
+}
+
 /// What an account can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -80,7 +96,7 @@ pub enum Action {
         /// Where it goes.
         lines: Vec<Line>,
         /// A coupon that pays part of it. One that is not valid takes nothing away, and the outcome says so.
-        coupon: Option<CouponId>,
+        coupon: Option<CouponPick>,
         /// What stays frozen for a linked order.
         keep: Option<Keep>,
     },
@@ -93,7 +109,7 @@ pub enum Action {
         /// Where it goes.
         lines: Vec<Line>,
         /// A coupon that pays part of it.
-        coupon: Option<CouponId>,
+        coupon: Option<CouponPick>,
     },
     /// Give all of a hold back and close it (SE-4). A hold that is closed, or never was, gives nothing back and can never be
     /// opened any more: a freeze that is still on its way is then refused. Answers [`Outcome::Released`].
@@ -240,6 +256,9 @@ pub enum Outcome {
         /// What became of the coupon, if one was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         coupon: Option<CouponUse>,
+        /// The coupon that was used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        used: Option<CouponId>,
     },
     /// The hold is closed.
     Released {

@@ -1,7 +1,7 @@
 //! Between what a charger's partition asks and what an account understands. Owns the translation, both ways; no rule.
 
 use super::purse::{AccountOutcome, AccountRequest, Income, Keep};
-use crate::domain::account::{self, Action, Outcome, Request};
+use crate::domain::account::{self, Action, CouponPick, Outcome, Request};
 use crate::domain::ledger::{Cause, InvalidName, LedgerAccount, OrderId};
 use crate::domain::money::Money;
 
@@ -39,19 +39,21 @@ pub fn request(asked: AccountRequest) -> Result<Request, InvalidName> {
             Action::Freeze { hold: cause.parse()?, order: order(&cause)?, amount }
         }
         AccountRequest::Extend { freeze, amount, .. } => Action::Extend { hold: freeze.parse()?, amount },
-        AccountRequest::Capture { freeze, amount, lines: parts, keep: kept, .. } => Action::Capture {
+        AccountRequest::Capture { freeze, amount, lines: parts, keep: kept, coupon, .. } => Action::Capture {
             hold: freeze.parse()?,
             amount,
             lines: lines(parts),
-            coupon: None,
+            coupon: coupon.then_some(CouponPick::Best),
             keep: kept.map(keep).transpose()?,
         },
-        AccountRequest::Charge { freeze, amount, lines: parts, .. } => {
-            Action::Charge { order: order(&freeze)?, amount, lines: lines(parts), coupon: None }
+        AccountRequest::Charge { freeze, amount, lines: parts, coupon, .. } => {
+            let coupon = coupon.then_some(CouponPick::Best);
+            Action::Charge { order: order(&freeze)?, amount, lines: lines(parts), coupon }
         }
         AccountRequest::Release { freeze, .. } => Action::Release { hold: freeze.parse()? },
         AccountRequest::PayDebt { freeze, amount, .. } => Action::PayDebt { order: order(&freeze)?, amount },
         AccountRequest::Refund { freeze, amount, .. } => Action::Refund { order: order(&freeze)?, amount },
+        AccountRequest::NoteFailedStart { freeze, .. } => Action::NoteFailedStart { order: order(&freeze)? },
     };
     Ok(Request::new(cause, action))
 }
@@ -59,9 +61,13 @@ pub fn request(asked: AccountRequest) -> Result<Request, InvalidName> {
 /// What it answered.
 pub fn outcome(outcome: &Outcome) -> AccountOutcome {
     match outcome {
-        Outcome::Captured { taken, debt, kept, .. } => {
-            AccountOutcome::Captured { taken: *taken, debt: *debt, kept: *kept }
-        }
+        Outcome::Captured { taken, debt, kept, discount, used, .. } => AccountOutcome::Captured {
+            taken: *taken,
+            debt: *debt,
+            kept: *kept,
+            discount: *discount,
+            coupon: used.as_ref().map(|id| id.as_str().into()),
+        },
         Outcome::DebtPaid { left, .. } => AccountOutcome::DebtPaid { left: *left },
         Outcome::InsufficientFunds { .. } => AccountOutcome::Refused("insufficient_funds".into()),
         Outcome::Blocked { .. } => AccountOutcome::Refused("user_blocked".into()),

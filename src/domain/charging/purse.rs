@@ -19,6 +19,9 @@ pub struct AccountRef {
     pub partner: PartnerId,
     /// Its user's pseudonym.
     pub user: UserRef,
+    /// The partner's own name of the user, sealed (OP-9): whose account it is, should it have no owner yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Box<str>>,
 }
 
 /// What an amount was earned with: where a line of a bill goes in the books.
@@ -76,6 +79,8 @@ pub enum AccountRequest {
         lines: Vec<(Income, Money)>,
         /// What stays set aside.
         keep: Option<Keep>,
+        /// The user's best coupon may pay part of it (MO-8).
+        coupon: bool,
     },
     /// The same without a freeze.
     Charge {
@@ -87,6 +92,8 @@ pub enum AccountRequest {
         amount: Money,
         /// What it was earned with; adds up to the amount.
         lines: Vec<(Income, Money)>,
+        /// The user's best coupon may pay part of it (MO-8).
+        coupon: bool,
     },
     /// Gives a freeze back, whole; one that never was is as good as given back, and never comes to be.
     Release {
@@ -113,6 +120,13 @@ pub enum AccountRequest {
         /// How much.
         amount: Money,
     },
+    /// Says that a start has failed: a figure of the risk rules (OP-1).
+    NoteFailedStart {
+        /// Names this note.
+        cause: Box<str>,
+        /// The name that the freeze had: of it only the order counts.
+        freeze: Box<str>,
+    },
 }
 
 impl AccountRequest {
@@ -126,6 +140,7 @@ impl AccountRequest {
             AccountRequest::Release { .. } => "release",
             AccountRequest::PayDebt { .. } => "pay_debt",
             AccountRequest::Refund { .. } => "refund",
+            AccountRequest::NoteFailedStart { .. } => "note_failed_start",
         }
     }
 
@@ -138,7 +153,8 @@ impl AccountRequest {
             | AccountRequest::Charge { cause, .. }
             | AccountRequest::Release { cause, .. }
             | AccountRequest::PayDebt { cause, .. }
-            | AccountRequest::Refund { cause, .. } => cause,
+            | AccountRequest::Refund { cause, .. }
+            | AccountRequest::NoteFailedStart { cause, .. } => cause,
         }
     }
 }
@@ -156,6 +172,10 @@ pub enum AccountOutcome {
         debt: Money,
         /// What stays set aside under its new name.
         kept: Money,
+        /// What a coupon has paid of it.
+        discount: Money,
+        /// Which coupon.
+        coupon: Option<Box<str>>,
     },
     /// Debt was paid, for good.
     DebtPaid {

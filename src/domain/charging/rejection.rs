@@ -81,13 +81,17 @@ pub enum Rejection {
     OrderBusy,
     /// It has no bill yet.
     OrderNotBilled,
+    /// No refund of it waits for a second person.
+    RefundUnknown,
+    /// Whoever wants a refund cannot agree to it (MO-6).
+    SamePerson,
     /// The command was sent to an entity of the other kind: a defect of the sender.
     Misrouted,
 }
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Rejection; 39] = [
+    pub const ALL: [Rejection; 41] = [
         Rejection::ChargerUnknown,
         Rejection::ChargerOffline,
         Rejection::ChargerNotAccepted,
@@ -126,6 +130,8 @@ impl Rejection {
         Rejection::OrderNotOpen,
         Rejection::OrderBusy,
         Rejection::OrderNotBilled,
+        Rejection::RefundUnknown,
+        Rejection::SamePerson,
         Rejection::Misrouted,
     ];
 
@@ -170,6 +176,8 @@ impl Rejection {
             Rejection::OrderNotOpen => "order_not_open",
             Rejection::OrderBusy => "order_busy",
             Rejection::OrderNotBilled => "order_not_billed",
+            Rejection::RefundUnknown => "refund_unknown",
+            Rejection::SamePerson => "second_person",
             Rejection::Misrouted => "internal_misrouted",
         }
     }

@@ -1,7 +1,7 @@
 //! How an order comes to its end: the bill, the doubts about it, what a person decides, what is taken, what comes late
 //! (SE-8, SE-14, MO-4, MO-5, MO-7). Owns the changes of state; never a price.
 
-use super::state::{Ask, Doubt, Kind, Status};
+use super::state::{Ask, Doubt, Kind, Proposed, Status};
 use super::{Charge, Event, OrderStep, notices, saga, stated};
 use crate::domain::charging::{Case, Level, Rejection};
 use crate::domain::pricing::BillFlag;
@@ -25,13 +25,20 @@ pub(super) fn become_(step: &mut OrderStep<'_>, status: Status) {
     rest(step);
 }
 
+/// The failed starts that the account counts (OP-1): those that reached a charger which was there. Ours and those for want of
+/// money say nothing about a user.
+pub(super) const COUNTED: [&str; 3] = ["plug_not_connected", "charger_refused", "no_confirmation"];
+
+/// Who decides what no person has decided.
+const SYSTEM: &str = "system";
+
 /// Its session did not begin: everything is given back at once (SE-4).
 pub(super) fn fail(step: &mut OrderStep<'_>, code: &str) {
     if step.state.status != Some(Status::Placed) {
         return;
     }
-    let at = step.context.now;
-    step.emit(Event::Failed { code: code.into(), at });
+    let (at, note) = (step.context.now, step.state.has_account() && COUNTED.contains(&code));
+    step.emit(Event::Failed { code: code.into(), at, note });
     if step.state.is_public_kind() {
         step.tell("order.failed");
     }
@@ -171,7 +178,8 @@ pub(super) fn expired(step: &mut OrderStep<'_>) {
 /// less is refunded by itself, and more is for a person to decide: nobody is charged a second time unseen.
 fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
     let Some(bill) = charge.bill else { return };
-    let before = step.state.charge.unwrap_or(0);
+    let by_hand = step.state.settled_by.as_deref().is_some_and(|by| by != SYSTEM);
+    let before = step.state.charge.unwrap_or(0).saturating_sub(if by_hand { 0 } else { given_back(step) });
     let same = step.state.bill.as_ref().is_some_and(|known| known.total == bill.total && known.lines == bill.lines);
     if same {
         return;
@@ -183,7 +191,6 @@ fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
         step.tell("order.updated");
         return;
     }
-    let settled_by_hand = step.state.settled_by.is_some();
     let difference = before.saturating_sub(now);
     if difference == 0 && charge.doubts.is_empty() {
         stated::note(step);
@@ -197,7 +204,7 @@ fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
     );
     let case = Case::alert(Level::Warning, "order_changed_afterwards", step.subject(), text).with(&charge.evidence);
     let partner_settles = !step.state.has_account() && step.state.status == Some(Status::Paid);
-    if partner_settles && !settled_by_hand && now >= 0 && charge.doubts.is_empty() {
+    if partner_settles && !by_hand && now >= 0 && charge.doubts.is_empty() {
         // Nothing was taken here: the difference is a new line of the partner's next statement (RC-3).
         step.raise(case);
         step.emit(Event::ToTake { minor: now, by: None });
@@ -205,16 +212,25 @@ fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
         step.tell("order.updated");
         return;
     }
-    let refundable = step.state.has_account() && step.state.status == Some(Status::Paid) && !settled_by_hand;
-    if difference > 0 && refundable && difference <= step.state.taken.saturating_sub(step.state.refunded) {
+    let refundable = step.state.has_account() && step.state.status == Some(Status::Paid) && !by_hand;
+    if difference > 0 && refundable && difference <= step.state.taken.saturating_sub(given_back(step)) {
         step.raise(case);
-        step.emit(Event::RefundWanted { minor: difference, by: "system".into() });
+        step.emit(Event::RefundWanted { minor: difference, by: SYSTEM.into() });
         saga::drive(step);
     } else {
         step.emit(Event::Doubted { doubts: vec![Doubt::ChangedAfterwards] });
         step.raise(case.ticket("refund the difference, or agree with the user on what is missing"));
         step.tell("order.updated");
     }
+}
+
+/// What was given back, what is on its way included.
+fn given_back(step: &OrderStep<'_>) -> i64 {
+    let on_its_way = match step.state.outstanding.map(|outstanding| outstanding.ask) {
+        Some(Ask::Refund { minor, .. }) => minor,
+        Some(_) | None => 0,
+    };
+    step.state.refunded.saturating_add(on_its_way).saturating_add(step.state.refund.unwrap_or(0))
 }
 
 /// A person settles what is under review, at the bill's total or at another amount.
@@ -238,8 +254,43 @@ pub(super) fn refund(step: &mut OrderStep<'_>, minor: i64, by: Box<str>) -> Resu
     if minor <= 0 || minor > left {
         return Err(Rejection::OrderAmount);
     }
+    if minor > i64::from(step.context.ambient.policy.order.refund_alone_max) {
+        // MO-6: so much is not given back by one person alone.
+        let at = step.context.now;
+        let text = format!("{by} wants to give {} back; another person has to agree", step.state.amount(minor));
+        step.emit(Event::RefundProposed(Proposed { minor, by, at }));
+        let case = Case::alert(Level::Info, "refund_proposed", step.subject(), text);
+        step.raise(case.ticket("approve the refund, or withdraw it"));
+        return Ok(());
+    }
     step.emit(Event::RefundWanted { minor, by });
     saga::drive(step);
+    Ok(())
+}
+
+/// A second person agrees to a refund (MO-6).
+pub(super) fn approve_refund(step: &mut OrderStep<'_>, by: Box<str>) -> Result<(), Rejection> {
+    let Some(proposed) = step.state.refund_proposed.clone() else { return Err(Rejection::RefundUnknown) };
+    if proposed.by.trim().eq_ignore_ascii_case(by.trim()) {
+        return Err(Rejection::SamePerson);
+    }
+    if step.state.outstanding.is_some() {
+        return Err(Rejection::OrderBusy);
+    }
+    if proposed.minor > step.state.taken.saturating_sub(given_back(step)) {
+        return Err(Rejection::OrderAmount);
+    }
+    step.emit(Event::RefundWanted { minor: proposed.minor, by: format!("{}, {by}", proposed.by).into() });
+    saga::drive(step);
+    Ok(())
+}
+
+/// A refund that waits for a second person is dropped.
+pub(super) fn withdraw_refund(step: &mut OrderStep<'_>, by: Box<str>) -> Result<(), Rejection> {
+    if step.state.refund_proposed.is_none() {
+        return Err(Rejection::RefundUnknown);
+    }
+    step.emit(Event::RefundWithdrawn { by });
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What happens to an order, and what it folds to. Owns the journaled form: members are only added, with a default (RT-6).
 
-use super::state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Status};
+use super::state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Proposed, Status};
 use super::stated::Stated;
 use super::stay::{Presence, Stay};
 use crate::clock::Timestamp;
@@ -32,7 +32,12 @@ pub enum Event {
         code: Box<str>,
         /// When.
         at: Timestamp,
+        /// The account is to count it (OP-1).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        note: bool,
     },
+    /// The account has counted the failed start.
+    FailureNoted,
     /// The account is asked.
     Asked(Outstanding),
     /// Operators know that the account does not answer.
@@ -60,6 +65,12 @@ pub enum Event {
         /// What stays set aside for the linked order.
         #[serde(default)]
         kept: i64,
+        /// What a coupon has paid.
+        #[serde(default, skip_serializing_if = "super::state::is_zero")]
+        discount: i64,
+        /// Which coupon.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        coupon: Option<Box<str>>,
     },
     /// The linked order's capture has left this for it, minor units.
     Kept {
@@ -105,6 +116,13 @@ pub enum Event {
         /// Minor units.
         minor: i64,
         /// Who.
+        by: Box<str>,
+    },
+    /// A person wants so much to be given back; another one has to agree (MO-6).
+    RefundProposed(Proposed),
+    /// That wish is dropped.
+    RefundWithdrawn {
+        /// By whom.
         by: Box<str>,
     },
     /// The user contests it (MO-9).
@@ -177,8 +195,9 @@ impl Fold for Order {
             Event::StayBegan(stay) => self.stay = Some(stay.clone()),
             Event::Stated(stated) => self.stated = Some(*stated),
             Event::Became { status, at } => self.become_(*status, *at),
-            Event::Failed { code, at } => {
+            Event::Failed { code, at, note } => {
                 self.failure = Some(code.clone());
+                self.note_failure = *note;
                 self.become_(Status::Failed, *at);
             }
             Event::Asked(outstanding) => self.ask(*outstanding),
@@ -193,7 +212,8 @@ impl Fold for Order {
             | Event::Captured { .. }
             | Event::Kept { .. }
             | Event::DebtPaid { .. }
-            | Event::Refunded { .. } => self.fold_money(event),
+            | Event::Refunded { .. }
+            | Event::FailureNoted => self.fold_money(event),
             Event::Priced(bill) => self.bill = Some(bill.clone()),
             Event::Doubted { doubts } => {
                 self.doubts.extend(doubts);
@@ -210,10 +230,12 @@ impl Fold for Order {
             }
             Event::PayWanted => self.paying = true,
             Event::RefundWanted { minor, by } => {
-                self.refund = Some(*minor);
+                self.refund = Some(self.refund.unwrap_or(0).saturating_add(*minor));
                 self.settled_by = Some(by.clone());
-                self.forget_due = None;
+                (self.refund_proposed, self.forget_due) = (None, None);
             }
+            Event::RefundProposed(proposed) => self.refund_proposed = Some(proposed.clone()),
+            Event::RefundWithdrawn { .. } => self.refund_proposed = None,
             Event::Contested => self.contested = true,
             Event::Awaited { remind_due, payment_due } => {
                 self.remind_due = *remind_due;
@@ -246,9 +268,10 @@ impl Order {
                 self.answered();
                 self.close();
             }
-            Event::Captured { taken, debt, .. } => {
+            Event::Captured { taken, debt, discount, coupon, .. } => {
                 self.answered();
                 self.close();
+                (self.discount, self.coupon) = (*discount, coupon.clone());
                 self.taken = self.taken.saturating_add(*taken);
                 self.debt = *debt;
             }
@@ -264,6 +287,10 @@ impl Order {
             Event::Refunded { minor } => {
                 self.answered();
                 self.refunded = self.refunded.saturating_add(*minor);
+            }
+            Event::FailureNoted => {
+                self.answered();
+                self.note_failure = false;
             }
             _ => {}
         }
@@ -293,7 +320,7 @@ impl Order {
             Ask::Extend { n, .. } => (self.extended, self.extend) = (n, None),
             Ask::Pay { n } => (self.payments, self.paying) = (n, false),
             Ask::Refund { n, .. } => (self.refunds, self.refund) = (n, None),
-            Ask::Release | Ask::Capture | Ask::Charge => {}
+            Ask::Release | Ask::Capture | Ask::Charge | Ask::NoteFailure => {}
         }
         let told = again && self.outstanding.is_some_and(|before| before.told);
         self.outstanding = Some(Outstanding { told, ..outstanding });
@@ -309,6 +336,7 @@ impl Order {
             // A person decides anew.
             Ask::Capture | Ask::Charge => self.charge = None,
             Ask::Release => self.close(),
+            Ask::NoteFailure => self.note_failure = false,
             Ask::Freeze | Ask::Extend { .. } | Ask::Pay { .. } | Ask::Refund { .. } => {}
         }
     }

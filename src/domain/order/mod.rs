@@ -11,6 +11,7 @@ mod ending;
 mod event;
 pub mod notices;
 mod occupancy;
+pub mod recheck;
 mod rows;
 mod saga;
 mod state;
@@ -21,12 +22,12 @@ mod view;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use event::Event;
 pub use rows::{REVIEWS, project};
 pub use saga::{cause, freeze_name, next};
-pub use state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Status};
+pub use state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Proposed, Status};
 pub use stated::Stated;
 pub use stay::{Presence, Stay};
 pub use view::View;
@@ -116,6 +117,16 @@ pub enum Command {
         /// Who.
         by: Box<str>,
     },
+    /// Another person agrees to a refund (MO-6).
+    ApproveRefund {
+        /// Who.
+        by: Box<str>,
+    },
+    /// A refund that waits for another person is dropped.
+    WithdrawRefund {
+        /// By whom.
+        by: Box<str>,
+    },
     /// It is needed again: as its row has it.
     Recall(Box<Order>),
     /// We have restarted after `downtime` (RT-3).
@@ -133,7 +144,9 @@ impl Command {
             | Command::Pay
             | Command::Contest { .. }
             | Command::Settle { .. }
-            | Command::Refund { .. } => true,
+            | Command::Refund { .. }
+            | Command::ApproveRefund { .. }
+            | Command::WithdrawRefund { .. } => true,
             Command::Place(_)
             | Command::Began
             | Command::StartFailed { .. }
@@ -255,6 +268,8 @@ pub fn decide(
         Command::Contest { text } => ending::contest(&mut step, &text)?,
         Command::Settle { minor, by } => ending::settle(&mut step, minor, by)?,
         Command::Refund { minor, by } => ending::refund(&mut step, minor, by)?,
+        Command::ApproveRefund { by } => ending::approve_refund(&mut step, by)?,
+        Command::WithdrawRefund { by } => ending::withdraw_refund(&mut step, by)?,
         Command::Recall(order) => recall(&mut step, order),
         Command::Restarted { downtime } => restarted(&mut step, downtime),
     }

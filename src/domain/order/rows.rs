@@ -35,6 +35,8 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
             | Event::DebtPaid { .. }
             | Event::Priced(_)
             | Event::RefundWanted { .. }
+            | Event::RefundProposed(_)
+            | Event::RefundWithdrawn { .. }
             | Event::Contested
             | Event::Linked { .. }
             | Event::Awaited { .. }
@@ -44,6 +46,7 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
             | Event::AskedLong
             | Event::ExtendWanted { .. }
             | Event::PayWanted
+            | Event::FailureNoted
             | Event::Seen { .. }
             | Event::StayWarned
             | Event::GraceOver

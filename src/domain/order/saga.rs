@@ -30,6 +30,7 @@ pub fn cause(id: OrderId, ask: Ask) -> Box<str> {
         Ask::Charge => format!("order/{id}/charge").into(),
         Ask::Pay { n } => format!("order/{id}/pay/{n}").into(),
         Ask::Refund { n, .. } => format!("order/{id}/refund/{n}").into(),
+        Ask::NoteFailure => format!("order/{id}/failed_start").into(),
     }
 }
 
@@ -39,7 +40,10 @@ pub fn next(order: &Order) -> Option<Ask> {
         return None;
     }
     match order.status? {
-        Status::Failed => matches!(order.hold, Hold::Asked | Hold::Open).then_some(Ask::Release),
+        Status::Failed => match order.hold {
+            Hold::Asked | Hold::Open => Some(Ask::Release),
+            Hold::None | Hold::Awaited | Hold::Closed => order.note_failure.then_some(Ask::NoteFailure),
+        },
         Status::Placed | Status::Open | Status::UnderReview => match (order.charge, order.hold) {
             (None, Hold::None) if order.kind() == Kind::Charging && order.status != Some(Status::UnderReview) => {
                 order.placed.as_ref().filter(|placed| placed.freeze > 0).map(|_| Ask::Freeze)
@@ -87,7 +91,7 @@ pub(super) fn send(step: &mut OrderStep<'_>, ask: Ask, tries: u32, since: crate:
     let wait = policy.account_retry.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(policy.account_retry_max);
     let due = step.context.now + wait.max(Duration::from_secs(1));
     step.emit(Event::Asked(Outstanding { ask, since, tries, due, told: false }));
-    let account = AccountRef { partner: placed.partner, user: placed.user };
+    let account = AccountRef { partner: placed.partner, user: placed.user, sealed: placed.sealed };
     step.effect(Effect::AskAccount { account, request });
 }
 
@@ -102,14 +106,21 @@ fn request(step: &OrderStep<'_>, ask: Ask) -> Option<AccountRequest> {
             let (amount, lines) = (order.amount(order.charge?), lines(order));
             let linked = order.linked.filter(|_| order.keep > 0);
             let keep = linked.map(|linked| Keep { freeze: freeze_name(linked), amount: order.amount(order.keep) });
-            AccountRequest::Capture { cause, freeze, amount, lines, keep }
+            AccountRequest::Capture { cause, freeze, amount, lines, keep, coupon: takes_coupons(order) }
         }
         Ask::Charge => {
-            AccountRequest::Charge { cause, freeze, amount: order.amount(order.charge?), lines: lines(order) }
+            let (amount, lines) = (order.amount(order.charge?), lines(order));
+            AccountRequest::Charge { cause, freeze, amount, lines, coupon: takes_coupons(order) }
         }
         Ask::Pay { .. } => AccountRequest::PayDebt { cause, freeze, amount: order.amount(order.debt) },
         Ask::Refund { minor, .. } => AccountRequest::Refund { cause, freeze, amount: order.amount(minor) },
+        Ask::NoteFailure => AccountRequest::NoteFailedStart { cause, freeze },
     })
+}
+
+/// Coupons are for charging; what staying costs is a fee (SE-13).
+fn takes_coupons(order: &Order) -> bool {
+    order.kind() == Kind::Charging
 }
 
 /// Where what is taken goes in the books: electricity as billed, the rest as what else the order is for. What a person has
@@ -136,7 +147,10 @@ pub(super) fn answered(step: &mut OrderStep<'_>, named: &str, outcome: AccountOu
         // Asked again when its time comes.
         AccountOutcome::Unavailable => return,
         AccountOutcome::Done => done(step, ask),
-        AccountOutcome::Captured { taken, debt, kept } => captured(step, taken.minor, debt.minor, kept.minor),
+        AccountOutcome::Captured { taken, debt, kept, discount, coupon } => {
+            let (taken, debt, kept, discount) = (taken.minor, debt.minor, kept.minor, discount.minor);
+            captured(step, Event::Captured { taken, debt, kept, discount, coupon }, kept);
+        }
         AccountOutcome::DebtPaid { left } => debt_paid(step, left.minor),
         AccountOutcome::Refused(code) => refused(step, ask, code),
     }
@@ -162,8 +176,15 @@ fn done(step: &mut OrderStep<'_>, ask: Ask) {
             ending::rest(step);
         }
         // These have answers of their own; a bare yes is as good as all of it.
-        Ask::Capture | Ask::Charge => captured(step, step.state.charge.unwrap_or(0), 0, 0),
+        Ask::Capture | Ask::Charge => {
+            let taken = step.state.charge.unwrap_or(0);
+            captured(step, Event::Captured { taken, debt: 0, kept: 0, discount: 0, coupon: None }, 0);
+        }
         Ask::Pay { .. } => debt_paid(step, 0),
+        Ask::NoteFailure => {
+            step.emit(Event::FailureNoted);
+            ending::rest(step);
+        }
     }
 }
 
@@ -180,8 +201,8 @@ fn funded(step: &mut OrderStep<'_>, minor: i64) {
     }
 }
 
-fn captured(step: &mut OrderStep<'_>, taken: i64, debt: i64, kept: i64) {
-    step.emit(Event::Captured { taken, debt, kept });
+fn captured(step: &mut OrderStep<'_>, event: Event, kept: i64) {
+    step.emit(event);
     tell_linked(step, kept);
     ending::taken(step);
 }
@@ -216,6 +237,8 @@ fn refused(step: &mut OrderStep<'_>, ask: Ask, code: Box<str>) {
         }
         Ask::Extend { .. } => step.notify(&notices::EXTENSION_REFUSED),
         Ask::Pay { .. } => step.notify(&notices::PAYMENT_REFUSED),
+        // A figure of the risk rules is worth no person's time.
+        Ask::NoteFailure => ending::rest(step),
         Ask::Release | Ask::Capture | Ask::Charge | Ask::Refund { .. } => {
             let text = format!("the account refused {ask:?}: {code}");
             let case = Case::alert(Level::Critical, "account_refused", step.subject(), text);

@@ -202,6 +202,8 @@ pub enum Ask {
         /// Minor units.
         minor: i64,
     },
+    /// Counts the failed start (OP-1).
+    NoteFailure,
 }
 
 /// What the account was asked and has not answered.
@@ -218,6 +220,22 @@ pub struct Outstanding {
     /// Operators know that it takes long.
     #[serde(default)]
     pub told: bool,
+}
+
+/// A refund that waits for a second person (MO-6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// Minor units.
+    pub minor: i64,
+    /// Who wants it.
+    pub by: Box<str>,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) fn is_zero(minor: &i64) -> bool {
+    *minor == 0
 }
 
 /// One order.
@@ -251,6 +269,12 @@ pub struct Order {
     pub charge: Option<i64>,
     /// What was taken in all, refunds not deducted, minor units.
     pub taken: i64,
+    /// What a coupon has paid (MO-8), minor units.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub discount: i64,
+    /// Which coupon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<Box<str>>,
     /// What is owed, minor units.
     pub debt: i64,
     /// What was given back after it was taken, minor units.
@@ -259,6 +283,9 @@ pub struct Order {
     pub refunds: u32,
     /// To be given back, minor units.
     pub refund: Option<i64>,
+    /// A person wants so much to be given back; another one has to agree (MO-6).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund_proposed: Option<Proposed>,
     /// The user wants to pay.
     pub paying: bool,
     /// How often the user tried to pay.
@@ -267,6 +294,9 @@ pub struct Order {
     pub doubts: Vec<Doubt>,
     /// Why it failed.
     pub failure: Option<Box<str>>,
+    /// The account is to count the failed start (OP-1).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub note_failure: bool,
     /// Who settled it by hand.
     pub settled_by: Option<Box<str>>,
     /// The user contests the bill (MO-9).

@@ -58,6 +58,12 @@ pub struct View {
     pub total: Option<Money>,
     /// What was taken.
     pub taken: Money,
+    /// What a coupon has paid (MO-8).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Money>,
+    /// Which coupon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon_id: Option<Box<str>>,
     /// What is owed.
     pub debt: Money,
     /// What was given back.
@@ -74,9 +80,23 @@ pub struct View {
     /// Until when payment is awaited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment_due: Option<String>,
+    /// A refund that waits for a second person (MO-6); for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund_proposed: Option<ProposedView>,
     /// Who settled it by hand; for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<Box<str>>,
+}
+
+/// A refund that waits for a second person.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProposedView {
+    /// How much.
+    pub amount: Money,
+    /// Who wants it.
+    pub by: Box<str>,
+    /// Since when.
+    pub at: String,
 }
 
 impl Order {
@@ -104,12 +124,19 @@ impl Order {
             bill: self.bill.as_deref().cloned(),
             total: self.charge.or(self.bill.as_ref().map(|bill| bill.total.minor)).map(|minor| self.amount(minor)),
             taken: self.amount(self.taken),
+            discount: (self.discount > 0).then(|| self.amount(self.discount)),
+            coupon_id: self.coupon.clone(),
             debt: self.amount(self.debt),
             refunded: self.amount(self.refunded),
             doubts: self.doubts.clone(),
             failure: self.failure.clone(),
             contested: self.contested,
             payment_due: self.payment_due.map(Timestamp::to_rfc3339),
+            refund_proposed: self.refund_proposed.as_ref().map(|it| ProposedView {
+                amount: self.amount(it.minor),
+                by: it.by.clone(),
+                at: it.at.to_rfc3339(),
+            }),
             settled_by: self.settled_by.clone(),
         })
     }

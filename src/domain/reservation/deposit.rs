@@ -40,7 +40,11 @@ pub(super) fn settle(step: &mut ReservationStep<'_>) {
         }
         (Deposit::Asked | Deposit::Frozen | Deposit::Settling, Some(amount)) => {
             let lines = vec![(Income::Reservation, amount)];
-            ask(step, Deposit::Settling, AccountRequest::Capture { cause, freeze, amount, lines, keep: None });
+            ask(
+                step,
+                Deposit::Settling,
+                AccountRequest::Capture { cause, freeze, amount, lines, keep: None, coupon: false },
+            );
         }
     }
 }
@@ -48,11 +52,13 @@ pub(super) fn settle(step: &mut ReservationStep<'_>) {
 fn ask(step: &mut ReservationStep<'_>, deposit: Deposit, request: AccountRequest) {
     let (Some(partner), Some(user)) = (step.state.partner.clone(), step.state.user.clone()) else { return };
     let again = step.context.now + ASK_AGAIN;
-    step.emit(Event::AccountAsked { deposit, again });
-    step.effect(Effect::AskAccount { account: AccountRef { partner, user }, request });
+    let repeat = step.state.deposit == deposit;
+    step.emit(Event::AccountAsked { deposit, again, repeat });
+    let account = AccountRef { partner, user, sealed: step.state.sealed.clone() };
+    step.effect(Effect::AskAccount { account, request });
 }
 
-/// No answer yet.
+/// No answer yet, or we have restarted.
 pub(super) fn ask_again(step: &mut ReservationStep<'_>) {
     match step.state.deposit {
         Deposit::Asked => freeze(step),

@@ -79,6 +79,9 @@ pub enum Event {
         deposit: Deposit,
         /// When it is asked again.
         again: Timestamp,
+        /// It was asked before, and did not answer.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        repeat: bool,
     },
     /// The account has answered.
     AccountAnswered {
@@ -119,7 +122,7 @@ impl Fold for Reservation {
             }
             Event::Over(over) => self.end(over),
             Event::Arriving { session } => self.arriving = *session,
-            Event::AccountAsked { deposit, again } => {
+            Event::AccountAsked { deposit, again, .. } => {
                 self.deposit = *deposit;
                 self.ask_due = Some(*again);
             }

@@ -205,8 +205,11 @@ pub fn decide(
         Command::Trouble { cause, alternative } => ending::troubled(&mut step, cause, alternative),
         Command::WrongConnector { tried } => wrong_connector(&mut step, tried),
         Command::Restarted { downtime } => {
-            let by_ms = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX);
-            step.emit(Event::WasDown { by_ms });
+            if step.state.is_open() && !downtime.is_zero() {
+                let by_ms = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX);
+                step.emit(Event::WasDown { by_ms });
+            }
+            deposit::ask_again(&mut step);
         }
     }
     Ok(step.step.done(reply))
@@ -303,7 +306,10 @@ pub fn standing(reservation: &Reservation) -> Standing {
     }
 }
 
-/// What tells a reservation of our downtime: promised to people, its times stay, but nobody pays for it (RT-3).
+/// What tells a reservation of our downtime: promised to people, its times stay, but nobody pays for it (RT-3). What the account
+/// had not answered is asked again at once.
 pub fn give_back(reservation: &Reservation, downtime: Duration) -> Option<Command> {
-    (reservation.is_open() && !downtime.is_zero()).then_some(Command::Restarted { downtime })
+    let unanswered = matches!(reservation.deposit, Deposit::Asked | Deposit::Settling);
+    let held = reservation.is_open() && !downtime.is_zero();
+    (held || unanswered).then_some(Command::Restarted { downtime })
 }

@@ -3,6 +3,7 @@
 //!
 //! A metric is a constant of its room's file; its labels are closed lists, so that no call can invent a series.
 
+pub mod account;
 pub mod api;
 pub mod engine;
 pub mod gateway;
@@ -129,6 +130,7 @@ impl Described {
 /// Every metric of the product.
 pub fn all() -> Vec<Described> {
     [
+        account::ALL,
         api::ALL,
         engine::ALL,
         gateway::ALL,

@@ -26,7 +26,10 @@ pub static ACCOUNT_ASKED: Metric<1> = Metric {
     name: "chargeline_reservation_account_requests_total",
     kind: Kind::Counter,
     help: "Requests to users' accounts, repeated ones too, by what was asked.",
-    labels: [("request", &["freeze", "extend", "capture", "charge", "release", "pay_debt", "refund"])],
+    labels: [(
+        "request",
+        &["freeze", "extend", "capture", "charge", "release", "pay_debt", "refund", "note_failed_start"],
+    )],
     page: None,
 };
 

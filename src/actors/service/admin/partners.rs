@@ -17,17 +17,21 @@ use std::time::Duration;
 
 use crate::actors::partners::PARTNER_SECRETS;
 
-async fn order(service: &Service, id: &PartnerId, order: PartnerOrder) -> Result<(), Refusal> {
+pub(in crate::actors::service) async fn order(
+    service: &Service,
+    id: &PartnerId,
+    order: PartnerOrder,
+) -> Result<(), Refusal> {
     service.working()?;
     let asked = service.partners.ask(id.as_str(), PartnerKey::Partner, PartnerCommand::Partner(order)).await;
     asked.map(drop).map_err(|refusal| refused(refusal, partner_rejected))
 }
 
-fn seal(service: &Service, secret: &SecretString) -> Sealed {
+pub(in crate::actors::service) fn seal(service: &Service, secret: &SecretString) -> Sealed {
     Sealed(service.vault.seal_secret(PARTNER_SECRETS, secret.expose_secret().as_bytes()))
 }
 
-fn new_secret() -> SecretString {
+pub(in crate::actors::service) fn new_secret() -> SecretString {
     let random: [u8; 32] = rand::random();
     SecretString::from(SigningSecret::make(&random).to_string())
 }

@@ -8,7 +8,7 @@ mod tariff;
 
 pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
-pub(super) use partner::{Partner, Webhook};
+pub(super) use partner::{Partner, Tcec, Webhook};
 pub(super) use statement::Statement;
 pub(super) use tariff::Tariff;
 

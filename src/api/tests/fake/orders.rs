@@ -41,12 +41,15 @@ fn view(owner: &PartnerId, session: &SessionView) -> OrderView {
         readings: None,
         total: None,
         taken: yuan(0),
+        discount: None,
+        coupon_id: None,
         debt: yuan(0),
         refunded: yuan(0),
         doubts: Vec::new(),
         failure: None,
         contested: false,
         payment_due: None,
+        refund_proposed: None,
         settled_by: None,
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn charge(name: &str, minor: i64) -> Action {
 
 pub(super) fn captured(taken: i64, debt: i64, discount: i64, released: i64, kept: i64) -> Result<Outcome, Rejection> {
     let [taken, debt, discount, released, kept] = [taken, debt, discount, released, kept].map(yuan);
-    Ok(Outcome::Captured { taken, debt, discount, released, kept, coupon: None })
+    Ok(Outcome::Captured { taken, debt, discount, released, kept, coupon: None, used: None })
 }
 
 #[test]

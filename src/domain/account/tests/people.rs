@@ -36,6 +36,31 @@ fn a_coupon_pays_its_part_once_and_is_a_leg_of_the_posting() {
 }
 
 #[test]
+fn the_coupon_that_takes_most_off_is_picked_and_of_equal_ones_the_one_that_ends_first() {
+    let until = |id: &str, minor: i64, until: i64| {
+        let mut it = coupon(id, Discount::Amount(yuan(minor)));
+        it.until = Timestamp(it.until.0 - until);
+        Action::GrantCoupon { coupon: it, by: "ada".into() }
+    };
+    let mut world = World::with(10_000);
+    for (id, minor, sooner) in [("A", 100, 0), ("B", 300, 0), ("C", 300, 1), ("D", 299, 2)] {
+        world.ask(&format!("g{id}"), until(id, minor, sooner)).unwrap();
+    }
+    for (name, bill, wanted) in [("s1", 2_000, Some("C")), ("s2", 250, Some("D")), ("s3", 0, None)] {
+        world.ask(&format!("f{name}"), freeze(name, 2_000)).unwrap();
+        let capture = Action::Capture {
+            hold: hold(name),
+            amount: yuan(bill),
+            lines: lines(bill),
+            coupon: Some(CouponPick::Best),
+            keep: None,
+        };
+        let Ok(Outcome::Captured { used, .. }) = world.ask(&format!("c{name}"), capture) else { panic!("{name}") };
+        assert_eq!(used.as_ref().map(|id| id.as_str()), wanted, "{name}");
+    }
+}
+
+#[test]
 fn an_adjustment_needs_a_second_person() {
     let mut world = World::with(1_000);
     let propose =

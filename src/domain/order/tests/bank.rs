@@ -14,6 +14,8 @@ pub(crate) struct Bank {
     pub(crate) account: Account,
     policy: Policy,
     sequence: u64,
+    /// All steps, as they are written down.
+    pub(crate) journal: Vec<Vec<(Key, Vec<account::Event>)>>,
     seen: BTreeMap<String, AccountOutcome>,
 }
 
@@ -40,12 +42,30 @@ impl Bank {
         self.act(Request::new(format!("test/{n}/approve").parse().unwrap(), approve), now).unwrap();
     }
 
+    /// A coupon of so much off, valid for a long time.
+    pub(crate) fn grant(&mut self, id: &str, minor: i64, now: Timestamp) {
+        let discount = account::Discount::Amount(Money::new(minor, Currency::CNY));
+        let (from, until) = (Timestamp(0), Timestamp(i64::MAX));
+        let coupon = account::Coupon { id: id.parse().unwrap(), discount, from, until, least: None };
+        let grant = Action::GrantCoupon { coupon, by: "ada".into() };
+        self.act(Request::new(format!("grant/{id}").parse().unwrap(), grant), now).unwrap();
+    }
+
+    /// From now on so many failed starts block.
+    pub(crate) fn block_from(&mut self, failed_starts: usize) {
+        self.policy.risk.failed_starts = account::risk::Limit { count: failed_starts, ..quiet().failed_starts };
+        self.policy.risk.failed_starts.window = std::time::Duration::from_secs(3600);
+    }
+
     fn act(&mut self, request: Request, now: Timestamp) -> Result<Outcome, account::Rejection> {
         self.sequence += 1;
         let entropy = u128::from(self.sequence);
         let context = Context { now, partition: "u1", sequence: self.sequence, entropy, ambient: &self.policy };
         let decision = AccountFamily::decide(&Key, &self.account, request.into(), &context)?;
         decision.events.iter().for_each(|event| AccountFamily::apply(&mut self.account, event));
+        if !decision.events.is_empty() {
+            self.journal.push(vec![(Key, decision.events.clone())]);
+        }
         assert_eq!(account::verify::of_state(&self.account), Vec::<String>::new());
         match decision.reply {
             Reply::Done(outcome) => Ok(outcome),

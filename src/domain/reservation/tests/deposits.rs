@@ -49,7 +49,7 @@ fn release() -> AccountRequest {
 fn capture(minor: i64) -> AccountRequest {
     let (lines, amount) = (vec![(Income::Reservation, yuan(minor))], yuan(minor));
     let (cause, freeze) = (settle_cause(id(1)), freeze_cause(id(1)));
-    AccountRequest::Capture { cause, freeze, amount, lines, keep: None }
+    AccountRequest::Capture { cause, freeze, amount, lines, keep: None, coupon: false }
 }
 
 #[test]
@@ -148,14 +148,16 @@ fn an_account_that_does_not_answer_is_asked_again_after_a_crash_too() {
     world.clear();
     world.restart(Duration::from_secs(1));
     world.link_up();
+    assert_eq!(world.asked(), [&freeze()], "at once");
     world.pass(15);
-    assert_eq!(world.asked(), [&freeze()]);
+    assert_eq!(world.asked(), [&freeze(), &freeze()], "and in its time");
 
     let mut world = World::paid();
     world.pass(301);
     world.cancel(1, CancelBy::Partner).unwrap();
     world.clear();
-    world.restart(Duration::from_secs(3600));
+    world.restart(Duration::ZERO);
+    assert_eq!(world.asked(), [&capture(500)], "over and settling: at once too, however short we were away");
     world.pass(60);
     assert!(world.asked().len() >= 2 && world.asked().iter().all(|request| **request == capture(500)));
 }
