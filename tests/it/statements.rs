@@ -32,7 +32,9 @@ impl Answer {
 impl Town {
     /// A partner that settles by itself, one yuan a kWh; a cut is made a second later.
     async fn start() -> Town {
-        let change = |text: &str| format!("[statement]\nsettle = \"1s\"\nretry = \"1s\"\n\n{text}");
+        let change = |text: &str| {
+            format!("[session]\nmax_power_w = 10000000\n\n[statement]\nsettle = \"1s\"\nretry = \"1s\"\n\n{text}")
+        };
         let rig = Rig::start_with("http://127.0.0.1:9/", change).await;
         let tariff = json!({"id": "flat", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [{"name": "flat",
             "from": "00:00", "to": "24:00", "electricity": 5000, "service": 5000}]});

@@ -324,19 +324,3 @@ proptest! {
         prop_assert_eq!(sum, known);
     }
 }
-
-#[test]
-#[ignore = "a measurement: cargo test --release --lib statement::tests::hundred -- --ignored --nocapture"]
-fn hundred_thousand_lines_take_this_long() {
-    let lines: Vec<Line> = (0..100_000u32).map(|n| a_line(u128::from(n), 1, Timestamp(i64::from(n)), 1_234)).collect();
-    let begun = std::time::Instant::now();
-    let made = make(&lines, &[rule(0, None, &[("acme", 2_500)], "us")], 500);
-    println!(
-        "{} lines: {:?}, csv {} bytes, json {} bytes",
-        made.lines,
-        begun.elapsed(),
-        made.csv.bytes,
-        made.json.bytes
-    );
-    assert_eq!(made, make(&lines, &[rule(0, None, &[("acme", 2_500)], "us")], 500));
-}

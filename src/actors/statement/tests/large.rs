@@ -11,8 +11,16 @@ use crate::domain::statement::tests::{a_line, acme};
 use crate::domain::tariff::Minute;
 use crate::persistence::{Append, NewRecord, SharedJournal, SledJournal, StreamName};
 use futures_util::TryStreamExt as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// To whoever measures: tests alone have no log.
+macro_rules! tell {
+    ($($told:tt)*) => {
+        writeln!(std::io::stderr(), $($told)*).unwrap()
+    };
+}
 
 /// Memory of the process now and at most so far, KiB.
 fn memory() -> (u64, u64) {
@@ -55,10 +63,10 @@ async fn a_statement_of_a_hundred_thousand_orders_on_the_real_store() {
     let open = days.open(days.midnight_before(Timestamp(1_795_000_000_000)), None);
     let begun = Instant::now();
     fill(&journal, open.from, 100_000).await;
-    println!("stored in {:?}, memory {:?} KiB (now, most)", begun.elapsed(), memory());
+    tell!("stored in {:?}, memory {:?} KiB (now, most)", begun.elapsed(), memory());
     let begun = Instant::now();
     let first = made(journal.clone(), &acme(), &open, &[]).await.unwrap();
-    println!("made in {:?}, memory {:?} KiB", begun.elapsed(), memory());
+    tell!("made in {:?}, memory {:?} KiB", begun.elapsed(), memory());
     assert_eq!((first.lines, first.totals.0[0].figures.total), (100_000, 123_400_000));
     assert_eq!(made(journal.clone(), &acme(), &open, &[]).await.unwrap(), first);
     for (format, stated) in [(Format::Csv, first.csv), (Format::Json, first.json)] {
@@ -68,7 +76,7 @@ async fn a_statement_of_a_hundred_thousand_orders_on_the_real_store() {
         while let Some(piece) = pieces.try_next().await.unwrap() {
             largest = largest.max(piece.len());
         }
-        println!(
+        tell!(
             "{format:?}: {bytes} bytes sent in {:?}, largest piece {largest}, memory {:?} KiB",
             begun.elapsed(),
             memory()
