@@ -42,6 +42,14 @@ pub fn channel() -> (Alerts, Waiting) {
     (Alerts { sender }, Waiting(receiver))
 }
 
+#[cfg(test)]
+impl Waiting {
+    /// The next alert that waits.
+    pub(crate) fn next(&mut self) -> Option<Alert> {
+        self.0.try_recv().ok()
+    }
+}
+
 impl Alerts {
     /// Tells the operators.
     pub fn raise(&self, alert: Alert) {

@@ -13,6 +13,7 @@ pub mod platform;
 pub mod pulse;
 pub mod recheck;
 pub mod service;
+pub mod statement;
 pub mod tariffs;
 pub mod tree;
 pub mod webhook;

@@ -10,6 +10,7 @@ use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::PartnerFamily;
 use crate::domain::entity::Family;
 use crate::domain::platform::{Alert, PlatformFamily};
+use crate::domain::statement::StatementFamily;
 use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError};
 use crate::telemetry::metrics::engine as metrics;
@@ -52,6 +53,9 @@ impl Runtime {
         let partners = self.partners.recover(partners, downtime).await;
         let owing = self.live(AccountFamily::NAME).await?;
         let accounts = self.service.accounts.host().recover(owing, downtime).await;
+        let stating = self.live(StatementFamily::NAME).await?;
+        self.service.statements.recover(stating, downtime).await;
+        self.service.open_books().await;
         let live = self.live(ChargingFamily::NAME).await?;
         let expected = live.len();
         let chargers = self.chargers.recover(live, downtime).await;
@@ -99,6 +103,7 @@ impl Runtime {
         workers.spawn(Arc::clone(self).show_queues());
         workers.spawn(Arc::clone(self).watch_room());
         workers.spawn(Arc::clone(self).check_nightly());
+        workers.spawn(super::tcec::run(Arc::clone(&self.service), self.shutdown.clone()));
     }
 
     /// Prices a part of the day's settled orders again each night, and looks at all books, until the process stops (MO-9, MO-1).
@@ -144,6 +149,7 @@ impl Runtime {
                 match stream.family() {
                     ChargingFamily::NAME => self.chargers.snapshot(id).await,
                     PartnerFamily::NAME => self.partners.snapshot(id).await,
+                    StatementFamily::NAME => self.service.statements.snapshot(id).await,
                     AccountFamily::NAME => self.service.accounts.host().snapshot(id).await,
                     PlatformFamily::NAME => self.platform.snapshot(id).await,
                     other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),

@@ -235,7 +235,8 @@ fn named(write: &Write) -> Option<uuid::Uuid> {
         | OperationKind::WebhookTest
         | OperationKind::Replay
         | OperationKind::TopUp
-        | OperationKind::DebtPayment => None,
+        | OperationKind::DebtPayment
+        | OperationKind::Statement => None,
     }
 }
 

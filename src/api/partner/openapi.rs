@@ -27,6 +27,7 @@ another body 409; 429 and 503 bind nothing.
     tags(
         (name = "sessions", description = "Starting, stopping and following sessions"),
         (name = "fleet", description = "Sites and chargers with live status"),
+        (name = "statements", description = "Statements, disputes and settlement"),
         (name = "events", description = "Events and the webhook that carries them")
     ),
     components(schemas(ErrorBody, ErrorView)),

@@ -333,7 +333,9 @@ pub struct ConfigVersionView {
 
 /// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
 #[async_trait]
-pub trait OperatorPort: super::ReservationPort + super::OrderPort + super::AccountDesk {
+pub trait OperatorPort:
+    super::ReservationPort + super::OrderPort + super::AccountDesk + super::StatementPort + super::TcecPort
+{
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;
 

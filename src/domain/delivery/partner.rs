@@ -6,6 +6,7 @@ mod decide;
 mod tests;
 
 use super::family::QueueId;
+use super::tcec::Tcec;
 use crate::clock::Timestamp;
 use crate::ids::SiteId;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,9 @@ pub struct Partner {
     pub keys: BTreeMap<String, ApiKey>,
     /// Its endpoints.
     pub endpoints: BTreeMap<QueueId, Endpoint>,
+    /// What is agreed where it speaks T/CEC 102 (EM-11): its main endpoint is then the base of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcec: Option<Box<Tcec>>,
 }
 
 /// What a partner can be asked.
@@ -177,6 +181,8 @@ pub enum PartnerOrder {
         /// Which.
         queue: QueueId,
     },
+    /// What is agreed where it speaks T/CEC 102; `None`: the native face again.
+    SetTcec(Option<Box<Tcec>>),
     /// The queue has disabled itself (410); asked by the queue only.
     NoteDisabled {
         /// Which.
@@ -219,6 +225,8 @@ pub enum PartnerFact {
         /// Why; `None`: enabled.
         disabled: Option<super::queue::Disabled>,
     },
+    /// What is agreed in T/CEC 102 was set: this is the whole of it.
+    TcecSet(Option<Box<Tcec>>),
 }
 
 impl Partner {
@@ -237,6 +245,7 @@ impl Partner {
             PartnerFact::EndpointSet { queue, endpoint } => {
                 self.endpoints.insert(*queue, endpoint.clone());
             }
+            PartnerFact::TcecSet(tcec) => self.tcec.clone_from(tcec),
             PartnerFact::EndpointRemoved { queue } => {
                 self.endpoints.remove(queue);
             }

@@ -15,6 +15,7 @@ pub mod recheck;
 mod rows;
 mod saga;
 mod state;
+mod stated;
 mod stay;
 mod view;
 
@@ -27,6 +28,7 @@ pub use event::Event;
 pub use rows::{REVIEWS, project};
 pub use saga::{cause, freeze_name, next};
 pub use state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Proposed, Status};
+pub use stated::Stated;
 pub use stay::{Presence, Stay};
 pub use view::View;
 

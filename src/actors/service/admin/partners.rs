@@ -17,17 +17,21 @@ use std::time::Duration;
 
 use crate::actors::partners::PARTNER_SECRETS;
 
-async fn order(service: &Service, id: &PartnerId, order: PartnerOrder) -> Result<(), Refusal> {
+pub(in crate::actors::service) async fn order(
+    service: &Service,
+    id: &PartnerId,
+    order: PartnerOrder,
+) -> Result<(), Refusal> {
     service.working()?;
     let asked = service.partners.ask(id.as_str(), PartnerKey::Partner, PartnerCommand::Partner(order)).await;
     asked.map(drop).map_err(|refusal| refused(refusal, partner_rejected))
 }
 
-fn seal(service: &Service, secret: &SecretString) -> Sealed {
+pub(in crate::actors::service) fn seal(service: &Service, secret: &SecretString) -> Sealed {
     Sealed(service.vault.seal_secret(PARTNER_SECRETS, secret.expose_secret().as_bytes()))
 }
 
-fn new_secret() -> SecretString {
+pub(in crate::actors::service) fn new_secret() -> SecretString {
     let random: [u8; 32] = rand::random();
     SecretString::from(SigningSecret::make(&random).to_string())
 }
@@ -67,6 +71,7 @@ pub(in crate::actors::service) async fn put(
         }),
     )
     .await?;
+    service.open_book(id).await?;
     let Some(webhook) = put.webhook else { return Ok(PartnerPutAnswer::default()) };
     let first = known.is_none_or(|known| !known.partner.endpoints.contains_key(&QueueId::MAIN));
     let secret = first.then(new_secret);

@@ -5,6 +5,7 @@ mod compat;
 mod ends;
 mod funds;
 mod people;
+mod stated;
 mod states;
 mod staying;
 
