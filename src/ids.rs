@@ -95,6 +95,19 @@ text_id!(
     TariffId, "tariff id", 36
 );
 text_id!(
+    /// A partner's statement: its local day, `2026-11-20`, with `-2` and so on for others of that day (RC-3).
+    StatementId, "statement id", 24
+);
+
+impl StatementId {
+    /// That of a text which a calendar has made: what is not allowed becomes `-`.
+    pub fn of(text: &str) -> Self {
+        let kept = text.chars().take(Self::MAX).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+        StatementId(kept.collect::<String>().into())
+    }
+}
+
+text_id!(
     /// The partner's own name of a write request; the key of idempotency (EM-5).
     RequestId, "request_id", 64
 );

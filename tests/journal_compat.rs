@@ -7,10 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 use chargeline::config::{DEFAULTS, journal::Journal as Config};
+use chargeline::domain::account::AccountFamily;
+use chargeline::domain::charging::ChargingFamily;
+use chargeline::domain::entity::Family;
 use chargeline::persistence::contract::{ManualClock, notice, record, row, turn};
 use chargeline::persistence::envelope::FORMAT;
 use chargeline::persistence::sled::{Tool, load_raw, store_raw};
 use chargeline::persistence::{Append, Journal, SledJournal, Snapshot, StreamName};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,4 +87,44 @@ async fn a_journal_of_format_version_1_is_read() {
     assert!(told[0].id.ends_with("-charger-A-2-0"), "{}", told[0].id);
     assert_eq!(told[0].notice, notice("p1", 1));
     journal.append(&a.token, turn(3, b"new")).await.unwrap();
+}
+
+/// A recorded day: every step is read, written again as it was, and folds to the states that the recording build had.
+fn replayed<F: Family>(name: &str)
+where
+    F::Key: serde::Serialize + serde::de::DeserializeOwned + Ord + Copy,
+    F::State: PartialEq + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    #[derive(serde::Deserialize)]
+    struct Written<T> {
+        v: u16,
+        b: T,
+    }
+    type Step<F> = Vec<(<F as Family>::Key, Vec<<F as Family>::Event>)>;
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journal_compat/v1");
+    let steps = std::fs::read_to_string(place.join(format!("{name}.jsonl"))).unwrap();
+    let mut states: BTreeMap<F::Key, F::State> = BTreeMap::new();
+    for (n, line) in steps.lines().enumerate() {
+        let step: Written<Step<F>> =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("line {}: {error}", n + 1));
+        let again = serde_json::json!({"v": step.v, "b": serde_json::to_value(&step.b).unwrap()});
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(line).unwrap(), "line {}", n + 1);
+        for (key, events) in step.b {
+            let state = states.entry(key).or_insert_with(|| F::birth(&key));
+            events.iter().for_each(|event| F::apply(state, event));
+        }
+    }
+    let recorded = std::fs::read_to_string(place.join(format!("{name}.states.json"))).unwrap();
+    let recorded: Written<Vec<(F::Key, F::State)>> = serde_json::from_str(&recorded).unwrap();
+    assert_eq!(states.into_iter().collect::<Vec<_>>(), recorded.b);
+}
+
+#[test]
+fn recorded_sessions_orders_and_reservations_fold_as_they_did() {
+    replayed::<ChargingFamily>("charging");
+}
+
+#[test]
+fn recorded_accounts_fold_as_they_did() {
+    replayed::<AccountFamily>("account");
 }

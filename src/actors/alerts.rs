@@ -28,10 +28,26 @@ pub struct Alerts {
 #[derive(Debug)]
 pub struct Waiting(mpsc::Receiver<Alert>);
 
+#[cfg(test)]
+impl Waiting {
+    /// The next one, if there is one.
+    pub(crate) fn next_now(&mut self) -> Option<Alert> {
+        self.0.try_recv().ok()
+    }
+}
+
 /// A way for alerts, and its end.
 pub fn channel() -> (Alerts, Waiting) {
     let (sender, receiver) = mpsc::channel(WAITING);
     (Alerts { sender }, Waiting(receiver))
+}
+
+#[cfg(test)]
+impl Waiting {
+    /// The next alert that waits.
+    pub(crate) fn next(&mut self) -> Option<Alert> {
+        self.0.try_recv().ok()
+    }
 }
 
 impl Alerts {

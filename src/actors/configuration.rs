@@ -12,6 +12,7 @@ use crate::config::{Config, webhook::Webhook};
 use crate::domain::account;
 use crate::domain::charging::Policy;
 use crate::domain::platform::{Command, PARTITION, Platform, PlatformFamily};
+use crate::domain::statement;
 use crate::telemetry::logs::Logs;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Swaps {
     pub gateway: Arc<ArcSwap<Gateway>>,
     /// Rules of accounts.
     pub accounts: Arc<ArcSwap<account::Policy>>,
+    /// Rules of statements.
+    pub statements: Arc<ArcSwap<statement::Policy>>,
 }
 
 impl Swaps {
@@ -55,6 +58,7 @@ impl Swaps {
             webhook: Arc::new(ArcSwap::from_pointee(config.webhook.clone())),
             gateway: Arc::new(ArcSwap::from_pointee(config.gateway.clone())),
             accounts: Arc::new(ArcSwap::from_pointee(policy(&config.accounts, &config.payments))),
+            statements: Arc::new(ArcSwap::from_pointee(config.statement.policy())),
         }
     }
 
@@ -63,6 +67,7 @@ impl Swaps {
         self.webhook.store(Arc::new(config.webhook.clone()));
         self.gateway.store(Arc::new(config.gateway.clone()));
         self.accounts.store(Arc::new(policy(&config.accounts, &config.payments)));
+        self.statements.store(Arc::new(config.statement.policy()));
     }
 }
 

@@ -3,11 +3,14 @@
 //!
 //! Invariants: secrets are open here and nowhere else in memory; the directory changes only after the change is durable.
 
-use super::webhook::{EndpointSource, QueueHandle, Target};
+use super::webhook::{EndpointSource, QueueHandle, Target, TcecCaller, TcecFace};
+use crate::api::port::Relation;
+use crate::api::tcec::pushes;
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
-use crate::domain::delivery::{ApiKey, Endpoint, Partner, QueueId, Sealed, Sites};
+use crate::domain::delivery::{ApiKey, Endpoint, Partner, QueueId, Sealed, SealedSet, Sites, Subscriptions, Tcec};
 use crate::ids::{PartnerId, SiteId};
+use crate::protocol::tcec::Secrets;
 use crate::protocol::webhook::SigningSecret;
 use dashmap::DashMap;
 use secrecy::SecretString;
@@ -31,6 +34,8 @@ pub struct Known {
     pub partner: Arc<Partner>,
     /// Where webhooks go, secrets opened.
     pub target: Option<Arc<Target>>,
+    /// What is agreed where it speaks T/CEC 102, secrets opened (EM-11).
+    pub relation: Option<Arc<Relation>>,
 }
 
 /// A partner's API key, opened.
@@ -59,8 +64,11 @@ pub struct Partners {
     /// When each key was last used, and when that was last journaled, in ms.
     used: DashMap<String, (AtomicI64, AtomicI64)>,
     queues: DashMap<PartnerId, QueueHandle>,
+    /// Organisation codes of partners who speak T/CEC 102; one that changed stays until the relation is looked at.
+    operators: DashMap<String, PartnerId>,
     edition: AtomicU64,
     unseal: Unseal,
+    caller: Option<Arc<TcecCaller>>,
 }
 
 impl fmt::Debug for Partners {
@@ -77,9 +85,17 @@ impl Partners {
             keys: DashMap::new(),
             used: DashMap::new(),
             queues: DashMap::new(),
+            operators: DashMap::new(),
             edition: AtomicU64::new(1),
             unseal,
+            caller: None,
         }
+    }
+
+    /// The same, and partners who speak T/CEC 102 are called through this.
+    #[must_use]
+    pub fn calling(self, caller: Arc<TcecCaller>) -> Self {
+        Partners { caller: Some(caller), ..self }
     }
 
     /// Takes a partner's newest state.
@@ -93,8 +109,13 @@ impl Partners {
                 tracing::error!(partner = %id, key = key.id, "a key's secret cannot be opened with this master key");
             }
         }
-        let target = partner.endpoints.get(&QueueId::MAIN).map(|endpoint| Arc::new(self.target(partner, endpoint)));
-        let known = Known { id: id.clone(), partner: Arc::new(partner.clone()), target };
+        let relation = partner.tcec.as_deref().and_then(|tcec| self.opened(id, tcec)).map(Arc::new);
+        let endpoint = partner.endpoints.get(&QueueId::MAIN);
+        let target = endpoint.and_then(|endpoint| self.target(partner, endpoint, relation.as_ref())).map(Arc::new);
+        if let Some(relation) = &relation {
+            self.operators.insert(relation.tcec.operator_id.clone(), id.clone());
+        }
+        let known = Known { id: id.clone(), partner: Arc::new(partner.clone()), target, relation };
         self.known.insert(id.clone(), Arc::new(known));
         self.edition.fetch_add(1, Ordering::Release);
     }
@@ -104,17 +125,44 @@ impl Partners {
         self.edition.load(Ordering::Acquire)
     }
 
-    fn target(&self, partner: &Partner, endpoint: &Endpoint) -> Target {
+    /// `None`: the partner speaks T/CEC 102 and its secrets cannot be opened, so nothing can be sent.
+    fn target(&self, partner: &Partner, endpoint: &Endpoint, relation: Option<&Arc<Relation>>) -> Option<Target> {
         use secrecy::ExposeSecret as _;
         let secrets = endpoint.secrets.iter().filter_map(|secret| {
             let open = (self.unseal)(&secret.secret)?;
             Some((SigningSecret::parse(open.expose_secret()).ok()?, secret.expires))
         });
-        Target {
-            url: endpoint.url.clone(),
-            secrets: secrets.collect(),
-            subscriptions: partner.profile.as_ref().map(|profile| profile.events.clone()).unwrap_or_default(),
-        }
+        let native = partner.profile.as_ref().map(|profile| profile.events.clone()).unwrap_or_default();
+        let (face, subscriptions) = match partner.tcec {
+            Some(_) => {
+                let (relation, caller) = (Arc::clone(relation?), Arc::clone(self.caller.as_ref()?));
+                let kinds = pushes::KINDS.into_iter().map(str::to_owned).collect();
+                let face = TcecFace { relation, base: endpoint.url.clone(), caller };
+                (Some(Arc::new(face)), Subscriptions::Only(kinds))
+            }
+            None => (None, native),
+        };
+        Some(Target { url: endpoint.url.clone(), secrets: secrets.collect(), subscriptions, face })
+    }
+
+    /// What is agreed with the partner of this organisation code.
+    pub fn relation(&self, operator_id: &str) -> Option<Arc<Relation>> {
+        let id = self.operators.get(operator_id)?.clone();
+        let relation = self.get(&id)?.relation.clone()?;
+        (relation.tcec.operator_id == operator_id).then_some(relation)
+    }
+
+    fn opened(&self, id: &PartnerId, tcec: &Tcec) -> Option<Relation> {
+        use secrecy::ExposeSecret as _;
+        let open = |set: &SealedSet| {
+            let opened = (self.unseal)(&set.secrets).and_then(|text| Secrets::from_json(text.expose_secret()));
+            if opened.is_none() {
+                tracing::error!(partner = %id, "a set of T/CEC secrets cannot be opened with this master key");
+            }
+            opened
+        };
+        let inbound = tcec.inbound.iter().filter_map(|set| Some((open(set)?, set.expires))).collect();
+        Some(Relation { partner: id.clone(), tcec: tcec.clone(), inbound, outbound: open(&tcec.outbound)? })
     }
 
     /// One partner.

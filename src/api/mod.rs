@@ -15,6 +15,7 @@ pub mod operator;
 pub mod partner;
 pub mod port;
 pub mod server;
+pub(crate) mod tcec;
 #[cfg(test)]
 mod tests;
 pub mod trace;

@@ -106,6 +106,10 @@ impl Class {
         if path.starts_with("/ops/") {
             return Class::Operator;
         }
+        if path.starts_with("/evcs/") {
+            let write = ["query_start_charge", "query_stop_charge"].iter().any(|name| path.ends_with(name));
+            return if write { Class::Write } else { Class::Read };
+        }
         if !path.starts_with("/api/") {
             return Class::Open;
         }

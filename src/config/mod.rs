@@ -20,6 +20,7 @@ pub mod reference;
 pub mod reservation;
 pub mod seconds;
 pub mod session;
+pub mod statement;
 pub mod tariff;
 pub mod telemetry;
 #[cfg(test)]
@@ -61,6 +62,8 @@ pub struct Config {
     pub payments: accounts::Payments,
     /// Charging sessions.
     pub session: session::Session,
+    /// Statements of partners.
+    pub statement: statement::Statement,
     /// Bounds of tariffs.
     pub tariff: tariff::Tariff,
     /// Metrics and logs.
@@ -74,7 +77,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 15] = [
+        let sections: [&dyn Checked; 16] = [
             &self.accounts,
             &self.api,
             &self.charger,
@@ -86,6 +89,7 @@ impl Config {
             &self.reservation,
             &self.payments,
             &self.session,
+            &self.statement,
             &self.tariff,
             &self.telemetry,
             &self.tls,

@@ -41,6 +41,11 @@ pub struct Order {
     /// Staying is settled after this time in any case.
     #[serde(with = "crate::config::seconds")]
     pub occupancy_max: Duration,
+    /// When settled orders of the day before are priced again, after midnight UTC (MO-9).
+    #[serde(with = "crate::config::seconds")]
+    pub check_after: Duration,
+    /// How many of 10,000 are (MO-9).
+    pub check_share: u32,
     /// How long a settled order stays in memory.
     #[serde(with = "crate::config::seconds")]
     pub linger: Duration,
@@ -68,6 +73,8 @@ impl Default for Order {
             account_silent: Duration::from_secs(600),
             occupancy_warn: Duration::from_secs(300),
             occupancy_max: Duration::from_secs(86_400),
+            check_after: Duration::from_secs(3 * 3600),
+            check_share: 100,
             linger: Duration::from_secs(600),
         }
     }

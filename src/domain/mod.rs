@@ -15,4 +15,5 @@ pub mod platform;
 pub mod pricing;
 pub mod reservation;
 pub mod session;
+pub mod statement;
 pub mod tariff;

@@ -6,5 +6,6 @@ pub mod ocpi;
 pub mod ocpp16;
 pub mod ocppj;
 pub mod payment;
+pub mod tcec;
 pub mod webhook;
 pub mod wire_time;

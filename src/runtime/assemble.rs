@@ -17,9 +17,10 @@ use crate::actors::engine::{Environment, HostAddr, Shell};
 use crate::actors::partner::{PartnerShell, QueueParts};
 use crate::actors::partners::{PARTNER_SECRETS, Partners, Unseal};
 use crate::actors::platform::PlatformShell;
+use crate::actors::statement::{StatementParts, StatementShell};
 use crate::actors::tariffs::Tariffs;
 use crate::actors::tree::{self, ArbiterGone, Arbiters};
-use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup};
+use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup, TcecCaller};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::account::AccountFamily;
@@ -27,6 +28,7 @@ use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
 use crate::domain::platform::PlatformFamily;
+use crate::domain::statement::StatementFamily;
 use crate::gateway::Pepper;
 use crate::gateway::authority::Authority;
 use crate::gateway::tls::TlsError;
@@ -44,6 +46,7 @@ pub(super) struct Parts {
     pub(super) partners: HostAddr<PartnerFamily>,
     pub(super) platform: HostAddr<PlatformFamily>,
     pub(super) accounts: Accounts,
+    pub(super) statements: HostAddr<StatementFamily>,
     pub(super) payment_secret: Option<SecretString>,
     pub(super) register: Arc<Register>,
     pub(super) directory: Arc<Partners>,
@@ -137,12 +140,14 @@ impl Directories {
             Tokens { vault: Arc::clone(&base.vault), journal: base.journal.clone(), clock: base.clock.clone() };
         let authority = Authority::open(&base.config.tls)?.map(Arc::new);
         let desk = |authority| Arc::new(Desk { authority, clock: base.clock.clone() }) as Arc<dyn CertificateDesk>;
+        let sender = Arc::new(sender);
+        let caller = TcecCaller::new(sender.clone(), base.journal.clone(), alerts.clone());
         Ok(Directories {
             certificates: authority.map(desk),
             register: Arc::default(),
-            partners: Arc::new(Partners::new(unseal(&base.vault))),
+            partners: Arc::new(Partners::new(unseal(&base.vault)).calling(Arc::new(caller))),
             tokens: Arc::new(tokens),
-            sender: Arc::new(sender),
+            sender,
             board: Arc::default(),
             alerts,
         })
@@ -174,6 +179,15 @@ impl Directories {
             partners: Arc::clone(&self.partners),
             alerts: self.alerts.clone(),
             journal: base.journal.clone(),
+        }
+    }
+
+    fn statements(&self, base: &Base<'_>) -> StatementParts {
+        StatementParts {
+            policy: Arc::clone(&base.swaps.statements),
+            journal: base.journal.clone(),
+            partners: Arc::clone(&self.partners),
+            alerts: self.alerts.clone(),
         }
     }
 
@@ -239,6 +253,10 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let accounts = seed.environments(move || Rc::new(AccountShell::new(money.clone())) as Rc<dyn Shell<AccountFamily>>);
     let accounts = tree::host(&back_office, engine.retry_after, accounts).await?;
     let accounts = Accounts::new(accounts, base.journal.clone(), engine.retry_after);
+    let stating = known.statements(&base);
+    let statements =
+        seed.environments(move || Rc::new(StatementShell::new(stating.clone())) as Rc<dyn Shell<StatementFamily>>);
+    let statements = tree::host(&back_office, engine.retry_after, statements).await?;
     let shells = known.chargers(&base, accounts.clone(), &tariffs);
     let chargers =
         seed.environments(move || Rc::new(ChargerShell::new(shells.clone())) as Rc<dyn Shell<ChargingFamily>>);
@@ -251,6 +269,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
         partners,
         platform,
         accounts,
+        statements,
         payment_secret,
         connections: known.connections(&base.clock),
         pepper: Arc::new(Pepper::new(base.vault.charger_pepper())),

@@ -14,6 +14,7 @@ mod recover;
 pub mod sandbox;
 mod serve;
 mod stop;
+mod tcec;
 mod tls;
 
 #[cfg(feature = "testing")]

@@ -1,13 +1,16 @@
 //! From the journal to ready (RT-5): the register, the partners, then every partition that has something open.
 
 use super::Runtime;
+use crate::actors::recheck::Recheck;
 use crate::actors::service::Phase;
+use crate::api::port::AccountDesk as _;
 use crate::domain::account::AccountFamily;
 use crate::domain::charger::Registration;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::PartnerFamily;
 use crate::domain::entity::Family;
 use crate::domain::platform::{Alert, PlatformFamily};
+use crate::domain::statement::StatementFamily;
 use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError};
 use crate::telemetry::metrics::engine as metrics;
@@ -24,6 +27,8 @@ const CHUNK: usize = 1000;
 const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
 /// How often the journal's room is looked at. Work is refused by the journal itself; only the alert depends on it.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether recovery is over.
+const READY_LOOK: Duration = Duration::from_secs(1);
 /// How often the gauges of the queues are set: below any scrape interval.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How many of them are snapshotted at a time.
@@ -48,6 +53,9 @@ impl Runtime {
         let partners = self.partners.recover(partners, downtime).await;
         let owing = self.live(AccountFamily::NAME).await?;
         let accounts = self.service.accounts.host().recover(owing, downtime).await;
+        let stating = self.live(StatementFamily::NAME).await?;
+        self.service.statements.recover(stating, downtime).await;
+        self.service.open_books().await;
         let live = self.live(ChargingFamily::NAME).await?;
         let expected = live.len();
         let chargers = self.chargers.recover(live, downtime).await;
@@ -94,6 +102,39 @@ impl Runtime {
         workers.spawn(Arc::clone(self).fold_history());
         workers.spawn(Arc::clone(self).show_queues());
         workers.spawn(Arc::clone(self).watch_room());
+        workers.spawn(Arc::clone(self).check_nightly());
+        workers.spawn(super::tcec::run(Arc::clone(&self.service), self.shutdown.clone()));
+    }
+
+    /// Prices a part of the day's settled orders again each night, and looks at all books, until the process stops (MO-9, MO-1).
+    async fn check_nightly(self: Arc<Self>) {
+        let service = &self.service;
+        while !matches!(self.phase.get(), Phase::Ready) {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(READY_LOOK) => {}
+            }
+        }
+        let recheck = Recheck {
+            journal: service.journal.clone(),
+            tariffs: Arc::clone(&service.tariffs),
+            policy: Arc::clone(&service.configuration.swaps.policy),
+            alerts: service.alerts.clone(),
+            clock: self.clock.clone(),
+        };
+        let books = || async {
+            match service.verify_ledger().await {
+                Ok(findings) if findings.sound() => {
+                    tracing::info!(accounts = findings.accounts, entries = findings.entries, "the books are right");
+                }
+                Ok(findings) => service.alerts.raise(books_wrong(findings.wrong, findings.problems.first())),
+                Err(refusal) => tracing::warn!(?refusal, "the books could not be looked at"),
+            }
+        };
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = recheck.run(books) => {}
+        }
     }
 
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
@@ -108,6 +149,7 @@ impl Runtime {
                 match stream.family() {
                     ChargingFamily::NAME => self.chargers.snapshot(id).await,
                     PartnerFamily::NAME => self.partners.snapshot(id).await,
+                    StatementFamily::NAME => self.service.statements.snapshot(id).await,
                     AccountFamily::NAME => self.service.accounts.host().snapshot(id).await,
                     PlatformFamily::NAME => self.platform.snapshot(id).await,
                     other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
@@ -158,5 +200,16 @@ fn room(full: bool) -> Alert {
         subject: "journal".to_owned(),
         text: text.to_owned(),
         ticket: full,
+    }
+}
+
+fn books_wrong(wrong: u64, first: Option<&String>) -> Alert {
+    let first = first.map_or_else(String::new, |first| format!(": {first}"));
+    Alert {
+        code: "books_wrong".to_owned(),
+        level: "critical".to_owned(),
+        subject: "ledger".to_owned(),
+        text: format!("the look at all books has found {wrong} problems{first}"),
+        ticket: true,
     }
 }

@@ -290,6 +290,7 @@ fn service(
         partners: parts.partners.clone(),
         platform: parts.platform.clone(),
         accounts: parts.accounts.clone(),
+        statements: parts.statements.clone(),
         payment_secret: parts.payment_secret.clone(),
         register: Arc::clone(&parts.register),
         directory: Arc::clone(&parts.directory),

@@ -271,7 +271,7 @@ async fn too_many_failed_starts_block_the_user_who_is_told_why() {
     for name in ["s-1", "s-2"] {
         let id = town.begin(name, "u").await;
         charger.asked("RemoteStartTransaction").await;
-        assert_eq!(town.until(&id, "Failed", "order.failed").await["failure"], "charger_refused");
+        assert_eq!(town.until(&id, "Failed", "order.failed").await["failure"], "plug_not_connected");
         town.has("u", (20_000, 0, 0)).await;
     }
     let begun = Instant::now();
@@ -282,4 +282,33 @@ async fn too_many_failed_starts_block_the_user_who_is_told_why() {
     assert_eq!(town.account("u").await["blocks"][0]["rule"], "failed_starts");
     let id = town.begin("s-3", "u").await;
     assert_eq!(town.until(&id, "Failed", "account.blocked").await["failure"], "user_blocked");
+}
+
+#[tokio::test]
+async fn settled_orders_are_priced_again_when_it_is_due() {
+    let mut town = Town::start().await;
+    let mut charger = town.rig.charger().await;
+    town.rig.fund("u", 10_000).await;
+    let id = town.charge(&mut charger, "s-1", "u", 800).await;
+    town.until(&id, "Paid", "order.paid").await;
+    // Due just after: whether before or after the process is back, it is done.
+    let due = (loadtest::time::now_ms() / 1_000 + 2).rem_euclid(86_400);
+    let text = std::fs::read_to_string(town.rig.server.config()).unwrap();
+    let text = text.replace("[order]\n", &format!("[order]\ncheck_share = 10000\ncheck_after = \"{due}s\"\n"));
+    std::fs::write(town.rig.server.config(), text).unwrap();
+    town.rig.server.kill().await.unwrap();
+    town.rig.again().await;
+    let begun = Instant::now();
+    loop {
+        let (_, metrics) = town.rig.get(town.rig.server.ports().metrics, "/metrics").await;
+        let figure = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        let same = figure("chargeline_account_orders_checked_total{result=\"same\"}");
+        let energy = figure("chargeline_account_balance_minor{account=\"revenue-energy\"}");
+        if same == Some(1.0) && energy == Some(40.0) {
+            assert_eq!(figure("chargeline_account_books_wrong"), Some(0.0));
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE * 2, "{same:?} {energy:?}\n{}", town.rig.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -57,7 +57,7 @@ const ONLY: [(&str, &str, &str); 5] = [
 ];
 
 /// Rooms between a meter reading and a bill: there every number is a whole one (MO-1). Tests too.
-const MONEY: [&str; 6] = ["money", "tariff", "pricing", "account", "ledger", "order"];
+const MONEY: [&str; 7] = ["money", "tariff", "pricing", "account", "ledger", "order", "statement"];
 
 /// Whether a file belongs to one of [`MONEY`].
 fn of_money(path: &str) -> bool {

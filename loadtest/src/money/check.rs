@@ -336,3 +336,6 @@ fn holders(reservations: &[Reservation], sessions: &[Session], verdict: &mut Ver
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::actors::alerts::{self, Alerts, announce};
 use crate::actors::engine::{Partition, Refusal, Shell};
 use crate::actors::partners::Partners;
 use crate::domain::account::{
-    Account, AccountFamily, Action, Command, Effect, Key, Policy, RefundAnswer, Reply, Request, TopUpAnswer,
+    Account, AccountFamily, Action, Command, Effect, Event, Key, Policy, RefundAnswer, Reply, Request, TopUpAnswer,
     payment_cause,
 };
 use crate::domain::charging::Level;
@@ -15,6 +15,7 @@ use crate::domain::ledger::{OrderId, PaymentId};
 use crate::domain::money::Money;
 use crate::ids::{PartnerId, TopUpId};
 use crate::persistence::{SharedJournal, StreamName};
+use crate::telemetry::metrics::account as metrics;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -140,6 +141,24 @@ async fn settled(partition: Home, parts: AccountParts, order: OrderId) {
     }
 }
 
+/// Counts what has happened to an account.
+fn count(event: &Event) {
+    match event {
+        Event::Booked(booked) => {
+            for leg in booked.posting.legs() {
+                let side = if leg.minor < 0 { "lost" } else { "gained" };
+                metrics::BOOKED.add(leg.minor.unsigned_abs(), [leg.account.family(), side]);
+            }
+        }
+        Event::HoldSet { .. } => metrics::HOLDS.add(1, ["set"]),
+        Event::HoldClosed { .. } => metrics::HOLDS.add(1, ["closed"]),
+        Event::DebtSet { .. } => metrics::DEBTS.add(1, ["set"]),
+        Event::DebtSettled { .. } => metrics::DEBTS.add(1, ["settled"]),
+        Event::TopUpSet(top_up) => metrics::TOP_UPS.add(1, [top_up.state.name()]),
+        _ => {}
+    }
+}
+
 impl Shell<AccountFamily> for AccountShell {
     fn perform(&self, partition: &Home, _: &Key, effect: Effect) {
         let (home, parts) = (Rc::clone(partition), self.parts.clone());
@@ -171,6 +190,10 @@ impl Shell<AccountFamily> for AccountShell {
     }
 
     fn applied(&self, _: &Home, _: &Key, _: &Account) {}
+
+    fn recorded(&self, _: &Home, _: &Key, events: &[Event]) {
+        events.iter().for_each(count);
+    }
 
     fn noticed(&self, partners: &BTreeSet<PartnerId>) {
         self.parts.partners.nudge(partners);

@@ -13,6 +13,8 @@ mod orders;
 mod partner;
 mod reservations;
 mod sessions;
+mod statements;
+mod tcec;
 mod webhooks;
 
 use super::account::Accounts;
@@ -30,6 +32,7 @@ use crate::clock::SharedClock;
 use crate::domain::charging::{ChargingFamily, Rejection};
 use crate::domain::delivery::{PartnerFamily, PartnerRejection};
 use crate::domain::platform::PlatformFamily;
+use crate::domain::statement::StatementFamily;
 use crate::gateway::Pepper;
 use crate::persistence::sled::SledJournal;
 use crate::persistence::vault::Vault;
@@ -83,6 +86,8 @@ pub struct Service {
     pub platform: HostAddr<PlatformFamily>,
     /// Users' accounts.
     pub accounts: Accounts,
+    /// Statements of partners.
+    pub statements: HostAddr<StatementFamily>,
     /// Shared with the payment gateway; `None`: callbacks are refused.
     pub payment_secret: Option<SecretString>,
     /// Who may connect, and who is.

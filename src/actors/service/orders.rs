@@ -35,6 +35,9 @@ impl OrderPort for Service {
         filter: OrderFilter,
         page: PageRequest,
     ) -> Result<Page<OrderView>, Refusal> {
+        if let Some((from, until)) = filter.settled {
+            return self.orders_settled(partner, (from.0, until.0), &page).await;
+        }
         let prefix = match &filter.user_id {
             Some(user) => format!("{partner}/{}/", self.vault.pseudonym(&user_scope(partner), user)),
             None => format!("{partner}/"),
@@ -86,7 +89,7 @@ impl Service {
         }
     }
 
-    async fn order_view(&self, eyes: Eyes<'_>, id: OrderId, full: bool) -> Result<OrderView, Refusal> {
+    pub(super) async fn order_view(&self, eyes: Eyes<'_>, id: OrderId, full: bool) -> Result<OrderView, Refusal> {
         let mut value = self.order_row(eyes, id).await?;
         self.dress(&mut value, matches!(eyes, Eyes::Operator)).await?;
         if let Some(members) = value.as_object_mut() {

@@ -92,7 +92,12 @@ impl Service {
                 duration_s: seconds(start.limits.duration_s),
                 amount: seconds(start.limits.amount),
             },
-            deadline: None,
+            // The lower of ours and the partner profile's (SE-4).
+            deadline: known
+                .partner
+                .tcec
+                .as_ref()
+                .map(|tcec| std::time::Duration::from_secs(tcec.dialect.start_deadline_s.into())),
             reservation: start.reservation_id,
         };
         let command = crate::domain::charger::Command::StartSession(Box::new(opening));
@@ -288,7 +293,8 @@ impl Service {
                 | OperationKind::RevokeKey
                 | OperationKind::AllowKey
                 | OperationKind::TopUp
-                | OperationKind::DebtPayment,
+                | OperationKind::DebtPayment
+                | OperationKind::Statement,
                 _,
             ) => (OperationStatus::Succeeded, None),
         };

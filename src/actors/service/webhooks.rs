@@ -132,6 +132,7 @@ fn delivery(logged: Logged) -> DeliveryView {
         Answer::ConnectFailed(why) => (format!("connect_failed: {why}"), None),
         Answer::TlsFailed(why) => (format!("tls_failed: {why}"), None),
         Answer::Broken(why) => (format!("broken: {why}"), None),
+        Answer::Declined { ret, excerpt } => (format!("declined: Ret {ret} {excerpt}"), None),
         Answer::Missing => ("missing".to_owned(), None),
     };
     let next_at = match logged.outcome {

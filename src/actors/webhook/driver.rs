@@ -62,6 +62,8 @@ pub struct Target {
     pub secrets: Vec<(SigningSecret, Option<Timestamp>)>,
     /// Event types that are sent.
     pub subscriptions: Subscriptions,
+    /// Set where the partner speaks T/CEC 102: events go out in that face (EM-11).
+    pub face: Option<Arc<super::tcec::TcecFace>>,
 }
 
 impl Target {
@@ -236,6 +238,7 @@ fn outcome_label(answer: &Answer) -> &'static str {
         Answer::ConnectFailed(_) => "connect_failed",
         Answer::TlsFailed(_) => "tls_failed",
         Answer::Broken(_) => "broken",
+        Answer::Declined { .. } => "declined",
         Answer::Missing => "missing",
     }
 }

@@ -10,6 +10,7 @@ pub mod guard;
 mod replay;
 pub mod sender;
 pub mod service;
+pub mod tcec;
 
 pub use board::{QueueBoard, QueueView};
 pub use driver::{
@@ -18,3 +19,4 @@ pub use driver::{
 pub use guard::{Lookup, SystemLookup, TargetPolicy, UrlRefused};
 pub use sender::{Deliver, Delivery, HttpSender, SenderError};
 pub use service::{ReplayAnswer, ReplayRequest, ServiceError, WebhookService};
+pub use tcec::{TcecCaller, TcecFace};

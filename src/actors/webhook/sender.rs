@@ -4,8 +4,10 @@
 //! Invariants: no redirect is followed, no proxy variable is read, the connection goes to checked addresses only; a try ends
 //! within the time-out whatever the other side does; of the answer's body only an escaped, cut excerpt is kept.
 
+pub mod exchange;
+
 use super::guard::{AddressRefused, GuardedResolver, Lookup, NameUnknown, Scheme, TargetPolicy};
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Timestamp};
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::Answer;
 use crate::protocol::webhook::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, retry_after};
@@ -110,17 +112,22 @@ impl HttpSender {
         &self.policy
     }
 
-    async fn attempt(&self, delivery: Delivery, deadline: Instant) -> Answer {
-        let (url, scheme) = match self.policy.check_url(&delivery.url) {
-            Ok(checked) => checked,
+    /// The client for a URL, if it may be gone to.
+    fn aimed(&self, url: &str) -> Result<(&reqwest::Client, url::Url), Answer> {
+        match self.policy.check_url(url) {
+            Ok((url, Scheme::Https)) => Ok((&self.https, url)),
+            Ok((url, Scheme::Http)) => Ok((&self.http, url)),
             Err(refused) => {
                 metrics::REFUSED.add(1, ["url"]);
-                return Answer::Refused(excerpt(refused.to_string().as_bytes()));
+                Err(Answer::Refused(excerpt(refused.to_string().as_bytes())))
             }
-        };
-        let client = match scheme {
-            Scheme::Https => &self.https,
-            Scheme::Http => &self.http,
+        }
+    }
+
+    async fn attempt(&self, delivery: Delivery, deadline: Instant) -> Answer {
+        let (client, url) = match self.aimed(&delivery.url) {
+            Ok(aimed) => aimed,
+            Err(refused) => return refused,
         };
         let request = client
             .post(url)
@@ -134,9 +141,7 @@ impl HttpSender {
             Err(error) => return classify(&error),
         };
         let code = response.status().as_u16();
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = header.and_then(|value| retry_after::parse(value, self.clock.now()));
-        let retry_after_ms = retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let retry_after_ms = retry_after_ms(&response, self.clock.now());
         let limit = deadline.min(Instant::now() + self.drain);
         Answer::Status { code, retry_after_ms, excerpt: self.drained(response, limit).await }
     }
@@ -198,6 +203,12 @@ fn client(
         .user_agent(concat!("Chargeline-Webhook/", env!("CARGO_PKG_VERSION")))
         .build()?;
     Ok(client)
+}
+
+fn retry_after_ms(response: &reqwest::Response, now: Timestamp) -> Option<u64> {
+    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let wait = header.and_then(|value| retry_after::parse(value, now))?;
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Control characters escaped, and cut: it is shown to people and written to logs.

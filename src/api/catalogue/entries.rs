@@ -181,6 +181,22 @@ catalogue! {
     OperatorNameless: "operator_nameless", 400, Partner, No,
         "this needs two people: name yourself in X-Chargeline-Operator",
         "Please give your name.", "请提供操作员姓名。";
+    StatementUnknown: "statement_unknown", 404, Partner, No, "there is no such statement (yet)",
+        "This statement is not known.", "未找到该对账单。";
+    StatementSettled: "statement_settled", 409, Partner, No, "the statement is settled and does not change any more",
+        "This statement is settled.", "该对账单已结清。";
+    StatementDisputed: "statement_disputed", 409, Partner, Later, "orders of the statement are disputed and not decided",
+        "Orders of this statement are disputed.", "该对账单中有订单存在争议。";
+    StatementEmpty: "statement_empty", 409, Partner, Later, "the open period has only just begun",
+        "There is nothing to state yet.", "暂无可对账内容。";
+    StatementLimit: "statement_limit", 409, Partner, No, "the statement or rule has as many of these as it can have; see details",
+        "There are too many of these.", "数量已达上限。";
+    DisputeExists: "dispute_exists", 409, Partner, No, "this order of the statement was disputed before; see its dispute",
+        "This order is disputed already.", "该订单已提出争议。";
+    DisputeUnknown: "dispute_unknown", 409, Partner, No, "this order of the statement has no open dispute",
+        "This order is not disputed.", "该订单没有待处理的争议。";
+    OrderNotStated: "order_not_stated", 404, Partner, No, "the statement has no line of this order",
+        "This order is not part of the statement.", "对账单中没有该订单。";
     WebhookMissing: "webhook_missing", 409, Partner, No, "no webhook endpoint is set for this partner",
         "Notifications are not set up.", "未设置通知地址。";
     WebhookDisabled: "webhook_disabled", 409, Partner, No, "the webhook endpoint is disabled; enable it first",

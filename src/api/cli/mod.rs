@@ -11,10 +11,10 @@ mod tariff;
 
 pub use args::Args;
 
-use crate::ids::ChargerId;
+use crate::ids::{ChargerId, PartnerId};
 use args::{
-    Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Token,
-    Webhook,
+    Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Tcec,
+    Token, Webhook,
 };
 use http::{Answer, Client};
 use serde_json::{Value, json};
@@ -154,9 +154,10 @@ fn task(command: Command) -> anyhow::Result<Task> {
         }
         Command::Site(Site::List { page }) => Task::get(page.after("/sites"), "{count} sites"),
         Command::Charger(command) => charger(command)?,
-        Command::Partner(command) => partner(command),
+        Command::Partner(command) => partner(command)?,
         Command::Tariff(command) => tariff::task(command)?,
         Command::Account(command) => account(command),
+        Command::Statement(command) => args::statement::task(command),
         Command::LedgerVerify => {
             Task::get("/ledger/verify", "{accounts} accounts, {entries} entries, {wrong} problems")
         }
@@ -232,8 +233,20 @@ fn payload_of(given: &str) -> anyhow::Result<Value> {
     })
 }
 
-fn partner(command: Partner) -> Task {
-    match command {
+fn tcec(id: &PartnerId, command: Tcec) -> anyhow::Result<Task> {
+    let path = format!("/partners/{id}/tcec");
+    Ok(match command {
+        Tcec::Set { body } => Task::send("PUT", path, payload_of(&body)?, "T/CEC 102 set for operator {operator_id}"),
+        Tcec::Show => Task::get(path, "operator {operator_id} at {base_url}"),
+        Tcec::Secrets { overlap_s } => {
+            let said = "new secrets made; the old ones count too for {overlap_s} s";
+            Task::send("POST", format!("{path}/secrets"), json!({"overlap_s": overlap_s}), said)
+        }
+    })
+}
+
+fn partner(command: Partner) -> anyhow::Result<Task> {
+    Ok(match command {
         Partner::Add { id, body } => {
             Task::send("PUT", format!("/partners/{id}"), body.json(), format!("partner {id} set"))
         }
@@ -268,7 +281,8 @@ fn partner(command: Partner) -> Task {
         Partner::Replay { id, what } => {
             Task::send("POST", format!("/partners/{id}/webhook/replay"), what.json(), "{replayed} events sent again")
         }
-    }
+        Partner::Tcec { id, command } => tcec(&id, command)?,
+    })
 }
 
 fn account(command: Account) -> Task {

@@ -13,6 +13,31 @@ async fn admin(rig: &Rig, words: &str) -> Told {
 }
 
 #[tokio::test]
+async fn statements_are_looked_at_and_settled_from_the_command_line() {
+    let rig = World::new().serve().await;
+    for (words, last) in [
+        ("statement list p1", "1 statements"),
+        ("statement show p1 2026-01-01", "statement 2026-01-01 is stated"),
+        ("statement lines p1 2026-01-01 --limit 5", "0 lines"),
+        ("statement disputes p1 2026-01-01", "0 disputes"),
+        ("statement settle p1 2026-01-01 --note paid", "statement 2026-01-01 is stated"),
+        ("statement paper p1 2026-01-01 invoice --reference I-1 --minor 500", "invoice I-1 noted"),
+        (
+            "statement resolve p1 2026-01-01 00000000-0000-0000-0000-000000000001 --note sorry --service -5",
+            "dispute resolved; 0 are open",
+        ),
+        ("statement rules p1", "0 revenue rules"),
+        (
+            "statement share p1 --from 2026-01-01T00:00:00Z --share p1=2500 --remainder us",
+            "orders of p1 are shared so from 2026-01-01T00:00:00.000Z on",
+        ),
+    ] {
+        let told = admin(&rig, words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}");
+    }
+}
+
+#[tokio::test]
 async fn each_command_reaches_the_server_and_ends_with_what_happened() {
     let world = World::new();
     let rig = world.serve().await;
@@ -44,6 +69,12 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("partner webhook p1 dead-letters", "0 dead letters"),
         ("partner webhook p1 deliveries --limit 5", "0 attempts"),
         ("partner replay p1 --event evt_1 --event evt_2", "2 events sent again"),
+        (
+            "partner tcec p1 set {\"operator_id\":\"123456789\",\"own_id\":\"987654321\",\"base_url\":\"https://p.example/evcs/v1\",\"outbound\":{\"operator_secret\":\"s\",\"data_secret\":\"1234567890abcdef\",\"data_secret_iv\":\"1234567890abcdef\",\"sig_secret\":\"g\"}}",
+            "T/CEC 102 set for operator 123456789",
+        ),
+        ("partner tcec p1 show", "operator 123456789 at https://p.example/evcs/v1"),
+        ("partner tcec p1 secrets --overlap-s 60", "new secrets made; the old ones count too for 60 s"),
         ("partner add p1 --name One --accounts true", "partner p1 set"),
         ("account list", "1 accounts"),
         ("account find p1 u-1", "1 accounts"),

@@ -13,7 +13,9 @@ mod partners;
 mod platform;
 mod reservations;
 mod sessions;
+mod statements;
 mod tariffs;
+mod tcec;
 pub mod token;
 
 pub use token::{OperatorToken, TokenError};
@@ -80,7 +82,7 @@ type Route = (&'static str, &'static str, MethodRouter<Shared>);
 
 /// Every guarded route, so that the inventory test sees all of them (control 31).
 pub(crate) fn routes() -> Vec<Route> {
-    [fleet_routes(), partner_routes(), charging_routes(), platform_routes()].concat()
+    [fleet_routes(), partner_routes(), charging_routes(), statement_routes(), platform_routes()].concat()
 }
 
 /// Sites, tariffs, chargers, tokens.
@@ -128,6 +130,9 @@ fn partner_routes() -> Vec<Route> {
         ("POST", "/partners/{id}/webhook/replay", post(partners::replay)),
         ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
         ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
+        ("GET", "/partners/{id}/tcec", get(tcec::show)),
+        ("PUT", "/partners/{id}/tcec", put(tcec::put)),
+        ("POST", "/partners/{id}/tcec/secrets", post(tcec::rotate)),
         ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
     ]
 }
@@ -162,6 +167,24 @@ fn charging_routes() -> Vec<Route> {
         ("GET", "/reservations", get(reservations::list)),
         ("GET", "/reservations/{id}", get(reservations::show)),
         ("POST", "/reservations/{id}/cancel", post(reservations::cancel)),
+    ]
+}
+
+/// Statements and settlement with partners.
+fn statement_routes() -> Vec<Route> {
+    vec![
+        ("GET", "/partners/{id}/statements", get(statements::list)),
+        ("POST", "/partners/{id}/statements/cut", post(statements::cut)),
+        ("GET", "/partners/{id}/statements/{statement_id}", get(statements::show)),
+        ("GET", "/partners/{id}/statements/{statement_id}/lines", get(statements::lines)),
+        ("GET", "/partners/{id}/statements/{statement_id}/disputes", get(statements::disputes)),
+        ("GET", "/partners/{id}/statements/{statement_id}/csv", get(statements::csv)),
+        ("GET", "/partners/{id}/statements/{statement_id}/json", get(statements::json_file)),
+        ("POST", "/partners/{id}/statements/{statement_id}/orders/{order_id}/resolve", post(statements::resolve)),
+        ("POST", "/partners/{id}/statements/{statement_id}/settle", post(statements::settle)),
+        ("POST", "/partners/{id}/statements/{statement_id}/papers", post(statements::paper)),
+        ("GET", "/revenue-rules/{id}", get(statements::rules)),
+        ("PUT", "/revenue-rules/{id}", put(statements::put_rule)),
     ]
 }
 

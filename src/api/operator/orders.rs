@@ -29,7 +29,7 @@ fn order(id: &str) -> Answered<OrderId> {
 pub(super) async fn list(State(state): State<Shared>, uri: Uri) -> Answered<Json<Page<OrderView>>> {
     let mut query = Query::read(&uri, &["open", "limit", "cursor"])?;
     let page = query.page("cursor", state.pages())?;
-    let filter = OrderFilter { open: query.value("open", "true or false")?, user_id: None };
+    let filter = OrderFilter { open: query.value("open", "true or false")?, ..OrderFilter::default() };
     Ok(Json(state.port.all_orders(filter, page).await?))
 }
 

@@ -245,7 +245,8 @@ fn named(write: &Write) -> Option<uuid::Uuid> {
         | OperationKind::RevokeKey
         | OperationKind::AllowKey
         | OperationKind::TopUp
-        | OperationKind::DebtPayment => None,
+        | OperationKind::DebtPayment
+        | OperationKind::Statement => None,
     }
 }
 

@@ -19,6 +19,7 @@ mod reservations;
 mod scopes;
 mod sessions;
 pub mod signature;
+pub(crate) mod statements;
 mod webhooks;
 
 pub use gate::SecurityEvent;
@@ -27,6 +28,7 @@ pub(crate) use webhooks::check_replay;
 
 use super::error::ApiError;
 use super::port::{OnceStore, PartnerPort};
+use super::tcec::{self, tokens::Tokens};
 use super::trace;
 use super::viewer;
 use super::wire::Pages;
@@ -74,19 +76,20 @@ pub struct PartnerParts {
 
 /// The state behind all partner routes.
 pub(crate) struct Partners {
-    port: Arc<dyn PartnerPort>,
-    keys: Arc<dyn KeyDirectory>,
-    clock: SharedClock,
-    config: Arc<LiveConfig>,
-    alert: SecurityAlert,
-    bans: Bans,
+    pub(in crate::api) port: Arc<dyn PartnerPort>,
+    pub(in crate::api) keys: Arc<dyn KeyDirectory>,
+    pub(in crate::api) clock: SharedClock,
+    pub(in crate::api) config: Arc<LiveConfig>,
+    pub(in crate::api) alert: SecurityAlert,
+    pub(in crate::api) bans: Bans,
     nonces: Nonces,
-    limits: Limits,
-    idempotency: Arc<Idempotency>,
     habits: Habits,
     scopes: RouteScopes,
     /// Under which keys that partners make are derived.
     key_seed: [u8; 32],
+    pub(in crate::api) limits: Limits,
+    pub(in crate::api) idempotency: Arc<Idempotency>,
+    pub(in crate::api) tokens: Tokens,
 }
 
 impl Partners {
@@ -97,6 +100,7 @@ impl Partners {
         let once = Arc::clone(&parts.once);
         let nonces = Nonces::new(once, api.signature_window, api.nonces_per_key, started, parts.replay_horizon);
         let clock = Arc::clone(&parts.clock);
+        let tokens = Tokens::new(parts.digest_key);
         let idempotency = Idempotency::new(parts.once, clock, parts.digest_key, api.request_id_kept);
         Partners {
             bans: Bans::new(api.failures_tracked),
@@ -106,6 +110,7 @@ impl Partners {
             habits: Habits::default(),
             scopes,
             key_seed: keys::seed(&parts.digest_key),
+            tokens,
             port: parts.port,
             keys: parts.keys,
             clock: parts.clock,
@@ -114,7 +119,7 @@ impl Partners {
         }
     }
 
-    fn pages(&self) -> Pages {
+    pub(in crate::api) fn pages(&self) -> Pages {
         let config = self.config.current();
         Pages { default: config.api.page_default, max: config.api.page_max }
     }
@@ -156,6 +161,7 @@ impl PartnerApi {
         let page = Arc::new(viewer::page(&document));
         let router = Router::new()
             .merge(signed)
+            .merge(tcec::routes(Arc::clone(&state)))
             .route("/openapi.json", get(move || openapi::json(Arc::clone(&text))))
             .route(
                 "/payments/v1/callback",
@@ -219,6 +225,16 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::revoke))
         .routes(routes!(credentials::allow))
+        .routes(routes!(statements::list))
+        .routes(routes!(statements::show))
+        .routes(routes!(statements::lines))
+        .routes(routes!(statements::disputes))
+        .routes(routes!(statements::csv))
+        .routes(routes!(statements::json))
+        .routes(routes!(statements::confirm))
+        .routes(routes!(statements::confirm_order))
+        .routes(routes!(statements::dispute))
+        .routes(routes!(statements::paper))
         .routes(routes!(accounts::balance))
         .routes(routes!(accounts::entries))
         .routes(routes!(accounts::open_top_up))

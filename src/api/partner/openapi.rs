@@ -31,6 +31,7 @@ another body 409; 429 and 503 bind nothing.
         (name = "sessions", description = "Starting, stopping and following sessions"),
         (name = "fleet", description = "Sites and chargers with live status"),
         (name = "keys", description = "Your own keys: make, rotate, revoke, confine to addresses"),
+        (name = "statements", description = "Statements, disputes and settlement"),
         (name = "events", description = "Events and the webhook that carries them")
     ),
     components(schemas(ErrorBody, ErrorView)),

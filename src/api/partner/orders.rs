@@ -5,7 +5,7 @@ use super::idempotency::{Claim, Write};
 use super::{Answered, Partners};
 use crate::api::catalogue::Code;
 use crate::api::error::ErrorBody;
-use crate::api::port::{OperationKind, OrderFilter, OrderStatus, OrderView, OrderWish, Page};
+use crate::api::port::{Moment, OperationKind, OrderFilter, OrderStatus, OrderView, OrderWish, Page};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use crate::ids::{OrderId, RequestId};
@@ -171,8 +171,11 @@ pub(super) async fn show(
     Ok(Json(state.port.order(&caller.partner, id).await?))
 }
 
-/// Orders, newest first: of one user, or open ones.
+/// Orders, newest first: of one user, or open ones. With `from` and `to`: those that were settled or corrected in that time,
+/// oldest first, as statements have them; an order may come again on a later page.
 #[utoipa::path(get, path = "/orders", tag = "orders", security(("key" = ["query"])), params(
+    ("from" = Option<crate::api::port::Moment>, Query, description = "Settled or corrected from then on; with `to`"),
+    ("to" = Option<crate::api::port::Moment>, Query, description = "Before then; with `from`"),
     ("user_id" = Option<String>, Query, description = "Of this user"),
     ("open" = Option<bool>, Query, description = "Only open (`true`) or closed (`false`) ones"),
     ("limit" = Option<u32>, Query, description = "Most items"),
@@ -186,7 +189,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Answered<Json<Page<OrderView>>> {
-    let mut query = Query::read(&uri, &["user_id", "open", "limit", "cursor"])?;
+    let mut query = Query::read(&uri, &["user_id", "open", "from", "to", "limit", "cursor"])?;
     let page = query.page("cursor", state.pages())?;
     let (open, user_id) = (query.value("open", "true or false")?, query.text("user_id"));
     if let Some(user_id) = &user_id {
@@ -194,5 +197,13 @@ pub(super) async fn list(
         findings.text("user_id", user_id, 1, 64);
         findings.done()?;
     }
-    Ok(Json(state.port.orders(&caller.partner, OrderFilter { user_id, open }, page).await?))
+    let moment = "an RFC 3339 time with an offset";
+    let (from, to) = (query.value::<Moment>("from", moment)?, query.value::<Moment>("to", moment)?);
+    let mut findings = Findings::default();
+    findings.check(from.is_some() == to.is_some(), "to", "is there without `from`, or not", "both or none");
+    let alone = from.is_none() || (user_id.is_none() && open.is_none());
+    findings.check(alone, "from", "is together with `user_id` or `open`", "by itself");
+    findings.done()?;
+    let filter = OrderFilter { user_id, open, settled: from.zip(to) };
+    Ok(Json(state.port.orders(&caller.partner, filter, page).await?))
 }

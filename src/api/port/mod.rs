@@ -17,7 +17,9 @@ mod operations;
 mod operator;
 mod orders;
 mod reservations;
+mod statements;
 mod tariffs;
+mod tcec;
 mod views;
 
 pub use accounts::*;
@@ -28,7 +30,9 @@ pub use operations::*;
 pub use operator::*;
 pub use orders::*;
 pub use reservations::*;
+pub use statements::*;
 pub use tariffs::*;
+pub use tcec::*;
 pub use views::*;
 
 use super::catalogue::Code;
@@ -39,6 +43,16 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give it back as `cursor` (events: `after`) for the rest; absent: there is no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
 
 /// Why the runtime did not do what was asked: a code of the catalogue, and what else the caller can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +165,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + CredentialPort {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + CredentialPort + StatementPort + TcecPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;

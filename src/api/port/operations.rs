@@ -46,6 +46,8 @@ pub enum OperationKind {
     TopUp,
     /// `POST /users/{user_id}/debts/pay`.
     DebtPayment,
+    /// A write about a statement.
+    Statement,
 }
 
 /// How far an operation is.

@@ -321,7 +321,14 @@ pub struct ConfigVersionView {
 
 /// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
 #[async_trait]
-pub trait OperatorPort: super::ReservationPort + super::OrderPort + super::AccountDesk + super::CredentialPort {
+pub trait OperatorPort:
+    super::ReservationPort
+    + super::OrderPort
+    + super::AccountDesk
+    + super::CredentialPort
+    + super::StatementPort
+    + super::TcecPort
+{
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;
 

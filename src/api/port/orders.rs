@@ -125,6 +125,8 @@ pub struct OrderFilter {
     pub user_id: Option<String>,
     /// Only open or closed ones.
     pub open: Option<bool>,
+    /// Settled or corrected from the first moment on and before the second, oldest first (RC-3): by itself only.
+    pub settled: Option<(Moment, Moment)>,
 }
 
 /// What a partner's user wants of an order.

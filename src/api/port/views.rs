@@ -46,16 +46,6 @@ impl PartialSchema for Moment {
 
 impl ToSchema for Moment {}
 
-/// A page of a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Give it back as `cursor` (events: `after`) for the rest; absent: there is no more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
 /// One thing that is wrong with a member of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Detail {

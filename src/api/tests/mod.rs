@@ -9,6 +9,7 @@ mod operator;
 mod reads;
 mod signing;
 mod sockets;
+mod tcec;
 mod writes;
 
 use super::operator::{OperatorApi, OperatorParts, OperatorToken};

@@ -13,13 +13,13 @@ async fn another_partners_things_do_not_exist_by_any_route() {
     let mut tried = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let path = path.strip_prefix("/api/v1").unwrap();
+        if !["{session_id}", "{request_id}", "{reservation_id}"].iter().any(|named| path.contains(named)) {
+            continue;
+        }
         // Each call finds a reservation of its own: what ends one cannot be asked twice.
         let held = rig.post("/reservations", &reserve_body(&format!("h{tried}"), 1)).await.json;
         let held = held["reservation_id"].as_str().unwrap();
         let own = path.replace("{session_id}", &id).replace("{request_id}", "r1").replace("{reservation_id}", held);
-        if own == path {
-            continue;
-        }
         for method in item.as_object().unwrap().keys() {
             let (method, body) = match method.as_str() {
                 "get" => ("GET", String::new()),
@@ -108,6 +108,7 @@ async fn identifiers_that_cannot_be_are_unknown_and_reach_nobody() {
 async fn prices_are_those_in_force_at_a_site_and_are_not_sent_twice() {
     // EM-6.
     let rig = World::new().serve().await;
+    rig.ops("PUT", "/ops/v1/sites/S1", json!({"name": "One"})).await;
     assert_eq!(rig.get("/sites/S1/tariff").await.told(), (404, "tariff_unknown"));
     assert_eq!(rig.get("/sites/S9/tariff").await.status, 404);
     let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 8000, "service": 4000});
@@ -157,6 +158,12 @@ async fn every_documented_route_exists_and_is_signed() {
         "GET /sites",
         "GET /sites/{id}",
         "GET /sites/{id}/tariff",
+        "GET /statements",
+        "GET /statements/{statement_id}",
+        "GET /statements/{statement_id}/csv",
+        "GET /statements/{statement_id}/disputes",
+        "GET /statements/{statement_id}/json",
+        "GET /statements/{statement_id}/lines",
         "GET /users/{user_id}/account",
         "GET /users/{user_id}/entries",
         "GET /users/{user_id}/top-ups/{top_up_id}",
@@ -174,6 +181,10 @@ async fn every_documented_route_exists_and_is_signed() {
         "POST /reservations/{reservation_id}/complaint",
         "POST /sessions",
         "POST /sessions/{session_id}/stop",
+        "POST /statements/{statement_id}/confirm",
+        "POST /statements/{statement_id}/orders/{order_id}/confirm",
+        "POST /statements/{statement_id}/orders/{order_id}/dispute",
+        "POST /statements/{statement_id}/papers",
         "POST /users/{user_id}/debts/pay",
         "POST /users/{user_id}/top-ups",
         "POST /webhook/pause",

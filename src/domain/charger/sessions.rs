@@ -96,7 +96,7 @@ fn keeps_account(step: &ChargerStep<'_>, partner: &PartnerId) -> bool {
 pub(super) fn shown(step: &ChargerStep<'_>, partner: &PartnerId, at: Timestamp) -> Option<Shown> {
     let site = &step.state.registration.as_ref()?.site;
     let tariff = step.context.ambient.tariffs.as_ref()?.tariff_at(site, at)?;
-    Some(Shown { tariff, account: keeps_account(step, partner) })
+    Some(Shown { tariff, account: keeps_account(step, partner), site: Some(site.clone()) })
 }
 
 /// Its money is set aside: the charger is told to start. Where it went offline meanwhile, the session fails (SE-3).

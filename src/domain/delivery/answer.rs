@@ -46,6 +46,13 @@ pub enum Answer {
     TlsFailed(String),
     /// The connection broke, or what came was no HTTP.
     Broken(String),
+    /// A partner that speaks T/CEC 102 answered, and did not take it (EM-11).
+    Declined {
+        /// Its `Ret`.
+        ret: i64,
+        /// The interface, and the beginning of its `Msg`.
+        excerpt: String,
+    },
     /// The event is no longer in the outbox, so there is nothing to send.
     Missing,
 }
@@ -80,7 +87,8 @@ impl Answer {
             | Answer::Refused(_)
             | Answer::ConnectFailed(_)
             | Answer::TlsFailed(_)
-            | Answer::Broken(_) => Class::Failed,
+            | Answer::Broken(_)
+            | Answer::Declined { .. } => Class::Failed,
             Answer::Missing => Class::Hopeless,
         }
     }
@@ -95,6 +103,7 @@ impl Answer {
             | Answer::ConnectFailed(_)
             | Answer::TlsFailed(_)
             | Answer::Broken(_)
+            | Answer::Declined { .. }
             | Answer::Missing => None,
         }
     }
@@ -111,6 +120,8 @@ pub struct Attempt {
     pub took_ms: u64,
     /// What came of it.
     pub answer: Answer,
+    /// The partner's own waits for this event, in place of the policy's (EM-11).
+    pub waits: Option<Arc<[Duration]>>,
 }
 
 /// What followed from a try.
@@ -179,6 +190,7 @@ mod tests {
             (Answer::ConnectFailed(text()), Class::Failed),
             (Answer::TlsFailed(text()), Class::Failed),
             (Answer::Broken(text()), Class::Failed),
+            (Answer::Declined { ret: -1, excerpt: text() }, Class::Failed),
             (Answer::Missing, Class::Hopeless),
         ] {
             assert_eq!(answer.class(), class, "{answer:?}");

@@ -22,6 +22,7 @@ pub mod schedule;
 mod scheduler;
 #[cfg(test)]
 mod simulation;
+mod tcec;
 #[cfg(test)]
 pub(crate) mod testkit;
 
@@ -37,6 +38,10 @@ pub use partner::{
 pub use policy::Policy;
 pub use queue::{
     Dead, Disabled, Open, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report, Reported, Selection,
-    TEST_KIND, Verdict,
+    TEST_KIND, Told, Verdict,
 };
 pub use scheduler::{Arrival, Next, Pace, Pick, Scheduler, coalesces};
+pub use tcec::{
+    Dialect, ErrorData, Numbers, SealedSet, SequenceCheck, Spelling, StationFacts, Stations, StatusForm, Tcec,
+    is_operator_id,
+};

@@ -6,6 +6,7 @@ mod decide;
 mod tests;
 
 use super::family::QueueId;
+use super::tcec::Tcec;
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
 use crate::ids::SiteId;
@@ -144,6 +145,9 @@ pub struct Partner {
     pub keys: BTreeMap<String, ApiKey>,
     /// Its endpoints.
     pub endpoints: BTreeMap<QueueId, Endpoint>,
+    /// What is agreed where it speaks T/CEC 102 (EM-11): its main endpoint is then the base of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcec: Option<Box<Tcec>>,
 }
 
 /// What a partner can be asked.
@@ -225,6 +229,8 @@ pub enum PartnerOrder {
         /// Which.
         queue: QueueId,
     },
+    /// What is agreed where it speaks T/CEC 102; `None`: the native face again.
+    SetTcec(Option<Box<Tcec>>),
     /// The queue has disabled itself (410); asked by the queue only.
     NoteDisabled {
         /// Which.
@@ -288,6 +294,8 @@ pub enum PartnerFact {
         /// Why; `None`: enabled.
         disabled: Option<super::queue::Disabled>,
     },
+    /// What is agreed in T/CEC 102 was set: this is the whole of it.
+    TcecSet(Option<Box<Tcec>>),
 }
 
 impl Partner {
@@ -308,6 +316,7 @@ impl Partner {
             PartnerFact::EndpointSet { queue, endpoint } => {
                 self.endpoints.insert(*queue, endpoint.clone());
             }
+            PartnerFact::TcecSet(tcec) => self.tcec.clone_from(tcec),
             PartnerFact::EndpointRemoved { queue } => {
                 self.endpoints.remove(queue);
             }

@@ -114,6 +114,17 @@ pub struct Report {
     pub listed: Vec<Entry>,
 }
 
+/// An event that only this partner is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Its type.
+    pub kind: String,
+    /// Within one key, order is kept.
+    pub order_key: String,
+    /// What is told.
+    pub data: serde_json::Value,
+}
+
 /// What a queue can be asked.
 #[derive(Debug, Clone)]
 pub enum QueueCommand {
@@ -154,6 +165,8 @@ pub enum QueueCommand {
     Enable,
     /// Send the partner a `webhook.test` event.
     Test,
+    /// Put these into its outbox.
+    Tell(Vec<Told>),
 }
 
 /// What has happened to a queue.

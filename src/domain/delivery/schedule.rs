@@ -30,10 +30,20 @@ impl Backoff for Steps<'_> {
 /// The wait after the `failures`-th failure in a row (from 1), or `None` after the last try. A `Retry-After` can only make
 /// it longer, up to [`Policy::retry_after_max`]: one that is shorter than the step would burn the tries in minutes.
 pub fn wait_after(failures: u16, policy: &Policy, retry_after: Option<Duration>, fraction: f64) -> Option<Duration> {
+    wait_in(&policy.schedule, failures, policy, retry_after, fraction)
+}
+
+/// As [`wait_after`], by a partner's own waits.
+pub fn wait_in(
+    waits: &[Duration],
+    failures: u16,
+    policy: &Policy,
+    retry_after: Option<Duration>,
+    fraction: f64,
+) -> Option<Duration> {
     let next = usize::from(failures).saturating_sub(1);
-    let step = Steps { steps: &policy.schedule, next, jitter: policy.jitter, fraction }.next_backoff()?;
-    let asked = retry_after.unwrap_or_default().min(policy.retry_after_max);
-    Some(step.max(asked))
+    let step = Steps { steps: waits, next, jitter: policy.jitter, fraction }.next_backoff()?;
+    Some(step.max(retry_after.unwrap_or_default().min(policy.retry_after_max)))
 }
 
 /// The `n`-th number in `[0, 1)` that follows from a step's entropy (splitmix64: distinct `n` are independent).
@@ -80,6 +90,14 @@ mod tests {
             assert_eq!(wait, Some(Duration::from_secs(expected)), "{failures} {asked}");
         }
         assert_eq!(wait_after(9, &policy, Some(Duration::from_secs(5)), 0.0), None);
+    }
+
+    #[test]
+    fn a_partners_own_waits_count_in_place_of_the_policys() {
+        let policy = Policy { jitter: 0.0, ..Policy::default() };
+        let waits = [15, 15, 30].map(Duration::from_secs);
+        let told: Vec<_> = (1..=4).map(|n| wait_in(&waits, n, &policy, None, 0.0).map(|wait| wait.as_secs())).collect();
+        assert_eq!(told, [Some(15), Some(15), Some(30), None]);
     }
 
     #[test]

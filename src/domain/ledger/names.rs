@@ -206,6 +206,13 @@ impl LedgerAccount {
     }
 }
 
+impl LedgerAccount {
+    /// Its name; of a partner's account without the partner.
+    pub fn family(&self) -> &'static str {
+        self.plain().trim_end_matches('/')
+    }
+}
+
 impl fmt::Display for LedgerAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.plain())?;

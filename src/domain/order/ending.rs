@@ -2,7 +2,7 @@
 //! (SE-8, SE-14, MO-4, MO-5, MO-7). Owns the changes of state; never a price.
 
 use super::state::{Ask, Doubt, Kind, Proposed, Status};
-use super::{Charge, Event, OrderStep, notices, saga};
+use super::{Charge, Event, OrderStep, notices, saga, stated};
 use crate::domain::charging::{Case, Level, Rejection};
 use crate::domain::pricing::BillFlag;
 use crate::ids::RequestId;
@@ -13,6 +13,7 @@ pub(super) fn become_(step: &mut OrderStep<'_>, status: Status) {
     debug_assert_ne!(now, status);
     let at = step.context.now;
     step.emit(Event::Became { status, at });
+    stated::note(step);
     match status {
         Status::Placed | Status::Failed => {}
         Status::Open => step.tell("order.opened"),
@@ -192,6 +193,7 @@ fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
     }
     let difference = before.saturating_sub(now);
     if difference == 0 && charge.doubts.is_empty() {
+        stated::note(step);
         step.tell("order.updated");
         return;
     }
@@ -201,6 +203,15 @@ fn corrected(step: &mut OrderStep<'_>, charge: Charge) {
         step.state.amount(now)
     );
     let case = Case::alert(Level::Warning, "order_changed_afterwards", step.subject(), text).with(&charge.evidence);
+    let partner_settles = !step.state.has_account() && step.state.status == Some(Status::Paid);
+    if partner_settles && !by_hand && now >= 0 && charge.doubts.is_empty() {
+        // Nothing was taken here: the difference is a new line of the partner's next statement (RC-3).
+        step.raise(case);
+        step.emit(Event::ToTake { minor: now, by: None });
+        stated::note(step);
+        step.tell("order.updated");
+        return;
+    }
     let refundable = step.state.has_account() && step.state.status == Some(Status::Paid) && !by_hand;
     if difference > 0 && refundable && difference <= step.state.taken.saturating_sub(given_back(step)) {
         step.raise(case);

@@ -1,6 +1,7 @@
 //! What happens to an order, and what it folds to. Owns the journaled form: members are only added, with a default (RT-6).
 
 use super::state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Proposed, Status};
+use super::stated::Stated;
 use super::stay::{Presence, Stay};
 use crate::clock::Timestamp;
 use crate::domain::charging::case::Raised;
@@ -16,6 +17,8 @@ pub enum Event {
     Placed(Box<Placed>),
     /// It is about staying at a connector.
     StayBegan(Box<Stay>),
+    /// Its figures count towards its partner's statement, or have changed since (RC-3).
+    Stated(Stated),
     /// It is in another state.
     Became {
         /// Which.
@@ -190,6 +193,7 @@ impl Fold for Order {
                 self.placed = Some(placed.clone());
             }
             Event::StayBegan(stay) => self.stay = Some(stay.clone()),
+            Event::Stated(stated) => self.stated = Some(*stated),
             Event::Became { status, at } => self.become_(*status, *at),
             Event::Failed { code, at, note } => {
                 self.failure = Some(code.clone());

@@ -11,21 +11,24 @@ mod ending;
 mod event;
 pub mod notices;
 mod occupancy;
+pub mod recheck;
 mod rows;
 mod saga;
 mod state;
+mod stated;
 mod stay;
 mod view;
 
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use event::Event;
 pub use rows::{REVIEWS, project};
 pub use saga::{cause, freeze_name, next};
 pub use state::{Ask, Doubt, Hold, Kind, Order, Outstanding, Placed, Proposed, Status};
+pub use stated::Stated;
 pub use stay::{Presence, Stay};
 pub use view::View;
 

@@ -1,7 +1,8 @@
 //! The read models that follow from an order's events: `order/<id>`, `user-order/<partner>/<user>/<order>`,
-//! `order-review/<order>` as long as a person must look, `alert`, `ticket`. Owns their shape.
+//! `order-review/<order>` as long as a person must look, `settled` and `settled-order` for statements, `alert`, `ticket`. Owns
+//! their shape.
 
-use super::{Event, Order, Status};
+use super::{Event, Order, Status, stated};
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
 use crate::ids::OrderId;
@@ -16,6 +17,7 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
     for event in events {
         match event {
             Event::Raised(raised) => rows.extend(case::rows(raised)),
+            Event::Stated(stated) => rows.extend(stated::rows(partition, id, order, stated)),
             Event::Became { status, .. } => {
                 changed = true;
                 doubted |= *status == Status::UnderReview;

@@ -6,7 +6,7 @@
 //! outstanding changes nothing.
 
 use super::state::{Ask, Hold, Kind, Order, Outstanding, Status};
-use super::{Event, OrderStep, ending, notices};
+use super::{Event, OrderStep, ending, notices, stated};
 use crate::domain::charger;
 use crate::domain::charging::purse::{AccountOutcome, AccountRef, AccountRequest, Income, Keep};
 use crate::domain::charging::{Case, Effect, Key, Level};
@@ -171,6 +171,7 @@ fn done(step: &mut OrderStep<'_>, ask: Ask) {
         }
         Ask::Refund { minor, .. } => {
             step.emit(Event::Refunded { minor });
+            stated::note(step);
             step.tell("order.refunded");
             ending::rest(step);
         }

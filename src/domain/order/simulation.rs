@@ -12,6 +12,7 @@ use crate::domain::charging::step::Fold;
 use crate::domain::charging::testkit::{World, accepted, refused};
 use crate::domain::charging::{Event as FamilyEvent, Key};
 use crate::domain::session::Limits;
+use crate::domain::statement::line;
 use crate::ids::{OrderId, SessionId, TransactionId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -351,6 +352,13 @@ fn random_lives_of_orders_end_with_everything_paid_once() {
     }
 }
 
+/// What the lines of an order that count towards its partner's statement come to (RC-3).
+fn stated(run: &Run, id: OrderId) -> i64 {
+    let rows = run.world.rows.iter().filter(|((table, _), _)| *table == line::TABLE);
+    let lines = rows.map(|(_, value)| serde_json::from_slice::<line::Line>(value).unwrap());
+    lines.filter(|line| line.order == id).map(|line| line.figures.total).sum()
+}
+
 fn at_rest(run: &Run) {
     let orders = run.orders();
     for (id, order) in &orders {
@@ -359,6 +367,7 @@ fn at_rest(run: &Run) {
         if order.status == Some(Status::Paid) {
             assert_eq!(Some(order.taken), order.charge, "{id}: {order:?}");
         }
+        assert_eq!(stated(run, *id), order.taken - order.refunded, "{id}: its lines say something else: {order:?}");
     }
     assert_eq!((run.bank.account.frozen(), run.bank.account.debt()), (0, 0));
     let taken: i64 = orders.values().map(|order| order.taken - order.refunded).sum();

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::domain::charger::UserRef;
 use crate::domain::money::{Currency, Money};
 use crate::domain::pricing::Bill;
-use crate::ids::{ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, TariffId};
+use crate::ids::{ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TariffId};
 use serde::{Deserialize, Serialize};
 
 /// SE-15: these, and no others.
@@ -101,6 +101,9 @@ pub struct Placed {
     /// The user's personal data, sealed (OP-9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Box<str>>,
+    /// Where: the site, as far as it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteId>,
     /// Where.
     pub connector: ConnectorId,
     /// The user has an account with us. Otherwise the partner settles.
@@ -302,6 +305,9 @@ pub struct Order {
     pub payment_due: Option<Timestamp>,
     /// When the user is reminded.
     pub remind_due: Option<Timestamp>,
+    /// The newest figures that count towards its partner's statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stated: Option<super::stated::Stated>,
     /// Staying after the end.
     pub stay: Option<Box<Stay>>,
     /// When it came to its end.

@@ -13,6 +13,7 @@ use crate::domain::money::Money;
 use crate::domain::order::{self, Charge, Doubt, Kind, notices};
 use crate::domain::pricing::{self, Bill, PricingError, Register, Usage};
 use crate::domain::tariff::Tariff;
+use crate::ids::SiteId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub struct Shown {
     /// The user has an account with us.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub account: bool,
+    /// At which site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteId>,
 }
 
 impl Session {
@@ -111,6 +115,7 @@ pub(super) fn placed(step: &mut SessionStep<'_>) {
         partner: partner.clone(),
         user: user.clone(),
         sealed: session.sealed.clone(),
+        site: shown.site.clone(),
         connector: session.connector,
         account: shown.account,
         tariff: shown.tariff.id.clone(),

@@ -10,7 +10,7 @@ pub const STATUSES: &[&str] = &["2xx", "4xx", "429", "5xx", "503", "gone"];
 
 /// Ways in which a signature fails (EM-3).
 pub const SIGNATURE_FAILURES: &[&str] =
-    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "address", "operator_token"];
+    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "address", "operator_token", "token"];
 
 /// Answered calls.
 pub const REQUESTS: Metric<2> = Metric {
@@ -46,6 +46,15 @@ pub const REFUSED_CALLERS: Metric<1> = Metric {
     help: "Calls refused because of their signature, key or token, by kind (EM-3).",
     labels: [("kind", SIGNATURE_FAILURES)],
     page: Some("a rise of `bad` or `replay`: somebody guesses or replays"),
+};
+
+/// Answers of the T/CEC face.
+pub const TCEC_ANSWERS: Metric<1> = Metric {
+    name: "chargeline_api_tcec_answers_total",
+    kind: Kind::Counter,
+    help: "T/CEC 102 calls by the `Ret` of their answer (EM-11).",
+    labels: [("ret", &["success", "busy", "system_error", "signature", "token", "envelope", "parameter"])],
+    page: Some("any `system_error`"),
 };
 
 /// Bans set.
@@ -111,6 +120,7 @@ pub const ALL: &[Described] = &[
     SECONDS_TAKEN.described(),
     IN_FLIGHT.described(),
     REFUSED_CALLERS.described(),
+    TCEC_ANSWERS.described(),
     BANS.described(),
     KEY_CHANGES.described(),
     LIMITED.described(),

@@ -14,6 +14,7 @@ pub mod names;
 pub mod process;
 pub mod reference;
 pub mod reservation;
+pub mod statement;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
@@ -137,6 +138,7 @@ pub fn all() -> Vec<Described> {
         messages::ALL,
         process::ALL,
         reservation::ALL,
+        statement::ALL,
         webhook::ALL,
     ]
     .concat()

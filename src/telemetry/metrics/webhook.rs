@@ -23,6 +23,7 @@ pub const OUTCOMES: &[&str] = &[
     "connect_failed",
     "tls_failed",
     "broken",
+    "declined",
     "missing",
 ];
 

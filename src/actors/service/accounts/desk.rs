@@ -8,8 +8,10 @@ use crate::api::port::{AccountDesk, AccountOrder, AccountSearch, Actor, Page, Pa
 use crate::domain::account::{Account, AccountFamily, Action, Booked, Outcome, Request, rows, verify};
 use crate::domain::entity::Family as _;
 use crate::ids::RequestId;
+use crate::telemetry::metrics::account as metrics;
 use async_trait::async_trait;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Entries read at a time.
 const CHUNK: usize = 500;
@@ -26,6 +28,18 @@ impl Service {
             Refusal::from(Code::Unavailable)
         })?;
         Ok(value)
+    }
+
+    /// The balance sheet as metrics.
+    fn show_balance(&self, findings: &verify::Findings) {
+        metrics::BOOKS_WRONG.set(figure(findings.wrong.into()), []);
+        let currency = self.configuration.swaps.accounts.load().currency;
+        let mut sums: BTreeMap<&'static str, i128> = BTreeMap::new();
+        let trial = findings.totals.get(currency.code());
+        for (account, minor) in trial.iter().flat_map(|trial| trial.balances()) {
+            *sums.entry(account.family()).or_default() += minor;
+        }
+        sums.into_iter().for_each(|(account, minor)| metrics::BALANCE.set(figure(minor), [account]));
     }
 
     /// All entries of an account up to a number, in order.
@@ -50,6 +64,12 @@ impl Service {
             }
         }
     }
+}
+
+/// A figure for a dashboard: exact to 2^53, which is beyond any balance sheet.
+#[allow(clippy::cast_precision_loss, reason = "metrics are floating point; the books are not")]
+fn figure(minor: i128) -> f64 {
+    minor as f64
 }
 
 fn action(order: AccountOrder, actor: &Actor) -> Action {
@@ -150,6 +170,7 @@ impl AccountDesk for Service {
             }
         }
         findings.finish();
+        self.show_balance(&findings);
         Ok(findings)
     }
 }

@@ -30,7 +30,7 @@ pub(in crate::actors::service) fn seal(service: &Service, secret: &SecretString)
     Sealed(service.vault.seal_secret(PARTNER_SECRETS, secret.expose_secret().as_bytes()))
 }
 
-fn new_secret() -> SecretString {
+pub(in crate::actors::service) fn new_secret() -> SecretString {
     let random: [u8; 32] = rand::random();
     SecretString::from(SigningSecret::make(&random).to_string())
 }
@@ -70,6 +70,7 @@ pub(in crate::actors::service) async fn put(
         }),
     )
     .await?;
+    service.open_book(id).await?;
     let Some(webhook) = put.webhook else { return Ok(PartnerPutAnswer::default()) };
     let first = known.is_none_or(|known| !known.partner.endpoints.contains_key(&QueueId::MAIN));
     let secret = first.then(new_secret);

@@ -157,7 +157,12 @@ impl Run {
             self.more = page.len() == limit;
             let now = self.steady.now();
             let arrivals = page.iter().map(|row| {
-                let entry = entry_of(row);
+                let mut entry = entry_of(row);
+                // Set once, here: the queue's facts keep the key under which an event was taken in.
+                let lane = target.face.as_ref().and_then(|_| crate::api::tcec::pushes::lane(&entry.order_key));
+                if let Some(lane) = lane {
+                    entry.order_key = lane.into();
+                }
                 let wanted = target.subscriptions.wants(&entry.kind);
                 Arrival { entry, wanted }
             });
@@ -243,10 +248,14 @@ impl Run {
         let trail = payload.as_ref().map(|row| Trail::of(row, &self.with.partner, pick.attempt));
         let (deliver, dress) = (self.with.deliver.clone(), self.with.dress.clone());
         let (target, begun) = (target.clone(), Instant::now());
+        let waits = target.face.as_ref().and_then(|face| face.waits(&pick.entry.kind));
         self.sends.push(Box::pin(async move {
             let answer = match payload {
                 Some(mut row) => match dress.dress(&mut row.notice.data).await {
-                    Ok(()) => deliver.deliver(sign(&row, &target, started)).await,
+                    Ok(()) => match &target.face {
+                        Some(face) => face.send(&row, started).await,
+                        None => deliver.deliver(sign(&row, &target, started)).await,
+                    },
                     Err(why) => Answer::Broken(format!("the payload cannot be opened: {why}")),
                 },
                 None => Answer::Missing,
@@ -255,7 +264,10 @@ impl Run {
                 trail.log(&answer);
             }
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);
-            Finished { attempt: Attempt { entry: pick.entry, started, took_ms, answer }, replayed: pick.replayed }
+            Finished {
+                attempt: Attempt { entry: pick.entry, started, took_ms, answer, waits },
+                replayed: pick.replayed,
+            }
         }));
         Ok(())
     }

@@ -88,6 +88,7 @@ fn code(answer: &Answer) -> Option<u16> {
         | Answer::ConnectFailed(_)
         | Answer::TlsFailed(_)
         | Answer::Broken(_)
+        | Answer::Declined { .. }
         | Answer::Missing => None,
     }
 }

@@ -3,11 +3,13 @@
 mod account;
 mod messages;
 mod partner;
+pub(super) mod statement;
 mod tariff;
 
 pub(super) use account::Account;
 pub(super) use messages::MessageArgs;
-pub(super) use partner::{Partner, Webhook};
+pub(super) use partner::{Partner, Tcec, Webhook};
+pub(super) use statement::Statement;
 pub(super) use tariff::Tariff;
 
 use crate::api::port::{BootPolicy, CommandKind, LockAction, TokenState};
@@ -64,6 +66,9 @@ pub enum Command {
     /// Users' accounts.
     #[command(subcommand)]
     Account(Account),
+    /// Statements and settlement with partners.
+    #[command(subcommand)]
+    Statement(Statement),
     /// Looks at all books of the running server.
     LedgerVerify,
     /// RFID tokens.

@@ -52,6 +52,14 @@ pub enum Partner {
         #[command(subcommand)]
         command: Webhook,
     },
+    /// What is agreed with it in T/CEC 102.
+    Tcec {
+        /// Whose.
+        id: PartnerId,
+        /// What.
+        #[command(subcommand)]
+        command: Tcec,
+    },
     /// Makes all personal data of a user unreadable, for good; sessions and amounts stay.
     EraseUser {
         /// Whose user.
@@ -150,6 +158,24 @@ impl PartnerBody {
         }
         body
     }
+}
+
+/// What to do with what is agreed in T/CEC 102.
+#[derive(Debug, Subcommand)]
+pub enum Tcec {
+    /// Sets it: a JSON object (docs/tcec-102.md), or @FILE, which keeps secrets out of the shell's history.
+    Set {
+        /// The object, or @FILE.
+        body: String,
+    },
+    /// Shows it, without secrets.
+    Show,
+    /// Makes a new set of secrets for the partner to call us with, shown once.
+    Secrets {
+        /// How long the old ones count too.
+        #[arg(long, default_value_t = 86_400)]
+        overlap_s: u64,
+    },
 }
 
 /// What to do with a webhook.

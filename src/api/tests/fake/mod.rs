@@ -6,6 +6,8 @@ mod credentials;
 mod operator;
 mod orders;
 mod reservations;
+mod statements;
+mod tcec;
 
 use crate::api::catalogue::Code;
 use crate::api::partner::{KeyDirectory, KeyRecord};
@@ -152,6 +154,10 @@ pub(crate) struct Runtime {
     pub(crate) starts: AtomicUsize,
     /// Calls of `replay`.
     pub(crate) replays: AtomicUsize,
+    /// What is agreed with partners who speak T/CEC 102.
+    pub(crate) relations: Mutex<BTreeMap<PartnerId, Arc<Relation>>>,
+    /// In force everywhere.
+    pub(crate) tariff: Mutex<Option<Arc<crate::domain::tariff::Tariff>>>,
     pub(crate) not_ready: Mutex<Vec<String>>,
     /// Tariffs, by the product's own rules.
     book: Mutex<crate::domain::tariff::Book>,

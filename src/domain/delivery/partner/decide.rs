@@ -66,6 +66,10 @@ pub(in crate::domain::delivery) fn decide(
             endpoint(state, queue)?;
             Ok(started(PartnerFact::EndpointDisabled { queue, disabled: None }, queue))
         }
+        PartnerOrder::SetTcec(tcec) => {
+            // The queue looks again: where it sends, and how, has changed.
+            Ok(changed(PartnerFact::TcecSet(tcec)).effect(PartnerEffect::QueueChanged(QueueId::MAIN)))
+        }
         PartnerOrder::NoteDisabled { queue, disabled } => match state.endpoints.get(&queue) {
             // Removed while the last tries were under way: nothing is left to mark.
             None => Ok(Decision::reply(PartnerReply::Done)),

@@ -61,6 +61,32 @@ fn each_order_is_refused_where_it_does_not_apply() {
 }
 
 #[test]
+fn what_is_agreed_in_tcec_is_kept_whole_and_taken_away_again() {
+    use crate::domain::delivery::{Dialect, SealedSet, Stations, Tcec};
+    let set = || SealedSet { secrets: sealed("s"), created: Timestamp(1), expires: None };
+    let tcec = Box::new(Tcec {
+        operator_id: "123456789".into(),
+        own_id: "987654321".into(),
+        inbound: vec![set()],
+        outbound: set(),
+        dialect: Dialect::default(),
+        stations: Stations::default(),
+    });
+    assert_eq!(
+        Partition::new().order(PartnerOrder::SetTcec(Some(tcec.clone())), 1).unwrap_err(),
+        PartnerRejection::NotDefined
+    );
+    let mut partition = with_endpoint();
+    let stepped = partition.order(PartnerOrder::SetTcec(Some(tcec.clone())), 3).unwrap();
+    assert_eq!(stepped.effects, [PartnerEffect::DirectoryChanged, PartnerEffect::QueueChanged(MAIN)]);
+    assert_eq!(partition.partner().tcec, Some(tcec));
+    let kept = serde_json::to_value(partition.partner()).unwrap();
+    assert_eq!(serde_json::from_value::<Partner>(kept).unwrap(), partition.partner());
+    partition.order(PartnerOrder::SetTcec(None), 4).unwrap();
+    assert_eq!(partition.partner().tcec, None);
+}
+
+#[test]
 fn several_keys_live_at_once_and_a_revoked_one_makes_room() {
     let mut partition = defined();
     partition.policy = Policy { keys_max: 2, ..Policy::default() };

@@ -2,7 +2,7 @@
 
 use super::{
     Dead, Disabled, Open, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report, Reported, Selection,
-    TEST_KIND, Verdict,
+    TEST_KIND, Told, Verdict,
 };
 use crate::domain::delivery::answer::{Answer, Attempt, Class, Logged, Outcome};
 use crate::domain::delivery::family::{
@@ -43,6 +43,7 @@ pub(in crate::domain::delivery) fn decide(
         QueueCommand::Enable if state.disabled.is_none() => Ok(looked_at(id, answer(QueueReply::Done))),
         QueueCommand::Enable => Ok(controlled(id, QueueFact::Enabled)),
         QueueCommand::Test => test(context),
+        QueueCommand::Tell(told) => tell(told, context),
     }
 }
 
@@ -56,6 +57,18 @@ fn looked_at(id: QueueId, decision: Decision<PartnerFamily>) -> Decision<Partner
 
 fn controlled(id: QueueId, fact: QueueFact) -> Decision<PartnerFamily> {
     looked_at(id, answer(QueueReply::Done).event(PartnerEvent::Queue(fact)))
+}
+
+/// Puts events into the outbox that no other partition tells (EM-11: statuses every so often, a day's reconciliation).
+fn tell(told: Vec<Told>, context: &Context<'_, Policy>) -> Decided {
+    let partner: crate::ids::PartnerId = context.partition.parse().map_err(|_| PartnerRejection::WrongEntity)?;
+    let at = context.now;
+    // A notice needs a record to travel in, and this fact changes nothing.
+    let carrier = PartnerEvent::Queue(QueueFact::Settled { positions: Vec::new() });
+    let decision = answer(QueueReply::Done).event(carrier);
+    Ok(told.into_iter().fold(decision, |decision, Told { kind, order_key, data }| {
+        decision.notice(Notice { partner: partner.clone(), kind, order_key, sequence: None, at, data })
+    }))
 }
 
 fn test(context: &Context<'_, Policy>) -> Decided {
@@ -203,7 +216,12 @@ impl<'a> Reporting<'a> {
             Class::SlowDown | Class::Failed => {
                 let fraction = schedule::fraction(self.context.entropy, n);
                 let retry_after = attempt.answer.retry_after();
-                match schedule::wait_after(tries, self.context.ambient, retry_after, fraction) {
+                let ambient = self.context.ambient;
+                let wait = match &attempt.waits {
+                    Some(waits) => schedule::wait_in(waits, tries, ambient, retry_after, fraction),
+                    None => schedule::wait_after(tries, ambient, retry_after, fraction),
+                };
+                match wait {
                     Some(wait) => self.retry(&attempt, tries, replayed, wait),
                     None => self.bury(&attempt, tries),
                 }
@@ -243,7 +261,7 @@ impl<'a> Reporting<'a> {
     }
 
     fn log(&mut self, attempt: Attempt, tries: u16, outcome: Outcome) {
-        let Attempt { entry, started, took_ms, answer } = attempt;
+        let Attempt { entry, started, took_ms, answer, .. } = attempt;
         let (position, event_id, kind) = (entry.position, entry.event_id, entry.kind);
         // The body of a success says nothing that anyone needs.
         let answer = match answer {

@@ -231,6 +231,33 @@ fn a_test_event_is_a_notice_with_a_key_of_its_own() {
 }
 
 #[test]
+fn what_only_this_partner_is_told_is_notices_and_changes_nothing() {
+    let mut partition = Partition::new();
+    let told =
+        |kind: &str| Told { kind: kind.into(), order_key: format!("{kind}/1"), data: serde_json::json!({"a": 1}) };
+    let stepped = partition.ask(QueueCommand::Tell(vec![told("a.status"), told("b")]), Timestamp(7)).unwrap();
+    let notices: Vec<_> = stepped.notices.iter().map(|n| (n.kind.as_str(), n.order_key.as_str(), n.at.0)).collect();
+    assert_eq!(notices, [("a.status", "a.status/1", 7), ("b", "b/1", 7)]);
+    assert_eq!((stepped.events.len(), partition.queue()), (1, Queue::default()));
+}
+
+#[test]
+fn a_partners_own_waits_are_kept_between_tries_of_its_event() {
+    let mut partition = Partition::new();
+    partition.policy.jitter = 0.0;
+    let waits: Option<std::sync::Arc<[Duration]>> = Some([15, 30].map(Duration::from_secs).into());
+    let failed = |at: i64| {
+        let attempt = tried(&entry(1, "k"), Timestamp(at), Answer::Declined { ret: -1, excerpt: "later".into() });
+        report(vec![Attempt { waits: waits.clone(), ..attempt }])
+    };
+    for (at, due) in [(0, Some(15_000)), (15_000, Some(45_000)), (45_000, None)] {
+        partition.report(failed(at), Timestamp(at));
+        assert_eq!(partition.queue().open.get(&1).map(|open| open.due.0), due);
+    }
+    assert_eq!(partition.queue().dead, 1);
+}
+
+#[test]
 fn the_log_is_a_ring_of_pages_without_bodies_of_successes() {
     let mut partition = Partition::new();
     partition.policy.log_pages = 3;

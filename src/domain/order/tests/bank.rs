@@ -14,6 +14,8 @@ pub(crate) struct Bank {
     pub(crate) account: Account,
     policy: Policy,
     sequence: u64,
+    /// All steps, as they are written down.
+    pub(crate) journal: Vec<Vec<(Key, Vec<account::Event>)>>,
     seen: BTreeMap<String, AccountOutcome>,
 }
 
@@ -61,6 +63,9 @@ impl Bank {
         let context = Context { now, partition: "u1", sequence: self.sequence, entropy, ambient: &self.policy };
         let decision = AccountFamily::decide(&Key, &self.account, request.into(), &context)?;
         decision.events.iter().for_each(|event| AccountFamily::apply(&mut self.account, event));
+        if !decision.events.is_empty() {
+            self.journal.push(vec![(Key, decision.events.clone())]);
+        }
         assert_eq!(account::verify::of_state(&self.account), Vec::<String>::new());
         match decision.reply {
             Reply::Done(outcome) => Ok(outcome),

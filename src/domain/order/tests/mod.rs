@@ -1,9 +1,11 @@
 //! Tables of orders: every end, what is asked of the account, what is told.
 
 pub(crate) mod bank;
+mod compat;
 mod ends;
 mod funds;
 mod people;
+mod stated;
 mod states;
 mod staying;
 
@@ -108,7 +110,7 @@ impl World {
     }
 
     /// A session of a user with an account that charges from 1000 Wh on connector 1.
-    fn flowing(bank: &mut Bank) -> (Self, SessionId, TransactionId) {
+    pub(crate) fn flowing(bank: &mut Bank) -> (Self, SessionId, TransactionId) {
         Self::flowing_with(bank, Limits::default())
     }
 
@@ -126,7 +128,7 @@ impl World {
     }
 
     /// It ends at that register, an hour later.
-    fn ends_at(&mut self, bank: &mut Bank, transaction: TransactionId, meter: i64) {
+    pub(crate) fn ends_at(&mut self, bank: &mut Bank, transaction: TransactionId, meter: i64) {
         self.pass(3600);
         self.stop(transaction, meter, Some(StopReason::EVDisconnected), "m9");
         self.status(1, ConnectorStatus::Available);

@@ -269,7 +269,7 @@ virtual_test!(a_rotated_secret_signs_at_once, async {
         .map(|text| SigningSecret::parse(&format!("whsec_{text}")).unwrap());
     let expires = Some(Timestamp(10_000));
     let secrets = vec![(new, None), (old, expires)];
-    let target = Target { url: "https://acme.example/".into(), secrets, subscriptions: Subscriptions::All };
+    let target = Target { url: "https://acme.example/".into(), secrets, subscriptions: Subscriptions::All, face: None };
     *world.directory.0.borrow_mut() = Some(Arc::new(target));
     world.session(2);
     seconds(20).await;
@@ -284,7 +284,7 @@ virtual_test!(without_a_live_secret_nothing_is_sent, async {
     let world = World::new(|_, _| (QUICK, http(200)));
     let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let secrets = vec![(secret, Some(Timestamp(0)))];
-    let target = Target { url: "https://acme.example/".into(), secrets, subscriptions: Subscriptions::All };
+    let target = Target { url: "https://acme.example/".into(), secrets, subscriptions: Subscriptions::All, face: None };
     *world.directory.0.borrow_mut() = Some(Arc::new(target));
     world.session(1);
     seconds(10).await;

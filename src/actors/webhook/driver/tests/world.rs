@@ -193,7 +193,12 @@ pub(super) struct World {
 
 pub(super) fn target(subscriptions: Subscriptions) -> Arc<Target> {
     let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    Arc::new(Target { url: "https://acme.example/hook".into(), secrets: vec![(secret, None)], subscriptions })
+    Arc::new(Target {
+        url: "https://acme.example/hook".into(),
+        secrets: vec![(secret, None)],
+        subscriptions,
+        face: None,
+    })
 }
 
 impl World {
