@@ -37,7 +37,8 @@ impl Range {
         self.fired.insert(route);
         let mut body = json!({"request_id": format!("fire-{}", uuid::Uuid::new_v4().simple())});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        Shot { path: route.replace(id.0, id.1), body, status }
+        let path = route.replace(id.0, id.1).replace("{order_id}", "00000000-0000-7000-8000-000000000000");
+        Shot { path, body, status }
     }
 
     /// The one answer to all copies, many of which meet a server that is killed after the first. `until`: what else is waited
@@ -120,6 +121,16 @@ impl Range {
         self.fire("/keys/{key_id}/networks", id, &json!({"networks": ["192.0.2.7"]}), Some(200)).await;
         self.fire("/keys/{key_id}/revoke", id, &json!({}), Some(200)).await;
     }
+
+    /// There is no statement of that day: refused, a hundred times alike.
+    async fn statements(&mut self) {
+        let day = ("{statement_id}", "2026-01-02");
+        let reason = json!({"reason": "too much"});
+        self.fire("/statements/{statement_id}/confirm", day, &json!({}), None).await;
+        self.fire("/statements/{statement_id}/orders/{order_id}/confirm", day, &json!({}), None).await;
+        self.fire("/statements/{statement_id}/orders/{order_id}/dispute", day, &reason, None).await;
+        self.fire("/statements/{statement_id}/papers", day, &json!({}), None).await;
+    }
 }
 
 const NO_ID: (&str, &str) = ("{}", "{}");
@@ -142,6 +153,7 @@ async fn a_hundred_copies_of_each_write_over_a_kill_have_one_effect_and_one_answ
     let session = range.charging().await;
     range.reserving().await;
     range.keys().await;
+    range.statements().await;
     let event = range.rig.partner().events().await.unwrap()[0].id.clone();
     range.fire("/webhook/replay", NO_ID, &json!({"event_ids": [event]}), Some(202)).await;
     range.fire("/webhook/test", NO_ID, &json!({}), Some(202)).await;
