@@ -238,8 +238,7 @@ impl Fold for Order {
             Event::RefundWithdrawn { .. } => self.refund_proposed = None,
             Event::Contested => self.contested = true,
             Event::Awaited { remind_due, payment_due } => {
-                self.remind_due = *remind_due;
-                self.payment_due = *payment_due;
+                (self.remind_due, self.payment_due) = (*remind_due, *payment_due);
             }
             Event::Linked { order, keep } => (self.linked, self.keep) = (Some(*order), *keep),
             Event::Seen { presence, at } => self.with_stay(|stay| stay.note(*presence, *at)),
