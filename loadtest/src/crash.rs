@@ -308,8 +308,14 @@ mod tests {
         (figures.transactions_found, figures.transaction_stops_found) = (1, 1);
         let some = |state: &str| [(state.to_owned(), 1)].into();
         let (orders, reservations) = (some("Paid"), some("Fulfilled"));
-        report.money =
-            money::check::Figures { payments_found: 1, balances_compared: 1, orders, reservations, ..report.money };
+        report.money = money::check::Figures {
+            payments_found: 1,
+            balances_compared: 1,
+            fees_minor: 1,
+            orders,
+            reservations,
+            ..report.money
+        };
         assert!(!report.holds(), "fifty kills, and none hit an arrival");
         report.hits.arrival = 1;
         assert!(report.holds());

@@ -7,7 +7,8 @@ use super::webhook::{EndpointSource, QueueHandle, Target, TcecCaller, TcecFace};
 use crate::api::port::Relation;
 use crate::api::tcec::pushes;
 use crate::clock::Timestamp;
-use crate::domain::delivery::{Endpoint, Partner, QueueId, Sealed, SealedSet, Sites, Subscriptions, Tcec};
+use crate::domain::access::Grant;
+use crate::domain::delivery::{ApiKey, Endpoint, Partner, QueueId, Sealed, SealedSet, Sites, Subscriptions, Tcec};
 use crate::ids::{PartnerId, SiteId};
 use crate::protocol::tcec::Secrets;
 use crate::protocol::webhook::SigningSecret;
@@ -16,7 +17,8 @@ use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Opens a sealed secret. `None`: it was sealed under another master key.
 pub type Unseal = Arc<dyn Fn(&Sealed) -> Option<SecretString> + Send + Sync>;
@@ -45,12 +47,22 @@ pub struct Key {
     pub secret: SecretString,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// Until when it counts, once another has taken its place.
+    pub expires: Option<Timestamp>,
+    /// What it may do and from where.
+    pub grant: Arc<Grant>,
 }
+
+/// A key's last use is journaled when the journaled one is this old: what is shown is exact while the process lives, and
+/// to the hour after a restart.
+const USE_KEPT_EVERY: Duration = Duration::from_secs(3600);
 
 /// All partners. One in the process.
 pub struct Partners {
     known: DashMap<PartnerId, Arc<Known>>,
     keys: DashMap<String, Key>,
+    /// When each key was last used, and when that was last journaled, in ms.
+    used: DashMap<String, (AtomicI64, AtomicI64)>,
     queues: DashMap<PartnerId, QueueHandle>,
     /// Organisation codes of partners who speak T/CEC 102; one that changed stays until the relation is looked at.
     operators: DashMap<String, PartnerId>,
@@ -71,6 +83,7 @@ impl Partners {
         Partners {
             known: DashMap::new(),
             keys: DashMap::new(),
+            used: DashMap::new(),
             queues: DashMap::new(),
             operators: DashMap::new(),
             edition: AtomicU64::new(1),
@@ -89,7 +102,8 @@ impl Partners {
     pub fn put(&self, id: &PartnerId, partner: &Partner) {
         for key in partner.keys.values() {
             if let Some(secret) = (self.unseal)(&key.secret) {
-                let known = Key { partner: id.clone(), secret, revoked: key.revoked };
+                let (partner, grant) = (id.clone(), Arc::new(key.grant.clone()));
+                let known = Key { partner, secret, revoked: key.revoked, expires: key.expires, grant };
                 self.keys.insert(key.id.clone(), known);
             } else {
                 tracing::error!(partner = %id, key = key.id, "a key's secret cannot be opened with this master key");
@@ -166,6 +180,30 @@ impl Partners {
     /// A key by its public name, revoked ones too.
     pub fn api_key(&self, key_id: &str) -> Option<Key> {
         self.keys.get(key_id).map(|key| key.clone())
+    }
+
+    /// When a key was last used.
+    pub fn last_use(&self, key: &ApiKey) -> Option<Timestamp> {
+        let seen = self.used.get(&key.id).map(|used| Timestamp(used.0.load(Ordering::Relaxed)));
+        seen.max(key.used)
+    }
+
+    /// A key was used by its holder. The partner, when it is time to journal that.
+    pub fn used(&self, key_id: &str, now: Timestamp) -> Option<PartnerId> {
+        let Some(used) = self.used.get(key_id) else {
+            let owner = self.keys.get(key_id)?.partner.clone();
+            let kept = self.get(&owner)?.partner.keys.get(key_id)?.used;
+            let of = (AtomicI64::new(now.0), AtomicI64::new(kept.map_or(i64::MIN, |kept| kept.0)));
+            self.used.entry(key_id.to_owned()).or_insert(of);
+            return self.used(key_id, now);
+        };
+        used.0.fetch_max(now.0, Ordering::Relaxed);
+        let kept = used.1.load(Ordering::Relaxed);
+        let due = now.since(Timestamp(kept)) >= USE_KEPT_EVERY;
+        // Of calls at the same time one journals it.
+        let mine = due && used.1.compare_exchange(kept, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        drop(used);
+        if mine { self.keys.get(key_id).map(|key| key.partner.clone()) } else { None }
     }
 
     /// Who is told of a site's connectors.

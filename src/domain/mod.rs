@@ -1,6 +1,7 @@
 //! Pure rules. Owns every decision about charging, delivery and partners; never sees actix, tokio, a store, HTTP, a
 //! clock, randomness or a log: what it needs comes in with the command (architecture §3).
 
+pub mod access;
 pub mod account;
 pub mod charger;
 pub mod charging;

@@ -2,9 +2,10 @@
 
 use crate::actors::service::{Phase, Service};
 use crate::api::operator::{OperatorApi, OperatorParts, OperatorToken};
-use crate::api::partner::{KeyDirectory, KeyRecord, PartnerApi, PartnerParts, Scopes, SecurityEvent};
+use crate::api::partner::{KeyDirectory, KeyRecord, PartnerApi, PartnerParts, SecurityEvent};
 use crate::clock::Timestamp;
 use crate::config::live::LiveConfig;
+use crate::domain::access::watch::Change;
 use crate::domain::platform::Alert;
 use std::sync::Arc;
 
@@ -24,9 +25,17 @@ impl KeyDirectory for Keys {
         Some(Arc::new(KeyRecord {
             partner: key.partner,
             secret: key.secret,
-            scopes: Scopes::ALL,
+            grant: key.grant,
             revoked: key.revoked.is_some(),
+            expires: key.expires,
         }))
+    }
+
+    fn used(&self, key_id: &str, now: Timestamp) {
+        if let Some(partner) = self.0.directory.used(key_id, now) {
+            let (service, key_id) = (Arc::clone(&self.0), key_id.to_owned());
+            tokio::spawn(async move { service.note_key_use(partner, key_id).await });
+        }
     }
 }
 
@@ -46,11 +55,31 @@ pub(super) fn partner_api(service: &Arc<Service>, live: &Arc<LiveConfig>, starte
 }
 
 fn security(event: &SecurityEvent) -> Alert {
+    let (code, partner, text) = match event {
+        SecurityEvent::Banned { partner, key_id, address } => {
+            ("api_banned", partner, format!("key {key_id} was banned at {address} after failures in a row"))
+        }
+        SecurityEvent::Elsewhere { partner, key_id, address } => (
+            "api_key_elsewhere",
+            partner,
+            format!("key {key_id} signed at {address}, which its allow-list does not name"),
+        ),
+        SecurityEvent::Changed { partner, key_id, address, change } => {
+            let what = match change {
+                Change::Rate { calls, usual } => format!("{calls} calls in a minute where {usual} are usual"),
+                Change::Source { network } => format!("calls from the network of {network}, where it never was used"),
+                Change::Pattern { writes, usual } => {
+                    format!("{writes} of 1000 calls are writes where {usual} are usual")
+                }
+            };
+            ("api_key_changed", partner, format!("key {key_id} at {address}: {what}"))
+        }
+    };
     Alert {
-        code: "api_banned".to_owned(),
+        code: code.to_owned(),
         level: "warning".to_owned(),
-        subject: "api/partner".to_owned(),
-        text: format!("{event:?}"),
+        subject: format!("partner/{partner}"),
+        text,
         ticket: false,
     }
 }

@@ -28,7 +28,7 @@ const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
 /// How often the journal's room is looked at. Work is refused by the journal itself; only the alert depends on it.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether recovery is over.
-const READY_LOOK: Duration = Duration::from_secs(1);
+const READY_LOOK: Duration = Duration::from_millis(100);
 /// How often the gauges of the queues are set: below any scrape interval.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How many of them are snapshotted at a time.

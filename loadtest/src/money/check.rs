@@ -37,6 +37,8 @@ pub struct Figures {
     pub paid_in: i64,
     /// All that orders and reservations have taken, refunds deducted, minor units.
     pub taken_minor: i64,
+    /// What reservations have taken of it, minor units.
+    pub fees_minor: i64,
     /// All that is owed, minor units.
     pub owed_minor: i64,
 }
@@ -49,13 +51,14 @@ impl Figures {
             && self.balances_compared > 0
             && some(&self.orders, "Paid")
             && some(&self.reservations, "Fulfilled")
+            && self.fees_minor > 0
     }
 
     /// One line for people.
     pub fn line(&self) -> String {
         format!(
             "payments {}/{} + {} by asking, {} taken back, balances {}, taken {}/{}, orders {:?}, reservations {:?}, \
-             {} fen in, {} taken, {} owed, unknown outcomes {}",
+             {} fen in, {} taken ({} for reservations), {} owed, unknown outcomes {}",
             self.payments_found,
             self.payments_acknowledged,
             self.payments_asked_for,
@@ -67,6 +70,7 @@ impl Figures {
             self.reservations,
             self.paid_in,
             self.taken_minor,
+            self.fees_minor,
             self.owed_minor,
             self.unknown
         )
@@ -222,7 +226,9 @@ fn balances(books: &Books, paid_in: &BTreeMap<&str, i64>, figures: &mut Figures,
             owed += order.debt.minor;
         }
         let fees = books.reservations.iter().filter(|it| it.user_id == *user);
-        spent += fees.filter_map(|it| it.fee).map(|fee| fee.minor).sum::<i64>();
+        let fees = fees.filter_map(|it| it.fee).map(|fee| fee.minor).sum::<i64>();
+        spent += fees;
+        figures.fees_minor += fees;
         let expected = paid_in.get(user.as_str()).copied().unwrap_or(0) - spent;
         figures.balances_compared += 1;
         figures.taken_minor += spent;
@@ -318,7 +324,10 @@ fn holders(reservations: &[Reservation], sessions: &[Session], verdict: &mut Ver
     let held = reservations.iter().filter_map(|it| {
         let from = parse_rfc3339(&it.created_at)?;
         let place = (it.charger_id.as_str(), it.connector_id, "reserved");
-        Some((place, from, end(it.ended_at.as_deref()), it.reservation_id.as_str()))
+        // Nobody came: it ends at the promised moment, whenever that is noticed.
+        let promised = it.until.as_deref().filter(|_| it.status == "NoShow");
+        let until = end(it.ended_at.as_deref()).min(end(promised));
+        Some((place, from, until, it.reservation_id.as_str()))
     });
     let charged = sessions.iter().filter(|session| session.transaction_id.is_some()).filter_map(|it| {
         let from = parse_rfc3339(it.started_at.as_deref()?)?;

@@ -104,6 +104,9 @@ pub struct Reservation {
     pub status: String,
     /// From when on.
     pub created_at: String,
+    /// Until when it was promised.
+    #[serde(default)]
+    pub until: Option<String>,
     /// Until when.
     #[serde(default)]
     pub ended_at: Option<String>,

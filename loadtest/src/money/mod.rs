@@ -67,10 +67,6 @@ account_retry_max = "10s"
 
 [reservation]
 hold = "6s"
-free_cancel = "1s"
-deposit = 100
-late_cancel_fee = 20
-no_show_fee = 50
 "#
     )
 }
@@ -149,7 +145,9 @@ impl Town {
         operator.call(Method::PUT, &path, Some(body(json!("all")))).await?;
         let tariff = json!({"id": "crash", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [{"name": "flat",
             "from": "00:00", "to": "24:00", "electricity": 30_000, "service": 10_000}],
-            "occupancy": {"grace_minutes": 0, "per_minute": 2_000, "cap": 6_000}});
+            "occupancy": {"grace_minutes": 0, "per_minute": 2_000, "cap": 6_000},
+            "reservation": {"deposit": 10_000, "free_cancel_minutes": 0, "late_cancel_fee": 2_000,
+                "no_show_fee": 5_000}});
         operator.call(Method::PUT, "/ops/v1/tariffs/crash", Some(tariff)).await?;
         let roll_out = Some(json!({"version": 1}));
         operator.call(Method::POST, "/ops/v1/tariffs/crash/roll-out", roll_out).await?;

@@ -6,6 +6,7 @@
 mod accounts;
 mod admin;
 mod catalogue;
+mod credentials;
 mod messages;
 mod operator;
 mod orders;

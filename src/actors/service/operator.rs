@@ -90,14 +90,6 @@ impl OperatorPort for Service {
         admin::partners::list(self, &page)
     }
 
-    async fn add_key(&self, id: &PartnerId, key_id: String, secret: SecretString) -> Result<(), Refusal> {
-        admin::partners::add_key(self, id, key_id, &secret).await
-    }
-
-    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal> {
-        admin::partners::revoke_key(self, id, key_id).await
-    }
-
     async fn rotate_webhook_secret(&self, id: &PartnerId, overlap: Duration) -> Result<SecretString, Refusal> {
         admin::partners::rotate_secret(self, id, overlap).await
     }

@@ -1,13 +1,18 @@
 //! The port of partners' calls.
 
 use super::Service;
+use super::admin::partners::order;
+use super::admin::tariffs::in_force;
 use super::sessions::Eyes;
 use crate::api::port::{
     ChargerView, DeliveryView, OperationRef, OperationState, Page, PageRequest, PartnerPort, Refusal, ReplayRequest,
     SessionFilter, SessionStatus, SessionView, SiteView, Start, Stop, WebhookView,
 };
+use crate::domain::delivery::{PartnerOrder, Subscriptions};
+use crate::domain::tariff::Tariff;
 use crate::ids::{ChargerId, PartnerId, RequestId, SessionId, SiteId};
 use async_trait::async_trait;
+use std::sync::Arc;
 
 #[async_trait]
 impl PartnerPort for Service {
@@ -40,6 +45,12 @@ impl PartnerPort for Service {
         self.site_view(Eyes::Partner(partner), id).await
     }
 
+    async fn site_tariff(&self, partner: &PartnerId, id: &SiteId) -> Result<Arc<Tariff>, Refusal> {
+        self.working()?;
+        self.site_view(Eyes::Partner(partner), id).await?;
+        in_force(self, id, None)
+    }
+
     async fn sites(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<SiteView>, Refusal> {
         self.site_views(Eyes::Partner(partner), &page).await
     }
@@ -70,5 +81,14 @@ impl PartnerPort for Service {
 
     async fn replay(&self, partner: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
         self.replay_events(partner, replay).await
+    }
+
+    async fn pause_webhook(&self, partner: &PartnerId, paused: bool) -> Result<(), Refusal> {
+        self.hold_webhook(partner, paused).await
+    }
+
+    async fn subscribe(&self, partner: &PartnerId, events: Option<Vec<String>>) -> Result<(), Refusal> {
+        let events = events.map_or(Subscriptions::All, |kinds| Subscriptions::Only(kinds.into_iter().collect()));
+        order(self, partner, PartnerOrder::Subscribe(events)).await
     }
 }

@@ -282,6 +282,16 @@ impl Service {
                 | OperationKind::Complaint
                 | OperationKind::WebhookTest
                 | OperationKind::Replay
+                | OperationKind::MakeKey
+                | OperationKind::PauseWebhook
+                | OperationKind::ResumeWebhook
+                | OperationKind::Subscribe
+                | OperationKind::ExtendOrder
+                | OperationKind::PayOrder
+                | OperationKind::ContestOrder
+                | OperationKind::RotateKey
+                | OperationKind::RevokeKey
+                | OperationKind::AllowKey
                 | OperationKind::TopUp
                 | OperationKind::DebtPayment
                 | OperationKind::Statement,

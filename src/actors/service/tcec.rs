@@ -5,7 +5,7 @@ use super::Service;
 use super::admin::partners::{new_secret, order, seal};
 use crate::api::catalogue::Code;
 use crate::api::port::{Moment, Refusal, Relation, SetView, TcecPort, TcecPut, TcecView};
-use crate::domain::delivery::{Dialect, PartnerOrder, QueueId, SealedSet, Stations, Tcec, is_operator_id};
+use crate::domain::delivery::{Dialect, PartnerOrder, QueueId, SealedSet, Tcec, is_operator_id};
 use crate::domain::tariff::Tariff;
 use crate::ids::{PartnerId, SiteId};
 use crate::protocol::tcec::Secrets;
@@ -60,7 +60,7 @@ impl TcecPort for Service {
             inbound,
             outbound,
             dialect: put.dialect.unwrap_or_else(|| kept(|before| &before.dialect)),
-            stations: stations.unwrap_or_else(Stations::default),
+            stations: stations.unwrap_or_default(),
         };
         order(self, id, PartnerOrder::SetTcec(Some(Box::new(tcec)))).await?;
         // The endpoint is the queue's: health, pausing and disabling are the same for both faces.

@@ -54,6 +54,7 @@ impl Service {
             url: endpoint.url.clone(),
             enabled: endpoint.disabled.is_none(),
             disabled_reason: endpoint.disabled.as_ref().map(|disabled| disabled.reason.clone()),
+            paused: queue.paused,
             events,
             failing_percent: queue.failing_percent,
             depth: queue.depth as u64,
@@ -100,6 +101,15 @@ impl Service {
         });
         let answer = answer.await.ok_or(Code::Busy)?.map_err(service_error)?;
         Ok(answer.selected)
+    }
+
+    pub(super) async fn hold_webhook(&self, partner: &PartnerId, paused: bool) -> Result<(), Refusal> {
+        self.working()?;
+        self.webhook_of(partner)?;
+        let command = if paused { QueueCommand::Pause } else { QueueCommand::Resume };
+        let key = PartnerKey::Queue(QueueId::MAIN);
+        let asked = self.partners.ask(partner.as_str(), key, PartnerCommand::Queue(command)).await;
+        asked.map(drop).map_err(|refusal| refused(refusal, partner_rejected))
     }
 
     pub(super) async fn test_event(&self, partner: &PartnerId) -> Result<(), Refusal> {

@@ -114,8 +114,9 @@ impl TcecFace {
             Err(answer) => return answer,
         };
         match pushes::push(kind, data, session.as_ref(), &self.relation.tcec, now) {
-            Some(push) => self.call(&push, now).await.unwrap_or_else(|answer| answer),
-            None => nothing_to_say(),
+            Ok(Some(push)) => self.call(&push, now).await.unwrap_or_else(|answer| answer),
+            Ok(None) => nothing_to_say(),
+            Err(why) => Answer::Broken(cut(&why)),
         }
     }
 

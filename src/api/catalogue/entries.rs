@@ -50,7 +50,9 @@ catalogue! {
         "Please try again.", "请重试。";
     Banned: "banned", 403, Partner, Later, "too many failures in a row with this key from this address; see Retry-After",
         "The service is not available at the moment. Please try later.", "服务暂不可用，请稍后再试。";
-    RevokedKey: "revoked_key", 401, Partner, No, "this key was revoked; use a newer one",
+    AddressRefused: "address_refused", 403, Partner, No, "this key may not be used at this address; see its networks",
+        "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
+    RevokedKey: "revoked_key", 401, Partner, No, "this key was revoked or replaced; use a newer one",
         "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
     Scope: "scope", 403, Partner, No, "this key may not make this call",
         "This is not permitted.", "无权进行此操作。";

@@ -252,12 +252,13 @@ fn partner(command: Partner) -> anyhow::Result<Task> {
         }
         Partner::List { page } => Task::get(page.after("/partners"), "{count} partners"),
         Partner::Show { id } => Task::get(format!("/partners/{id}"), format!("partner {id} shown")),
-        Partner::Key { id, revoke: None } => {
-            Task::send("POST", format!("/partners/{id}/keys"), json!({}), "key {key_id} made")
-        }
-        Partner::Key { id, revoke: Some(key) } => {
-            let said = format!("key {key} revoked");
-            Task { method: "DELETE", ..Task::get(format!("/partners/{id}/keys/{key}"), said) }
+        Partner::Key { id, what } => {
+            let (method, path, body, said) = what.call();
+            let path = format!("/partners/{id}{path}");
+            match method {
+                "DELETE" => Task { method, ..Task::get(path, said) },
+                _ => Task::send(method, path, body, said),
+            }
         }
         Partner::Secret { id, overlap_s } => {
             let said = "new signing secret made; the old one signs too for {overlap_s} s";

@@ -42,6 +42,23 @@ async fn accounts_are_looked_at_and_statements_settled_from_the_command_line() {
 }
 
 #[tokio::test]
+async fn what_is_agreed_in_tcec_is_set_shown_and_rotated() {
+    let rig = World::new().serve().await;
+    for (words, last) in [
+        ("partner add p1 --name One", "partner p1 set"),
+        (
+            "partner tcec p1 set {\"operator_id\":\"123456789\",\"own_id\":\"987654321\",\"base_url\":\"https://p.example/evcs/v1\",\"outbound\":{\"operator_secret\":\"s\",\"data_secret\":\"1234567890abcdef\",\"data_secret_iv\":\"1234567890abcdef\",\"sig_secret\":\"g\"}}",
+            "T/CEC 102 set for operator 123456789",
+        ),
+        ("partner tcec p1 show", "operator 123456789 at https://p.example/evcs/v1"),
+        ("partner tcec p1 secrets --overlap-s 60", "new secrets made; the old ones count too for 60 s"),
+    ] {
+        let told = admin(&rig, words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn each_command_reaches_the_server_and_ends_with_what_happened() {
     let world = World::new();
     let rig = world.serve().await;
@@ -73,12 +90,6 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("partner webhook p1 dead-letters", "0 dead letters"),
         ("partner webhook p1 deliveries --limit 5", "0 attempts"),
         ("partner replay p1 --event evt_1 --event evt_2", "2 events sent again"),
-        (
-            "partner tcec p1 set {\"operator_id\":\"123456789\",\"own_id\":\"987654321\",\"base_url\":\"https://p.example/evcs/v1\",\"outbound\":{\"operator_secret\":\"s\",\"data_secret\":\"1234567890abcdef\",\"data_secret_iv\":\"1234567890abcdef\",\"sig_secret\":\"g\"}}",
-            "T/CEC 102 set for operator 123456789",
-        ),
-        ("partner tcec p1 show", "operator 123456789 at https://p.example/evcs/v1"),
-        ("partner tcec p1 secrets --overlap-s 60", "new secrets made; the old ones count too for 60 s"),
         ("partner add p1 --name One --accounts true", "partner p1 set"),
         ("account block 00000000000000000000000000000000 --reason fraud", "user blocked"),
         ("account unblock 00000000000000000000000000000000 --rule failed_starts", "rule failed_starts lifted"),

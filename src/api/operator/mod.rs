@@ -121,6 +121,8 @@ fn partner_routes() -> Vec<Route> {
         ("PUT", "/partners/{id}", put(partners::put)),
         ("POST", "/partners/{id}/keys", post(partners::add_key)),
         ("DELETE", "/partners/{id}/keys/{key_id}", delete(partners::revoke_key)),
+        ("POST", "/partners/{id}/keys/{key_id}/rotate", post(partners::rotate_key)),
+        ("PUT", "/partners/{id}/keys/{key_id}/networks", put(partners::confine_key)),
         ("GET", "/partners/{id}/webhook", get(partners::webhook)),
         ("POST", "/partners/{id}/webhook/secret", post(partners::rotate_secret)),
         ("POST", "/partners/{id}/webhook/enable", post(partners::enable)),

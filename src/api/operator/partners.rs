@@ -2,10 +2,12 @@
 
 use super::{Answered, Shared};
 use crate::api::catalogue::Code;
+use crate::api::partner::credentials::{self, some_scopes};
 use crate::api::partner::keys;
-use crate::api::port::{DeliveryView, Page, PartnerPut, PartnerView, ReplayRequest, WebhookView};
+use crate::api::port::{DeliveryView, NewKey, Page, PartnerPut, PartnerView, ReplayRequest, WebhookView};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
+use crate::domain::access::{Grant, Scope};
 use crate::ids::PartnerId;
 use crate::telemetry::redact::Personal;
 use axum::Json;
@@ -15,6 +17,7 @@ use http::{StatusCode, Uri};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long old signing secrets sign too, unless said: time for a partner to deploy.
@@ -54,24 +57,77 @@ pub(super) async fn put(State(state): State<Shared>, Path(id): Path<String>, bod
     Ok(Json(shown))
 }
 
+/// The body of `POST …/keys`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyOrder {
+    scopes: Option<BTreeSet<Scope>>,
+    #[serde(default)]
+    networks: Vec<String>,
+}
+
+fn shown_once(note: &Note, key: &NewKey) -> Value {
+    note.key(&key.key_id);
+    json!({"key_id": key.key_id, "secret": key.secret.expose_secret()})
+}
+
 pub(super) async fn add_key(
     State(state): State<Shared>,
     Extension(note): Extension<Note>,
     Path(id): Path<String>,
+    body: Bytes,
 ) -> Answered<(StatusCode, Json<Value>)> {
     let id = partner(&id)?;
-    let (key_id, secret) = keys::make();
-    note.key(&key_id);
-    let shown = json!({"key_id": key_id, "secret": secret.expose_secret()});
-    state.port.add_key(&id, key_id, secret).await?;
+    let KeyOrder { scopes, networks } = wire::json(&body)?;
+    let scopes = scopes.unwrap_or_else(|| Grant::default().scopes);
+    some_scopes(&scopes)?;
+    let grant = Grant { scopes, networks: credentials::networks(&networks)? };
+    let key = keys::make();
+    let shown = shown_once(&note, &key);
+    state.port.add_api_key(&id, key, grant).await?;
     Ok((StatusCode::CREATED, Json(shown)))
+}
+
+pub(super) async fn rotate_key(
+    State(state): State<Shared>,
+    Extension(note): Extension<Note>,
+    Path((id, key_id)): Path<(String, String)>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<Value>)> {
+    let id = partner(&id)?;
+    let Rotation { overlap_s } = wire::json(&body)?;
+    let overlap = credentials::overlap(overlap_s)?;
+    let key = keys::make();
+    let mut shown = shown_once(&note, &key);
+    shown["overlap_s"] = overlap.as_secs().into();
+    state.port.rotate_api_key(&id, &key_id, key, overlap).await?;
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// The body of `PUT …/keys/{key_id}/networks`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Networks {
+    networks: Vec<String>,
+}
+
+pub(super) async fn confine_key(
+    State(state): State<Shared>,
+    Path((id, key_id)): Path<(String, String)>,
+    body: Bytes,
+) -> Answered<Json<Value>> {
+    let Networks { networks } = wire::json(&body)?;
+    let networks = credentials::networks(&networks)?;
+    let shown = json!({"key_id": key_id, "networks": networks});
+    state.port.set_api_key_networks(&partner(&id)?, &key_id, networks).await?;
+    Ok(Json(shown))
 }
 
 pub(super) async fn revoke_key(
     State(state): State<Shared>,
     Path((id, key_id)): Path<(String, String)>,
 ) -> Answered<Json<Value>> {
-    state.port.revoke_key(&partner(&id)?, &key_id).await?;
+    state.port.revoke_api_key(&partner(&id)?, &key_id).await?;
     Ok(Json(json!({"key_id": key_id, "revoked": true})))
 }
 

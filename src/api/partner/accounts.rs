@@ -56,7 +56,7 @@ fn user(id: &str) -> Answered<()> {
 }
 
 /// A user's balance, what is frozen, what is owed, and why they cannot start.
-#[utoipa::path(get, path = "/users/{user_id}/account", tag = "accounts",
+#[utoipa::path(get, path = "/users/{user_id}/account", tag = "accounts", security(("key" = ["accounts"])),
     params(("user_id" = String, Path, description = "Your user")), responses(
     (status = 200, description = "The account", body = BalanceView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -72,7 +72,7 @@ pub(super) async fn balance(
 }
 
 /// The entries of a user's account, newest first.
-#[utoipa::path(get, path = "/users/{user_id}/entries", tag = "accounts", params(
+#[utoipa::path(get, path = "/users/{user_id}/entries", tag = "accounts", security(("key" = ["accounts"])), params(
     ("user_id" = String, Path, description = "Your user"),
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
@@ -92,7 +92,7 @@ pub(super) async fn entries(
 }
 
 /// Begins a top-up: send the user to the payment gateway with the id that comes back.
-#[utoipa::path(post, path = "/users/{user_id}/top-ups", tag = "accounts", request_body = TopUpRequest,
+#[utoipa::path(post, path = "/users/{user_id}/top-ups", tag = "accounts", security(("key" = ["accounts"])), request_body = TopUpRequest,
     params(("user_id" = String, Path, description = "Your user")), responses(
     (status = 202, description = "The gateway is waited for", body = TopUpView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -119,7 +119,7 @@ pub(super) async fn open_top_up(
 }
 
 /// A top-up and where it stands.
-#[utoipa::path(get, path = "/users/{user_id}/top-ups/{top_up_id}", tag = "accounts", params(
+#[utoipa::path(get, path = "/users/{user_id}/top-ups/{top_up_id}", tag = "accounts", security(("key" = ["accounts"])), params(
     ("user_id" = String, Path, description = "Your user"),
     ("top_up_id" = uuid::Uuid, Path, description = "Which top-up")), responses(
     (status = 200, description = "The top-up", body = TopUpView),
@@ -137,7 +137,7 @@ pub(super) async fn top_up(
 }
 
 /// Pays debt of an order from the user's balance.
-#[utoipa::path(post, path = "/users/{user_id}/debts/pay", tag = "accounts", request_body = DebtPayment,
+#[utoipa::path(post, path = "/users/{user_id}/debts/pay", tag = "accounts", security(("key" = ["accounts"])), request_body = DebtPayment,
     params(("user_id" = String, Path, description = "Your user")), responses(
     (status = 200, description = "Paid", body = DebtPaidView),
     (status = "4XX", description = "Refused", body = ErrorBody),

@@ -51,6 +51,11 @@ impl Bans {
         (now < until).then(|| until.since(now))
     }
 
+    /// Whether this pair has failed lately.
+    pub fn known(&self, key_id: &str, address: IpAddr) -> bool {
+        self.lock().contains(&(key_id.to_owned(), network(address)))
+    }
+
     /// A failure; whether it brings a ban of length `time`.
     pub fn failed(&self, key_id: &str, address: IpAddr, now: Timestamp, most: u32, time: Duration) -> bool {
         let mut rows = self.lock();

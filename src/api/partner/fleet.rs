@@ -48,7 +48,7 @@ fn outward_site(mut site: SiteView) -> SiteView {
 }
 
 /// Sites that are open to you, with their chargers.
-#[utoipa::path(get, path = "/sites", tag = "fleet", params(
+#[utoipa::path(get, path = "/sites", tag = "fleet", security(("key" = ["query"])), params(
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
     (status = 200, description = "A page", body = Page<SiteView>),
@@ -68,7 +68,7 @@ pub(super) async fn sites(
 }
 
 /// One site.
-#[utoipa::path(get, path = "/sites/{id}", tag = "fleet",
+#[utoipa::path(get, path = "/sites/{id}", tag = "fleet", security(("key" = ["query"])),
     params(("id" = String, Path, description = "Which site")), responses(
     (status = 200, description = "The site", body = SiteView),
     (status = 304, description = "As the ETag that you gave"),
@@ -85,8 +85,26 @@ pub(super) async fn site(
     tagged(&headers, &outward_site(state.port.site(&caller.partner, &id).await?))
 }
 
+/// The tariff in force at a site now: its prices by time slice, in ten-thousandths of the currency's unit a kWh (docs/tariffs.md).
+#[utoipa::path(get, path = "/sites/{id}/tariff", tag = "fleet", security(("key" = ["query"])),
+    params(("id" = String, Path, description = "Which site")), responses(
+    (status = 200, description = "The tariff", body = serde_json::Value),
+    (status = 304, description = "As the ETag that you gave"),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn tariff(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Answered<Response> {
+    let id: SiteId = wire::path_id(&id, Code::SiteUnknown)?;
+    tagged(&headers, state.port.site_tariff(&caller.partner, &id).await?.as_ref())
+}
+
 /// Chargers that are open to you, each connector with its status and when it was learnt.
-#[utoipa::path(get, path = "/chargers", tag = "fleet", params(
+#[utoipa::path(get, path = "/chargers", tag = "fleet", security(("key" = ["query"])), params(
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
     (status = 200, description = "A page", body = Page<ChargerView>),
@@ -106,7 +124,7 @@ pub(super) async fn chargers(
 }
 
 /// One charger.
-#[utoipa::path(get, path = "/chargers/{id}", tag = "fleet",
+#[utoipa::path(get, path = "/chargers/{id}", tag = "fleet", security(("key" = ["query"])),
     params(("id" = String, Path, description = "Which charger")), responses(
     (status = 200, description = "The charger", body = ChargerView),
     (status = 304, description = "As the ETag that you gave"),

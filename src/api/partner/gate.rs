@@ -3,21 +3,24 @@
 //!
 //! The order: cheap refusals first (headers, ban, clock), then the body is read within its bound, then the secret is
 //! compared, and only a proven caller costs memory (nonce, limits, places). What counts as a failure towards a ban: a wrong
-//! signature or unknown key, and a replay. A wrong clock and missing headers do not: nothing can be guessed by them.
+//! signature or unknown key, a replay, and an address that the key may not be used at. A wrong clock and missing headers do not: nothing can be guessed by them.
 
 use super::Partners;
-use super::keys::{KeyRecord, Scopes, look_up};
+use super::keys::{KeyRecord, look_up};
 use super::nonces::Used;
 use super::signature::Presented;
 use crate::api::catalogue::Code;
 use crate::api::error::ApiError;
 use crate::api::port::Refusal;
 use crate::api::trace::{Class, Note};
+use crate::clock::Timestamp;
 use crate::config::api::Api;
+use crate::domain::access::Grant;
+use crate::domain::access::watch::Change;
 use crate::ids::PartnerId;
 use crate::telemetry::metrics::api as metrics;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
@@ -29,6 +32,12 @@ use std::sync::Arc;
 pub(crate) struct Caller {
     /// The partner.
     pub(crate) partner: PartnerId,
+    /// With which key.
+    pub(crate) key_id: String,
+    /// What that key may do.
+    pub(crate) grant: Arc<Grant>,
+    /// From where.
+    pub(crate) address: IpAddr,
 }
 
 /// Something that operators should hear of.
@@ -36,6 +45,26 @@ pub(crate) struct Caller {
 pub enum SecurityEvent {
     /// A partner's key was banned at an address.
     Banned {
+        /// Whose key.
+        partner: PartnerId,
+        /// Which key.
+        key_id: String,
+        /// Where.
+        address: IpAddr,
+    },
+    /// A partner's key is used in another way than usual (EM-4).
+    Changed {
+        /// Whose key.
+        partner: PartnerId,
+        /// Which key.
+        key_id: String,
+        /// Where.
+        address: IpAddr,
+        /// What is different.
+        change: Change,
+    },
+    /// A partner's key signed rightly at an address that its allow-list does not name: somebody else may have its secret.
+    Elsewhere {
         /// Whose key.
         partner: PartnerId,
         /// Which key.
@@ -100,7 +129,7 @@ async fn through(state: &Partners, api: &Api, request: Request, next: Next) -> R
     let key = prove(state, api, &presented, address, &request, &body)?;
     note.actor(key.partner.as_str());
     let class = Class::of(request.method(), request.uri().path());
-    if !permits(key.scopes, class) {
+    if !permitted(state, &key, &request) {
         return Err(closed(Code::Scope, "scope"));
     }
     let allowance = state.limits.count(&presented.key_id, class, api);
@@ -111,12 +140,14 @@ async fn through(state: &Partners, api: &Api, request: Request, next: Next) -> R
         return Ok(response);
     }
     remember(state, api, &presented, address, &key.partner).await?;
+    noticed(state, &presented.key_id, &key.partner, address, (class, now));
     let Some(place) = state.limits.enter(&key.partner, api.in_flight_per_partner) else {
         metrics::LIMITED.add(1, ["in_flight"]);
         return Err(Closed(Code::Busy.into(), None));
     };
     let (mut parts, _) = request.into_parts();
-    parts.extensions.insert(Caller { partner: key.partner.clone() });
+    let (partner, grant) = (key.partner.clone(), Arc::clone(&key.grant));
+    parts.extensions.insert(Caller { partner, key_id: presented.key_id.clone(), grant, address });
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
     drop(place);
     allowance.write(response.headers_mut());
@@ -159,8 +190,12 @@ fn prove(
         failed(state, api, presented, address);
         return Err(closed(Code::BadSignature, "bad"));
     };
-    if key.revoked {
+    if !key.is_live(state.clock.now()) {
         return Err(closed(Code::RevokedKey, "revoked"));
+    }
+    if !key.grant.admits(address) {
+        elsewhere(state, api, presented, address, &key.partner);
+        return Err(closed(Code::AddressRefused, "address"));
     }
     if state.nonces.seen(&presented.key_id, &presented.nonce, presented.timestamp) {
         failed(state, api, presented, address);
@@ -211,11 +246,31 @@ fn failed(state: &Partners, api: &Api, presented: &Presented, address: IpAddr) {
     }
 }
 
-fn permits(scopes: Scopes, class: Class) -> bool {
-    match class {
-        Class::Read | Class::Events => scopes.query,
-        Class::Write => scopes.control,
-        Class::Operator | Class::Open => false,
+/// A right signature at an address that the key may not be used at: a failure towards a ban, told once a ban.
+fn elsewhere(state: &Partners, api: &Api, presented: &Presented, address: IpAddr, partner: &PartnerId) {
+    let first = !state.bans.known(&presented.key_id, address);
+    failed(state, api, presented, address);
+    if first {
+        let (partner, key_id) = (partner.clone(), presented.key_id.clone());
+        tracing::warn!(%partner, key_id, %address, "a key signed at an address that its allow-list does not name");
+        (state.alert)(SecurityEvent::Elsewhere { partner, key_id, address });
+    }
+}
+
+/// Whether the key may make this call. A path or method that no route has is let through to its own refusal.
+fn permitted(state: &Partners, key: &KeyRecord, request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    state.scopes.get(request.method(), route).is_none_or(|scope| scope.is_some_and(|scope| key.grant.permits(scope)))
+}
+
+/// Takes note of an accepted call: when the key was last used, and whether that is like it (EM-4).
+fn noticed(state: &Partners, key_id: &str, partner: &PartnerId, address: IpAddr, (class, now): (Class, Timestamp)) {
+    state.keys.used(key_id, now);
+    for change in state.habits.observe(key_id, now, address, class == Class::Write) {
+        metrics::KEY_CHANGES.add(1, [change.label()]);
+        tracing::warn!(%partner, key_id, %address, ?change, "a key is used in another way than usual");
+        let (partner, key_id) = (partner.clone(), key_id.to_owned());
+        (state.alert)(SecurityEvent::Changed { partner, key_id, address, change });
     }
 }
 

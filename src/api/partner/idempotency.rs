@@ -234,6 +234,16 @@ fn named(write: &Write) -> Option<uuid::Uuid> {
         | OperationKind::Reserve
         | OperationKind::WebhookTest
         | OperationKind::Replay
+        | OperationKind::MakeKey
+        | OperationKind::PauseWebhook
+        | OperationKind::ResumeWebhook
+        | OperationKind::Subscribe
+        | OperationKind::ExtendOrder
+        | OperationKind::PayOrder
+        | OperationKind::ContestOrder
+        | OperationKind::RotateKey
+        | OperationKind::RevokeKey
+        | OperationKind::AllowKey
         | OperationKind::TopUp
         | OperationKind::DebtPayment
         | OperationKind::Statement => None,

@@ -1,25 +1,15 @@
 //! Who may sign (EM-2, EM-3). Owns the shape of the directory; never its storage.
 
 use crate::api::catalogue::Code;
-use crate::api::port::Refusal;
-use crate::ids::PartnerId;
+use crate::api::port::{NewKey, Refusal};
+use crate::clock::Timestamp;
+use crate::domain::access::Grant;
+use crate::ids::{PartnerId, RequestId};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::SecretString;
+use sha2::Sha256;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a key may do (EM-2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scopes {
-    /// Read.
-    pub query: bool,
-    /// Start, stop, replay.
-    pub control: bool,
-}
-
-impl Scopes {
-    /// Everything.
-    pub const ALL: Scopes = Scopes { query: true, control: true };
-}
 
 /// A key.
 #[derive(Debug, Clone)]
@@ -28,10 +18,19 @@ pub struct KeyRecord {
     pub partner: PartnerId,
     /// What it signs with, `cs_…`.
     pub secret: SecretString,
-    /// What it may do.
-    pub scopes: Scopes,
+    /// What it may do and from where.
+    pub grant: Arc<Grant>,
     /// It may do nothing any more.
     pub revoked: bool,
+    /// From then on it may do nothing any more.
+    pub expires: Option<Timestamp>,
+}
+
+impl KeyRecord {
+    /// Whether it counts at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.revoked && self.expires.is_none_or(|expires| now < expires)
+    }
 }
 
 /// All keys, in memory: asked for every request, also of strangers, so without waiting. A revoked key stays in it, so
@@ -39,6 +38,9 @@ pub struct KeyRecord {
 pub trait KeyDirectory: Send + Sync + 'static {
     /// The key of this id.
     fn key(&self, key_id: &str) -> Option<Arc<KeyRecord>>;
+
+    /// The key was used by its holder. Called for every accepted call: must not wait, and costs no write.
+    fn used(&self, key_id: &str, now: Timestamp);
 
     /// Whether all keys are known yet. Until then, in recovery, a key that is missing proves nothing about its holder.
     fn complete(&self) -> bool;
@@ -61,10 +63,55 @@ pub const KEY_PREFIX: &str = "ck_";
 pub const SECRET_PREFIX: &str = "cs_";
 
 /// A new key: its id and its secret, of 96 and 256 random bits.
-pub fn make() -> (String, SecretString) {
+pub fn make() -> NewKey {
+    of(&rand::random::<[u8; 12]>(), &rand::random::<[u8; 32]>())
+}
+
+fn of(id: &[u8; 12], secret: &[u8; 32]) -> NewKey {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let id = format!("{KEY_PREFIX}{}", hex::encode(rand::random::<[u8; 12]>()));
-    let secret = format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-    (id, secret.into())
+    let key_id = format!("{KEY_PREFIX}{}", hex::encode(id));
+    NewKey { key_id, secret: format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)).into() }
+}
+
+/// The key that a partner's own request makes: the same for the same request, so that its answer is the same when it is
+/// repeated (EM-5), and the secret is stored nowhere in the clear. `claimed` is when the request came first.
+pub(super) fn derive(seed: &[u8; 32], partner: &PartnerId, request: &RequestId, claimed: Timestamp) -> NewKey {
+    let part = |what: &str| -> [u8; 32] {
+        // HMAC takes keys of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(seed) else { return [0; 32] };
+        mac.update(format!("{what}\n{partner}\n{request}\n{}", claimed.0).as_bytes());
+        mac.finalize().into_bytes().into()
+    };
+    let mut id = [0; 12];
+    id.copy_from_slice(&part("id")[..12]);
+    of(&id, &part("secret"))
+}
+
+/// The secret under which keys are derived, from the installation's own.
+pub(super) fn seed(installation: &[u8; 32]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(installation) else { return [0; 32] };
+    mac.update(b"chargeline/partner-keys/v1");
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret as _;
+
+    #[test]
+    fn a_derived_key_is_the_same_for_the_same_request_and_another_for_any_other() {
+        let key = |installation: u8, partner: &str, request: &str, at| {
+            derive(&seed(&[installation; 32]), &partner.parse().unwrap(), &request.parse().unwrap(), Timestamp(at))
+        };
+        let texts = |key: NewKey| (key.key_id.clone(), key.secret.expose_secret().to_owned());
+        let first = texts(key(1, "p", "r", 5));
+        assert_eq!(first, texts(key(1, "p", "r", 5)));
+        assert_eq!((first.0.len(), first.1.len()), (27, 46));
+        for other in [key(2, "p", "r", 5), key(1, "q", "r", 5), key(1, "p", "s", 5), key(1, "p", "r", 6)] {
+            let other = texts(other);
+            assert!(first.0 != other.0 && first.1 != other.1, "{other:?}");
+        }
+    }
 }

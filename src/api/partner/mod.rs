@@ -5,8 +5,10 @@
 
 mod accounts;
 pub mod bans;
+pub(crate) mod credentials;
 mod fleet;
 mod gate;
+mod habits;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
@@ -14,13 +16,14 @@ pub mod nonces;
 mod openapi;
 mod orders;
 mod reservations;
+mod scopes;
 mod sessions;
 pub mod signature;
 pub(crate) mod statements;
 mod webhooks;
 
 pub use gate::SecurityEvent;
-pub use keys::{KeyDirectory, KeyRecord, Scopes};
+pub use keys::{KeyDirectory, KeyRecord};
 pub(crate) use webhooks::check_replay;
 
 use super::error::ApiError;
@@ -38,9 +41,11 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Html;
 use axum::routing::{get, post};
 use bans::Bans;
+use habits::Habits;
 use idempotency::Idempotency;
 use limits::Limits;
 use nonces::Nonces;
+use scopes::RouteScopes;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -81,10 +86,14 @@ pub(crate) struct Partners {
     pub(in crate::api) limits: Limits,
     pub(in crate::api) idempotency: Arc<Idempotency>,
     pub(in crate::api) tokens: Tokens,
+    habits: Habits,
+    scopes: RouteScopes,
+    /// Under which keys that partners make are derived.
+    key_seed: [u8; 32],
 }
 
 impl Partners {
-    fn new(parts: PartnerParts) -> Self {
+    fn new(parts: PartnerParts, scopes: RouteScopes) -> Self {
         let config = parts.config.current();
         let api = &config.api;
         let started = parts.clock.now();
@@ -99,6 +108,9 @@ impl Partners {
             limits: Limits::new(api),
             idempotency: Arc::new(idempotency),
             tokens,
+            habits: Habits::default(),
+            scopes,
+            key_seed: keys::seed(&parts.digest_key),
             port: parts.port,
             keys: parts.keys,
             clock: parts.clock,
@@ -139,10 +151,11 @@ impl PartnerApi {
     /// Puts the parts together.
     pub fn new(parts: PartnerParts) -> Self {
         let payments = Arc::clone(&parts.port);
-        let state = Arc::new(Partners::new(parts));
-        let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
-        let (signed, document) =
+        let (signed, mut document) =
             OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", routes()).split_for_parts();
+        scopes::complete(&mut document);
+        let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
+        let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
         let text = Arc::new(document.to_json().unwrap_or_default());
         let page = Arc::new(viewer::page(&document));
@@ -197,6 +210,7 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(orders::contest))
         .routes(routes!(fleet::sites))
         .routes(routes!(fleet::site))
+        .routes(routes!(fleet::tariff))
         .routes(routes!(fleet::chargers))
         .routes(routes!(fleet::charger))
         .routes(routes!(webhooks::events))
@@ -214,6 +228,13 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(statements::confirm_order))
         .routes(routes!(statements::dispute))
         .routes(routes!(statements::paper))
+        .routes(routes!(webhooks::pause))
+        .routes(routes!(webhooks::resume))
+        .routes(routes!(webhooks::subscribe))
+        .routes(routes!(credentials::list, credentials::make))
+        .routes(routes!(credentials::rotate))
+        .routes(routes!(credentials::revoke))
+        .routes(routes!(credentials::allow))
         .routes(routes!(accounts::balance))
         .routes(routes!(accounts::entries))
         .routes(routes!(accounts::open_top_up))

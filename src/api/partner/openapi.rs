@@ -16,6 +16,9 @@ const ABOUT: &str = "Start and stop charging, follow sessions, read sites and ch
 method in upper case, path and query exactly as sent, the lower-case hex SHA-256 of the body, the timestamp, the nonce. \
 The key of the HMAC is the text of the secret (`cs_…`).
 
+**Scopes.** A key may do what its scopes say: `query`, `control`, `settlement`, `accounts`, `push`, `credentials`. What a call \
+needs is in its `security`, beside `key`; without it: 403 `scope`.
+
 **Writes** are idempotent by `request_id` for 7 days: the same id with the same body gets the first answer again, with \
 another body 409; 429 and 503 bind nothing.
 
@@ -28,6 +31,7 @@ another body 409; 429 and 503 bind nothing.
         (name = "sessions", description = "Starting, stopping and following sessions"),
         (name = "fleet", description = "Sites and chargers with live status"),
         (name = "statements", description = "Statements, disputes and settlement"),
+        (name = "keys", description = "Your own keys: make, rotate, revoke, confine to addresses"),
         (name = "events", description = "Events and the webhook that carries them")
     ),
     components(schemas(ErrorBody, ErrorView)),

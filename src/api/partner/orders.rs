@@ -1,10 +1,11 @@
 //! Orders (docs/orders.md). Owns reading the requests and the form of the answers; never what is to be paid.
 
 use super::gate::Caller;
+use super::idempotency::{Claim, Write};
 use super::{Answered, Partners};
 use crate::api::catalogue::Code;
 use crate::api::error::ErrorBody;
-use crate::api::port::{Moment, OrderFilter, OrderStatus, OrderView, OrderWish, Page};
+use crate::api::port::{Moment, OperationKind, OrderFilter, OrderStatus, OrderView, OrderWish, Page};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use crate::ids::{OrderId, RequestId};
@@ -13,6 +14,7 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -60,22 +62,36 @@ pub(crate) struct OrderTaken {
     status: OrderStatus,
 }
 
+/// A wish about an order and its name, told to the order once whatever happens (EM-5).
 async fn wish(
     state: &Partners,
-    caller: &Caller,
+    caller: Caller,
     note: &Note,
     id: &str,
-    request_id: RequestId,
-    wish: OrderWish,
-) -> Answered<(StatusCode, Json<OrderTaken>)> {
+    (kind, body): (OperationKind, &impl Serialize),
+    (request_id, wish): (RequestId, OrderWish),
+) -> Answered<(StatusCode, Json<Value>)> {
     let order_id: OrderId = wire::path_id(id, Code::OrderUnknown)?;
     note.request(request_id.as_str());
-    let status = state.port.wish(&caller.partner, order_id, wish).await?;
-    Ok((StatusCode::ACCEPTED, Json(OrderTaken { request_id, order_id, status })))
+    let write = Write {
+        partner: caller.partner.clone(),
+        request_id: request_id.clone(),
+        kind,
+        canonical: serde_json::to_vec(&(order_id, body)).map_err(|_| Code::Internal)?,
+        session_id: None,
+        reservation_id: None,
+        charger_id: None,
+    };
+    let port = Arc::clone(&state.port);
+    let drive = move |_: Claim| async move {
+        let status = port.wish(&caller.partner, order_id, wish).await?;
+        serde_json::to_value(OrderTaken { request_id, order_id, status }).map_err(|_| Code::Internal.into())
+    };
+    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
 }
 
 /// Sets more aside for an order that is charging. Refused for want of money, the user is told (`user.notice`).
-#[utoipa::path(post, path = "/orders/{order_id}/extend", tag = "orders", request_body = ExtendRequest,
+#[utoipa::path(post, path = "/orders/{order_id}/extend", tag = "orders", security(("key" = ["control"])), request_body = ExtendRequest,
     params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
     (status = 202, description = "The account is asked", body = OrderTaken),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -87,17 +103,18 @@ pub(super) async fn extend(
     Extension(note): Extension<Note>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answered<(StatusCode, Json<OrderTaken>)> {
-    let ExtendRequest { request_id, amount } = wire::json(&body)?;
+) -> Answered<(StatusCode, Json<Value>)> {
+    let request: ExtendRequest = wire::json(&body)?;
+    let ExtendRequest { request_id, amount } = request.clone();
     let mut findings = Findings::default();
     findings.check((1..=10_000_000).contains(&amount), "amount", "is out of range", "1 to 10000000");
     findings.done()?;
-    let extend = OrderWish::Extend(request_id.clone(), amount);
-    wish(&state, &caller, &note, &id, request_id, extend).await
+    let extend = (request_id.clone(), OrderWish::Extend(request_id, amount));
+    wish(&state, caller, &note, &id, (OperationKind::ExtendOrder, &request), extend).await
 }
 
 /// Pays what is owed for an order from the user's balance. Paid already: nothing happens.
-#[utoipa::path(post, path = "/orders/{order_id}/pay", tag = "orders", request_body = PayRequest,
+#[utoipa::path(post, path = "/orders/{order_id}/pay", tag = "orders", security(("key" = ["settlement"])), request_body = PayRequest,
     params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
     (status = 202, description = "The account is asked", body = OrderTaken),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -109,13 +126,14 @@ pub(super) async fn pay(
     Extension(note): Extension<Note>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answered<(StatusCode, Json<OrderTaken>)> {
-    let PayRequest { request_id } = wire::json(&body)?;
-    wish(&state, &caller, &note, &id, request_id, OrderWish::Pay).await
+) -> Answered<(StatusCode, Json<Value>)> {
+    let request: PayRequest = wire::json(&body)?;
+    let pay = (request.request_id.clone(), OrderWish::Pay);
+    wish(&state, caller, &note, &id, (OperationKind::PayOrder, &request), pay).await
 }
 
 /// Contests a bill: a person looks into it. What was taken stays taken until then.
-#[utoipa::path(post, path = "/orders/{order_id}/contest", tag = "orders", request_body = ContestRequest,
+#[utoipa::path(post, path = "/orders/{order_id}/contest", tag = "orders", security(("key" = ["settlement"])), request_body = ContestRequest,
     params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
     (status = 202, description = "A ticket is open", body = OrderTaken),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -127,16 +145,18 @@ pub(super) async fn contest(
     Extension(note): Extension<Note>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answered<(StatusCode, Json<OrderTaken>)> {
-    let ContestRequest { request_id, text } = wire::json(&body)?;
+) -> Answered<(StatusCode, Json<Value>)> {
+    let request: ContestRequest = wire::json(&body)?;
+    let ContestRequest { request_id, text } = request.clone();
     let mut findings = Findings::default();
     findings.text("text", &text, 1, 500);
     findings.done()?;
-    wish(&state, &caller, &note, &id, request_id, OrderWish::Contest(text)).await
+    let contest = (request_id, OrderWish::Contest(text));
+    wish(&state, caller, &note, &id, (OperationKind::ContestOrder, &request), contest).await
 }
 
 /// One order, with its bill and the readings behind it.
-#[utoipa::path(get, path = "/orders/{order_id}", tag = "orders",
+#[utoipa::path(get, path = "/orders/{order_id}", tag = "orders", security(("key" = ["query"])),
     params(("order_id" = uuid::Uuid, Path, description = "Which order")), responses(
     (status = 200, description = "The order", body = OrderView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -153,7 +173,7 @@ pub(super) async fn show(
 
 /// Orders, newest first: of one user, or open ones. With `from` and `to`: those that were settled or corrected in that time,
 /// oldest first, as statements have them; an order may come again on a later page.
-#[utoipa::path(get, path = "/orders", tag = "orders", params(
+#[utoipa::path(get, path = "/orders", tag = "orders", security(("key" = ["query"])), params(
     ("from" = Option<crate::api::port::Moment>, Query, description = "Settled or corrected from then on; with `to`"),
     ("to" = Option<crate::api::port::Moment>, Query, description = "Before then; with `from`"),
     ("user_id" = Option<String>, Query, description = "Of this user"),

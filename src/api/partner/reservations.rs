@@ -111,7 +111,7 @@ fn taken(
 
 /// Holds a connector for a user. What it costs is in the answer to `GET /reservation-terms` and fixed here; whether the
 /// deposit was there is pushed (`reservation.reserved`, `reservation.failed`).
-#[utoipa::path(post, path = "/reservations", tag = "reservations", request_body = ReserveRequest, responses(
+#[utoipa::path(post, path = "/reservations", tag = "reservations", security(("key" = ["control"])), request_body = ReserveRequest, responses(
     (status = 202, description = "The connector is held", body = ReservationTaken),
     (status = "4XX", description = "Refused", body = ErrorBody),
     (status = "5XX", description = "Not now", body = ErrorBody)
@@ -163,7 +163,7 @@ fn write(
 }
 
 /// Gives a reservation up: free of charge in time, for the fee that was shown later.
-#[utoipa::path(post, path = "/reservations/{reservation_id}/cancel", tag = "reservations", request_body = CancelRequest,
+#[utoipa::path(post, path = "/reservations/{reservation_id}/cancel", tag = "reservations", security(("key" = ["control"])), request_body = CancelRequest,
     params(("reservation_id" = uuid::Uuid, Path, description = "Which reservation")), responses(
     (status = 202, description = "Given up", body = ReservationTaken),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -192,7 +192,7 @@ pub(super) async fn cancel(
 }
 
 /// The user could not charge there: the reservation is cancelled, the whole deposit returned, and a person looks into it.
-#[utoipa::path(post, path = "/reservations/{reservation_id}/complaint", tag = "reservations",
+#[utoipa::path(post, path = "/reservations/{reservation_id}/complaint", tag = "reservations", security(("key" = ["control"])),
     request_body = ComplaintRequest,
     params(("reservation_id" = uuid::Uuid, Path, description = "Which reservation")), responses(
     (status = 202, description = "Taken", body = ReservationTaken),
@@ -226,7 +226,7 @@ pub(super) async fn complain(
 }
 
 /// One reservation. Where its charger failed, other free connectors of the site are with it.
-#[utoipa::path(get, path = "/reservations/{reservation_id}", tag = "reservations",
+#[utoipa::path(get, path = "/reservations/{reservation_id}", tag = "reservations", security(("key" = ["query"])),
     params(("reservation_id" = uuid::Uuid, Path, description = "Which reservation")), responses(
     (status = 200, description = "The reservation", body = ReservationView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -242,7 +242,7 @@ pub(super) async fn show(
 }
 
 /// Reservations, newest first: of one user, or open ones.
-#[utoipa::path(get, path = "/reservations", tag = "reservations", params(
+#[utoipa::path(get, path = "/reservations", tag = "reservations", security(("key" = ["query"])), params(
     ("user_id" = Option<String>, Query, description = "Of this user"),
     ("open" = Option<bool>, Query, description = "Only open (`true`) or closed (`false`) ones"),
     ("limit" = Option<u32>, Query, description = "Most items"),
@@ -269,7 +269,7 @@ pub(super) async fn list(
 }
 
 /// What a reservation would cost if it were made now.
-#[utoipa::path(get, path = "/reservation-terms", tag = "reservations", params(
+#[utoipa::path(get, path = "/reservation-terms", tag = "reservations", security(("key" = ["query"])), params(
     ("charger_id" = String, Query, description = "Where")), responses(
     (status = 200, description = "The terms", body = ReservationQuote),
     (status = "4XX", description = "Refused", body = ErrorBody),

@@ -131,7 +131,7 @@ fn taken(request_id: RequestId, session_id: SessionId, status: SessionStatus) ->
 }
 
 /// Starts charging. The answer comes before the charger's: the result is pushed, and told by `GET /operations/{request_id}`.
-#[utoipa::path(post, path = "/sessions", tag = "sessions", request_body = StartRequest, responses(
+#[utoipa::path(post, path = "/sessions", tag = "sessions", security(("key" = ["control"])), request_body = StartRequest, responses(
     (status = 202, description = "Taken; the charger is told", body = Taken),
     (status = "4XX", description = "Refused", body = ErrorBody),
     (status = "5XX", description = "Not now", body = ErrorBody)
@@ -171,7 +171,7 @@ pub(super) async fn start(
 }
 
 /// Stops charging. Accepted also for a charger that is offline only if it can be told later: the status says so.
-#[utoipa::path(post, path = "/sessions/{session_id}/stop", tag = "sessions", request_body = Named,
+#[utoipa::path(post, path = "/sessions/{session_id}/stop", tag = "sessions", security(("key" = ["control"])), request_body = Named,
     params(("session_id" = uuid::Uuid, Path, description = "Which session")), responses(
     (status = 202, description = "Taken", body = Taken),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -208,7 +208,7 @@ pub(super) async fn stop(
 }
 
 /// What became of a write.
-#[utoipa::path(get, path = "/operations/{request_id}", tag = "sessions",
+#[utoipa::path(get, path = "/operations/{request_id}", tag = "sessions", security(("key" = ["query"])),
     params(("request_id" = String, Path, description = "Your name of the operation")), responses(
     (status = 200, description = "How far it is", body = Operation),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -242,7 +242,7 @@ pub(super) async fn operation(
 }
 
 /// One session, with all its readings.
-#[utoipa::path(get, path = "/sessions/{session_id}", tag = "sessions",
+#[utoipa::path(get, path = "/sessions/{session_id}", tag = "sessions", security(("key" = ["query"])),
     params(("session_id" = uuid::Uuid, Path, description = "Which session")), responses(
     (status = 200, description = "The session", body = SessionView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -258,7 +258,7 @@ pub(super) async fn show(
 }
 
 /// Sessions, newest first: of one user, or open ones. A client that lost its state finds its running session here (SE-12).
-#[utoipa::path(get, path = "/sessions", tag = "sessions", params(
+#[utoipa::path(get, path = "/sessions", tag = "sessions", security(("key" = ["query"])), params(
     ("user_id" = Option<String>, Query, description = "Of this user"),
     ("open" = Option<bool>, Query, description = "Only open (`true`) or closed (`false`) ones"),
     ("limit" = Option<u32>, Query, description = "Most items"),

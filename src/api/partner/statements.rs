@@ -99,7 +99,7 @@ pub(crate) fn download(name: &str, format: StatementFormat, file: StatementFile)
 }
 
 /// Statements, newest first.
-#[utoipa::path(get, path = "/statements", tag = "statements", params(
+#[utoipa::path(get, path = "/statements", tag = "statements", security(("key" = ["settlement"])), params(
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
     (status = 200, description = "A page", body = Page<StatementView>),
@@ -116,7 +116,7 @@ pub(super) async fn list(
 }
 
 /// One statement: totals, digests, state.
-#[utoipa::path(get, path = "/statements/{statement_id}", tag = "statements",
+#[utoipa::path(get, path = "/statements/{statement_id}", tag = "statements", security(("key" = ["settlement"])),
     params(("statement_id" = String, Path, description = "Which statement: a local day")), responses(
     (status = 200, description = "The statement", body = StatementView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -131,7 +131,7 @@ pub(super) async fn show(
 }
 
 /// Its lines, oldest first, with who gets what of each.
-#[utoipa::path(get, path = "/statements/{statement_id}/lines", tag = "statements", params(
+#[utoipa::path(get, path = "/statements/{statement_id}/lines", tag = "statements", security(("key" = ["settlement"])), params(
     ("statement_id" = String, Path, description = "Which statement"),
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
@@ -150,7 +150,7 @@ pub(super) async fn lines(
 }
 
 /// Its disputes.
-#[utoipa::path(get, path = "/statements/{statement_id}/disputes", tag = "statements", params(
+#[utoipa::path(get, path = "/statements/{statement_id}/disputes", tag = "statements", security(("key" = ["settlement"])), params(
     ("statement_id" = String, Path, description = "Which statement"),
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
@@ -169,7 +169,7 @@ pub(super) async fn disputes(
 }
 
 /// The statement as CSV (RFC 4180 with a header). Its SHA-256 is in `x-content-sha256` and in the statement.
-#[utoipa::path(get, path = "/statements/{statement_id}/csv", tag = "statements",
+#[utoipa::path(get, path = "/statements/{statement_id}/csv", tag = "statements", security(("key" = ["settlement"])),
     params(("statement_id" = String, Path, description = "Which statement")), responses(
     (status = 200, description = "The file", body = String, content_type = "text/csv"),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -186,7 +186,7 @@ pub(super) async fn csv(
 }
 
 /// The statement as one JSON object. Its SHA-256 is in `x-content-sha256` and in the statement.
-#[utoipa::path(get, path = "/statements/{statement_id}/json", tag = "statements",
+#[utoipa::path(get, path = "/statements/{statement_id}/json", tag = "statements", security(("key" = ["settlement"])),
     params(("statement_id" = String, Path, description = "Which statement")), responses(
     (status = 200, description = "The file", body = Object),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -229,7 +229,7 @@ async fn write(
 }
 
 /// Agrees with the statement. Not while orders of it are disputed.
-#[utoipa::path(post, path = "/statements/{statement_id}/confirm", tag = "statements", request_body = ConfirmRequest,
+#[utoipa::path(post, path = "/statements/{statement_id}/confirm", tag = "statements", security(("key" = ["settlement"])), request_body = ConfirmRequest,
     params(("statement_id" = String, Path, description = "Which statement")), responses(
     (status = 200, description = "The statement", body = StatementView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -248,7 +248,7 @@ pub(super) async fn confirm(
 }
 
 /// Agrees about one order of the statement.
-#[utoipa::path(post, path = "/statements/{statement_id}/orders/{order_id}/confirm", tag = "statements",
+#[utoipa::path(post, path = "/statements/{statement_id}/orders/{order_id}/confirm", tag = "statements", security(("key" = ["settlement"])),
     request_body = ConfirmRequest, params(
     ("statement_id" = String, Path, description = "Which statement"),
     ("order_id" = uuid::Uuid, Path, description = "Which order of it")), responses(
@@ -270,7 +270,7 @@ pub(super) async fn confirm_order(
 }
 
 /// Disagrees about one order of the statement: a person looks into it.
-#[utoipa::path(post, path = "/statements/{statement_id}/orders/{order_id}/dispute", tag = "statements",
+#[utoipa::path(post, path = "/statements/{statement_id}/orders/{order_id}/dispute", tag = "statements", security(("key" = ["settlement"])),
     request_body = DisputeRequest, params(
     ("statement_id" = String, Path, description = "Which statement"),
     ("order_id" = uuid::Uuid, Path, description = "Which order of it")), responses(
@@ -296,7 +296,7 @@ pub(super) async fn dispute(
 }
 
 /// Your invoice for the statement, or word of a payment. Ours are in the statement's `papers`, too.
-#[utoipa::path(post, path = "/statements/{statement_id}/papers", tag = "statements", request_body = PaperRequest,
+#[utoipa::path(post, path = "/statements/{statement_id}/papers", tag = "statements", security(("key" = ["settlement"])), request_body = PaperRequest,
     params(("statement_id" = String, Path, description = "Which statement")), responses(
     (status = 200, description = "The statement", body = StatementView),
     (status = "4XX", description = "Refused", body = ErrorBody),

@@ -22,6 +22,9 @@ use utoipa::ToSchema;
 /// Events named one by one in a replay.
 const REPLAY_IDS_MAX: usize = 100;
 
+/// Event types in one subscription: more than there are.
+const SUBSCRIBED_MAX: usize = 64;
+
 /// An event, as a webhook's body has it.
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code, reason = "only described: events come as stored")]
@@ -96,7 +99,7 @@ pub(crate) fn check_replay(replay: &ReplayRequest) -> Result<(), Refusal> {
 }
 
 /// Events, oldest first: what a partner that cannot receive reads, and what fills a gap. `next` is always there.
-#[utoipa::path(get, path = "/events", tag = "events", params(
+#[utoipa::path(get, path = "/events", tag = "events", security(("key" = ["query"])), params(
     ("after" = Option<String>, Query, description = "The `next` of an earlier answer; absent: the oldest kept"),
     ("limit" = Option<u32>, Query, description = "Most events, 1 to 500")), responses(
     (status = 200, description = "A page", body = Page<Event>),
@@ -113,7 +116,7 @@ pub(super) async fn events(
 }
 
 /// Your endpoint, its health, and what waits for it.
-#[utoipa::path(get, path = "/webhook", tag = "events", responses(
+#[utoipa::path(get, path = "/webhook", tag = "events", security(("key" = ["push"])), responses(
     (status = 200, description = "The webhook", body = WebhookView),
     (status = "4XX", description = "Refused", body = ErrorBody),
     (status = "5XX", description = "Not now", body = ErrorBody)
@@ -126,7 +129,7 @@ pub(super) async fn show(
 }
 
 /// The log of attempts, newest first.
-#[utoipa::path(get, path = "/webhook/deliveries", tag = "events", params(
+#[utoipa::path(get, path = "/webhook/deliveries", tag = "events", security(("key" = ["push"])), params(
     ("limit" = Option<u32>, Query, description = "Most items"),
     ("cursor" = Option<String>, Query, description = "The `next` of an earlier page")), responses(
     (status = 200, description = "A page", body = Page<DeliveryView>),
@@ -143,7 +146,7 @@ pub(super) async fn deliveries(
 }
 
 /// Sends you a `webhook.test` event.
-#[utoipa::path(post, path = "/webhook/test", tag = "events", request_body = Named, responses(
+#[utoipa::path(post, path = "/webhook/test", tag = "events", security(("key" = ["push"])), request_body = Named, responses(
     (status = 202, description = "It comes", body = TestTaken),
     (status = "4XX", description = "Refused", body = ErrorBody),
     (status = "5XX", description = "Not now", body = ErrorBody)
@@ -167,7 +170,7 @@ pub(super) async fn test(
 }
 
 /// Sends events again, under their own ids.
-#[utoipa::path(post, path = "/webhook/replay", tag = "events", request_body = ReplayBody, responses(
+#[utoipa::path(post, path = "/webhook/replay", tag = "events", security(("key" = ["push"])), request_body = ReplayBody, responses(
     (status = 202, description = "They are sent again", body = Replayed),
     (status = "4XX", description = "Refused", body = ErrorBody),
     (status = "5XX", description = "Not now", body = ErrorBody)
@@ -191,6 +194,106 @@ pub(super) async fn replay(
     };
     let answer = state.idempotency.run(write, drive).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// The body of `POST /webhook/subscription`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubscriptionBody {
+    /// Your name of this operation.
+    #[schema(value_type = String)]
+    request_id: RequestId,
+    /// Event types that your endpoint gets, 1 to 64; absent: all. `webhook.test` always comes, `GET /events` shows all.
+    events: Option<Vec<String>>,
+}
+
+/// Holds your endpoint back: nothing is sent until you resume, and nothing is lost as long as events are kept.
+#[utoipa::path(post, path = "/webhook/pause", tag = "events", security(("key" = ["push"])), request_body = Named, responses(
+    (status = 202, description = "Nothing is sent", body = TestTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn pause(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<serde_json::Value>)> {
+    hold(&state, caller, &note, &body, true).await
+}
+
+/// Lets your endpoint go on, with what waited first.
+#[utoipa::path(post, path = "/webhook/resume", tag = "events", security(("key" = ["push"])), request_body = Named, responses(
+    (status = 202, description = "It goes on", body = TestTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn resume(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<serde_json::Value>)> {
+    hold(&state, caller, &note, &body, false).await
+}
+
+async fn hold(
+    state: &Partners,
+    caller: Caller,
+    note: &Note,
+    body: &Bytes,
+    paused: bool,
+) -> Answered<(StatusCode, Json<serde_json::Value>)> {
+    let request: Named = wire::json(body)?;
+    note.request(request.request_id.as_str());
+    let kind = if paused { OperationKind::PauseWebhook } else { OperationKind::ResumeWebhook };
+    let write = write(&caller, &request.request_id, kind, &request)?;
+    let port = Arc::clone(&state.port);
+    let drive = move |_: Claim| async move {
+        port.pause_webhook(&caller.partner, paused).await?;
+        Ok(json!({"request_id": request.request_id}))
+    };
+    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
+}
+
+/// Says which event types your endpoint gets.
+#[utoipa::path(post, path = "/webhook/subscription", tag = "events", security(("key" = ["push"])), request_body = SubscriptionBody, responses(
+    (status = 202, description = "From now on these", body = TestTaken),
+    (status = "4XX", description = "Refused", body = ErrorBody),
+    (status = "5XX", description = "Not now", body = ErrorBody)
+))]
+pub(super) async fn subscribe(
+    State(state): State<Arc<Partners>>,
+    Extension(caller): Extension<Caller>,
+    Extension(note): Extension<Note>,
+    body: Bytes,
+) -> Answered<(StatusCode, Json<serde_json::Value>)> {
+    let request: SubscriptionBody = wire::json(&body)?;
+    note.request(request.request_id.as_str());
+    let mut findings = Findings::default();
+    let events = request.events.as_deref().unwrap_or(&[]);
+    let some = request.events.is_none() || (1..=SUBSCRIBED_MAX).contains(&events.len());
+    let allowed = format!("1 to {SUBSCRIBED_MAX} event types, or no such member for all");
+    findings.check(some, "events", "is empty or too long", allowed);
+    for (n, kind) in events.iter().enumerate().take(SUBSCRIBED_MAX) {
+        let good = kind.contains('.')
+            && kind.len() <= 64
+            && kind.chars().all(|c| c == '.' || c == '_' || c.is_ascii_lowercase());
+        findings.check(
+            good,
+            &format!("events[{n}]"),
+            "is no event type",
+            "such as session.ended; see the catalogue of events",
+        );
+    }
+    findings.done().map_err(|refusal| ApiError::from(refusal).of_request(&request.request_id))?;
+    let write = write(&caller, &request.request_id, OperationKind::Subscribe, &request)?;
+    let port = Arc::clone(&state.port);
+    let drive = move |_: Claim| async move {
+        port.subscribe(&caller.partner, request.events).await?;
+        Ok(json!({"request_id": request.request_id}))
+    };
+    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
 }
 
 fn write(caller: &Caller, request_id: &RequestId, kind: OperationKind, body: &impl Serialize) -> Answered<Write> {

@@ -10,8 +10,10 @@
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
 mod accounts;
+mod credentials;
 mod device;
 mod messages;
+mod operations;
 mod operator;
 mod orders;
 mod reservations;
@@ -21,8 +23,10 @@ mod tcec;
 mod views;
 
 pub use accounts::*;
+pub use credentials::*;
 pub use device::*;
 pub use messages::*;
+pub use operations::*;
 pub use operator::*;
 pub use orders::*;
 pub use reservations::*;
@@ -32,6 +36,7 @@ pub use tcec::*;
 pub use views::*;
 
 use super::catalogue::Code;
+use crate::domain::tariff::Tariff;
 use crate::ids::{ChargerId, ConnectorId, PartnerId, RequestId, ReservationId, SessionId, SiteId};
 use crate::persistence::{CreateOnce, Journal, JournalError};
 use async_trait::async_trait;
@@ -160,7 +165,7 @@ pub struct PageRequest {
 
 /// What partners' calls need from the runtime.
 #[async_trait]
-pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort {
+pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort + CredentialPort {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
     async fn start_session(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal>;
@@ -186,6 +191,10 @@ pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort
     /// A site that the partner may see, or [`Code::NotFound`].
     async fn site(&self, partner: &PartnerId, id: &SiteId) -> Result<SiteView, Refusal>;
 
+    /// The tariff in force now at a site that the partner may see: [`Code::NotFound`] if it may not, `tariff_unknown` if there
+    /// is none.
+    async fn site_tariff(&self, partner: &PartnerId, id: &SiteId) -> Result<Arc<Tariff>, Refusal>;
+
     /// The sites that the partner may see, by id.
     async fn sites(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<SiteView>, Refusal>;
 
@@ -209,6 +218,12 @@ pub trait PartnerPort: ReservationPort + OrderPort + AccountPort + StatementPort
 
     /// Sends events again; answers how many.
     async fn replay(&self, partner: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal>;
+
+    /// Holds the partner's webhook back, or lets it go on; what happens meanwhile waits, for as long as events are kept.
+    async fn pause_webhook(&self, partner: &PartnerId, paused: bool) -> Result<(), Refusal>;
+
+    /// Which event types the webhook gets; `None`: all.
+    async fn subscribe(&self, partner: &PartnerId, events: Option<Vec<String>>) -> Result<(), Refusal>;
 }
 
 /// What HTTP needs from the runtime in all.

@@ -269,22 +269,10 @@ pub struct PartnerView {
     #[serde(default)]
     pub accounts: bool,
     /// Its keys, without secrets.
-    pub keys: Vec<KeyView>,
+    pub keys: Vec<super::KeyView>,
     /// Its webhook, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookView>,
-}
-
-/// A key of a partner, without its secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KeyView {
-    /// `ck_…`.
-    pub key_id: String,
-    /// When it was made.
-    pub created_at: Moment,
-    /// When it was revoked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoked_at: Option<Moment>,
 }
 
 /// What a token may do.
@@ -334,7 +322,12 @@ pub struct ConfigVersionView {
 /// What operators' calls need from the runtime. Every write is audited by HTTP before it answers.
 #[async_trait]
 pub trait OperatorPort:
-    super::ReservationPort + super::OrderPort + super::AccountDesk + super::StatementPort + super::TcecPort
+    super::ReservationPort
+    + super::OrderPort
+    + super::AccountDesk
+    + super::StatementPort
+    + super::TcecPort
+    + super::CredentialPort
 {
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;
@@ -380,10 +373,6 @@ pub trait OperatorPort:
     async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal>;
     /// All partners, by id.
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal>;
-    /// Stores a key that HTTP has made; from now on it signs.
-    async fn add_key(&self, id: &PartnerId, key_id: String, secret: SecretString) -> Result<(), Refusal>;
-    /// Revokes a key, at once, or `not_found`.
-    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal>;
     /// Makes a new signing secret for webhooks; the old ones sign too for `overlap`.
     async fn rotate_webhook_secret(&self, id: &PartnerId, overlap: Duration) -> Result<SecretString, Refusal>;
     /// The partner's webhook.

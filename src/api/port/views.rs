@@ -96,54 +96,6 @@ pub struct Limits {
     pub amount: Option<u64>,
 }
 
-/// What a write was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OperationKind {
-    /// `POST /sessions`.
-    Start,
-    /// `POST /sessions/{session_id}/stop`.
-    Stop,
-    /// `POST /reservations`.
-    Reserve,
-    /// `POST /reservations/{reservation_id}/cancel`.
-    CancelReservation,
-    /// `POST /reservations/{reservation_id}/complaint`.
-    Complaint,
-    /// `POST /webhook/test`.
-    WebhookTest,
-    /// `POST /webhook/replay`.
-    Replay,
-    /// `POST /users/{user_id}/top-ups`.
-    TopUp,
-    /// `POST /users/{user_id}/debts/pay`.
-    DebtPayment,
-    /// A write about a statement.
-    Statement,
-}
-
-/// How far an operation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum OperationStatus {
-    /// Taken; the charger has not said yet.
-    Pending,
-    /// Charging began; or the stop was accepted, or the session is over.
-    Succeeded,
-    /// It did not.
-    Failed,
-}
-
-/// What the runtime knows of an operation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OperationState {
-    /// How far.
-    pub status: OperationStatus,
-    /// Why it failed.
-    pub error: Option<super::Refusal>,
-    /// When that became known.
-    pub at: Moment,
-}
-
 /// A session's status (SE-15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "SE-15 defines them")]
@@ -435,6 +387,9 @@ pub struct WebhookView {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<String>,
+    /// Whether the partner holds it back itself.
+    #[serde(default)]
+    pub paused: bool,
     /// Event types that are sent; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<String>>,

@@ -67,19 +67,40 @@ pub(crate) fn lane(order_key: &str) -> Option<String> {
 
 /// The call that an event is, or `None` where the standard has none: a session that no `StartChargeSeq` began, an occupancy
 /// order, a stop that waits for its end. `row`: the session's, where [`row_needed`] asks for it.
-pub(crate) fn push(kind: &str, data: &Value, row: Option<&Value>, tcec: &Tcec, now: Timestamp) -> Option<Push> {
-    let session = || SessionView::deserialize(row.unwrap_or(data)).ok();
+///
+/// # Errors
+/// What cannot be read of the event or the row: a defect, so the try fails and is seen.
+pub(crate) fn push(
+    kind: &str,
+    data: &Value,
+    row: Option<&Value>,
+    tcec: &Tcec,
+    now: Timestamp,
+) -> Result<Option<Push>, String> {
+    if row_needed(kind, data).is_some() && row.is_none() {
+        return Err("the session's row is missing".to_owned());
+    }
+    let session = || whole(row.unwrap_or(data));
     let (interface, data) = match kind {
-        "connector.status" => (Interface::NotificationStationStatus, connector(data, tcec)?),
-        "session.started" | "session.failed" => (Interface::NotificationStartChargeResult, start(&session()?)?),
-        "session.stop_result" => (Interface::NotificationStopChargeResult, stop_refused(data, row?)?),
-        "session.ended" => (Interface::NotificationStopChargeResult, stopped(&session()?, tcec)?),
-        "order.paid" => (Interface::NotificationChargeOrderInfo, order(data, &session()?, tcec)?),
-        STATUS_KIND => (Interface::NotificationEquipChargeStatus, status(&session()?, tcec, now)?),
-        CHECK_KIND => (Interface::CheckChargeOrders, check(data, tcec)?),
-        _ => return None,
+        "connector.status" => (Interface::NotificationStationStatus, connector(data, tcec)),
+        "session.started" | "session.failed" => (Interface::NotificationStartChargeResult, start(&session()?)),
+        "session.stop_result" => (Interface::NotificationStopChargeResult, row.and_then(|row| stop_refused(data, row))),
+        "session.ended" => (Interface::NotificationStopChargeResult, stopped(&session()?, tcec)),
+        "order.paid" => (Interface::NotificationChargeOrderInfo, order(data, &session()?, tcec)),
+        STATUS_KIND => (Interface::NotificationEquipChargeStatus, status(&session()?, tcec, now)),
+        CHECK_KIND => (Interface::CheckChargeOrders, check(data, tcec)),
+        _ => return Ok(None),
     };
-    Some(Push { interface, data })
+    Ok(data.map(|data| Push { interface, data }))
+}
+
+/// A session's view. Its readings stay out: a row has them by the rules' names, and no call tells them.
+fn whole(view: &Value) -> Result<SessionView, String> {
+    let mut view = view.clone();
+    if let Some(members) = view.as_object_mut() {
+        members.remove("readings");
+    }
+    serde_json::from_value(view).map_err(|error| format!("the session cannot be read: {error}"))
 }
 
 fn seq(session: &SessionView) -> Option<&str> {

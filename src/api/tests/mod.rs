@@ -2,6 +2,7 @@
 //! `docs/partner-api.md` says, written without the server's own code.
 
 mod accounts;
+mod credentials;
 mod examples;
 pub(crate) mod fake;
 mod operator;
@@ -12,7 +13,7 @@ mod tcec;
 mod writes;
 
 use super::operator::{OperatorApi, OperatorParts, OperatorToken};
-use super::partner::{PartnerApi, PartnerParts, Scopes, SecurityEvent};
+use super::partner::{PartnerApi, PartnerParts, SecurityEvent};
 use super::server::{serve_operator, serve_partner};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::api::Api;
@@ -78,8 +79,8 @@ impl World {
 
     fn with(api: Api) -> Self {
         let keys = Arc::new(Keys::default());
-        keys.put("ck_1", "p1", SECRET, Scopes::ALL, false);
-        keys.put("ck_2", "p2", SECRET_2, Scopes::ALL, false);
+        keys.put("ck_1", "p1", SECRET, false);
+        keys.put("ck_2", "p2", SECRET_2, false);
         let (runtime, clock) = (Runtime::new(), TestClock::new());
         World { runtime, once: Arc::default(), keys, clock, alerts: Arc::default(), api }
     }

@@ -105,6 +105,23 @@ async fn identifiers_that_cannot_be_are_unknown_and_reach_nobody() {
 }
 
 #[tokio::test]
+async fn prices_are_those_in_force_at_a_site_and_are_not_sent_twice() {
+    // EM-6.
+    let rig = World::new().serve().await;
+    assert_eq!(rig.get("/sites/S1/tariff").await.told(), (404, "tariff_unknown"));
+    assert_eq!(rig.get("/sites/S9/tariff").await.status, 404);
+    let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 8000, "service": 4000});
+    let tariff = json!({"id": "t1", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [slice]});
+    rig.ops("PUT", "/ops/v1/tariffs/t1", tariff).await;
+    rig.ops("POST", "/ops/v1/tariffs/t1/roll-out", json!({"version": 1})).await;
+    let shown = rig.get("/sites/S1/tariff").await;
+    assert_eq!((shown.status, &shown.json["slices"][0]["electricity"]), (200, &json!(8000)), "{}", shown.text);
+    let known = vec![("if-none-match".into(), shown.header("etag").to_owned())];
+    let again = rig.send(&Call { headers: known, ..rig.call("GET", "/sites/S1/tariff", "") }).await;
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+}
+
+#[tokio::test]
 async fn every_documented_route_exists_and_is_signed() {
     let rig = World::new().serve().await;
     let served = Answer::read(rig.http.get(format!("{}/openapi.json", rig.url)).send().await.unwrap()).await;
@@ -128,6 +145,7 @@ async fn every_documented_route_exists_and_is_signed() {
         "GET /chargers",
         "GET /chargers/{id}",
         "GET /events",
+        "GET /keys",
         "GET /operations/{request_id}",
         "GET /orders",
         "GET /orders/{order_id}",
@@ -144,11 +162,16 @@ async fn every_documented_route_exists_and_is_signed() {
         "GET /statements/{statement_id}/disputes",
         "GET /statements/{statement_id}/json",
         "GET /statements/{statement_id}/lines",
+        "GET /sites/{id}/tariff",
         "GET /users/{user_id}/account",
         "GET /users/{user_id}/entries",
         "GET /users/{user_id}/top-ups/{top_up_id}",
         "GET /webhook",
         "GET /webhook/deliveries",
+        "POST /keys",
+        "POST /keys/{key_id}/networks",
+        "POST /keys/{key_id}/revoke",
+        "POST /keys/{key_id}/rotate",
         "POST /orders/{order_id}/contest",
         "POST /orders/{order_id}/extend",
         "POST /orders/{order_id}/pay",
@@ -163,7 +186,10 @@ async fn every_documented_route_exists_and_is_signed() {
         "POST /statements/{statement_id}/papers",
         "POST /users/{user_id}/debts/pay",
         "POST /users/{user_id}/top-ups",
+        "POST /webhook/pause",
         "POST /webhook/replay",
+        "POST /webhook/resume",
+        "POST /webhook/subscription",
         "POST /webhook/test",
     ];
     assert_eq!(found, promised);

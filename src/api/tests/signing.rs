@@ -35,7 +35,7 @@ async fn a_request_changed_on_its_way_is_refused_whatever_was_changed() {
 #[tokio::test]
 async fn unknown_key_and_wrong_secret_look_alike_and_a_revoked_key_is_told() {
     let world = World::new();
-    world.keys.put("ck_old", "p1", SECRET, Scopes::ALL, true);
+    world.keys.put("ck_old", "p1", SECRET, true);
     let rig = world.serve().await;
     let by = |key: &str, secret: &str| Call { key: key.into(), secret: secret.into(), ..rig.call("GET", "/sites", "") };
     let mut texts = Vec::new();
@@ -54,7 +54,7 @@ async fn a_key_revoked_meanwhile_is_refused_by_the_next_call() {
     let world = World::new();
     let rig = world.serve().await;
     assert_eq!(rig.get("/sites").await.status, 200);
-    world.keys.put("ck_1", "p1", SECRET, Scopes::ALL, true);
+    world.keys.put("ck_1", "p1", SECRET, true);
     assert_eq!(rig.get("/sites").await.told(), (401, "revoked_key"));
 }
 
@@ -150,7 +150,8 @@ async fn five_failures_in_a_row_ban_the_key_here_and_nobody_else() {
 #[tokio::test]
 async fn a_key_without_the_scope_may_not() {
     let world = World::new();
-    world.keys.put("ck_read", "p1", SECRET, Scopes { query: true, control: false }, false);
+    let scopes = [crate::domain::access::Scope::Query].into();
+    world.keys.put_granted("ck_read", "p1", SECRET, crate::domain::access::Grant { scopes, networks: Vec::new() });
     let rig = world.serve().await;
     let by = |call: Call| Call { key: "ck_read".into(), ..call };
     assert_eq!(rig.send(&by(rig.call("GET", "/sites", ""))).await.status, 200);

@@ -8,7 +8,9 @@ mod tests;
 use super::family::QueueId;
 use super::tcec::Tcec;
 use crate::clock::Timestamp;
+use crate::domain::access::Grant;
 use crate::ids::SiteId;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -84,6 +86,22 @@ pub struct ApiKey {
     pub created: Timestamp,
     /// When it was revoked, if it was.
     pub revoked: Option<Timestamp>,
+    /// What it may do and from where (EM-2). Keys of the time before grants may do everything.
+    #[serde(default)]
+    pub grant: Grant,
+    /// Until when it counts, once another has taken its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// When it was last used, to the hour or so: what is exact is in memory only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it signs at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|expires| now < expires)
+    }
 }
 
 /// A secret that signs webhooks.
@@ -115,6 +133,9 @@ impl Endpoint {
     }
 }
 
+/// Keys that are remembered, those that are over too: a partner that rotates every minute must not grow us.
+const KEYS_KEPT: usize = 64;
+
 /// A partner: the fold of its facts. Its row in the table `partner` is this, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partner {
@@ -140,12 +161,39 @@ pub enum PartnerOrder {
         id: String,
         /// Its secret.
         secret: Sealed,
+        /// What it may do and from where.
+        grant: Grant,
+    },
+    /// Put a new key of the same grant in the place of one, which counts on until the overlap is over.
+    RotateKey {
+        /// The one to be replaced.
+        id: String,
+        /// The new one.
+        new_id: String,
+        /// Its secret.
+        secret: Sealed,
+        /// How long the old one still signs.
+        overlap: Duration,
     },
     /// Revoke an API key, at once.
     RevokeKey {
         /// Which.
         id: String,
     },
+    /// Say from where an API key may be used, at once.
+    SetKeyNetworks {
+        /// Which.
+        id: String,
+        /// From where; empty: from everywhere.
+        networks: Vec<IpNet>,
+    },
+    /// An API key was used; said now and then only.
+    NoteKeyUse {
+        /// Which.
+        id: String,
+    },
+    /// Which event types the partner wants to be sent; the rest of its profile stays.
+    Subscribe(Subscriptions),
     /// Set or move an endpoint; its queue is enabled. The first secret must come with the first call.
     SetEndpoint {
         /// Which.
@@ -206,6 +254,27 @@ pub enum PartnerFact {
         /// When.
         at: Timestamp,
     },
+    /// A key was replaced and counts no longer than this.
+    KeyReplaced {
+        /// Which.
+        id: String,
+        /// Until when it counts.
+        expires: Timestamp,
+    },
+    /// From where a key may be used.
+    KeyNetworksSet {
+        /// Which.
+        id: String,
+        /// From where; empty: from everywhere.
+        networks: Vec<IpNet>,
+    },
+    /// A key was used.
+    KeyUsed {
+        /// Which.
+        id: String,
+        /// When.
+        at: Timestamp,
+    },
     /// An endpoint was set, moved, or its secrets rotated: this is the whole of it.
     EndpointSet {
         /// Which.
@@ -236,12 +305,14 @@ impl Partner {
             PartnerFact::Defined(profile) => self.profile = Some(profile.clone()),
             PartnerFact::KeyAdded(key) => {
                 self.keys.insert(key.id.clone(), key.clone());
+                self.forget_keys(key.created);
             }
-            PartnerFact::KeyRevoked { id, at } => {
-                if let Some(key) = self.keys.get_mut(id) {
-                    key.revoked = Some(*at);
-                }
+            PartnerFact::KeyRevoked { id, at } => self.change_key(id, |key| key.revoked = Some(*at)),
+            PartnerFact::KeyReplaced { id, expires } => self.change_key(id, |key| key.expires = Some(*expires)),
+            PartnerFact::KeyNetworksSet { id, networks } => {
+                self.change_key(id, |key| key.grant.networks.clone_from(networks));
             }
+            PartnerFact::KeyUsed { id, at } => self.change_key(id, |key| key.used = Some(*at)),
             PartnerFact::EndpointSet { queue, endpoint } => {
                 self.endpoints.insert(*queue, endpoint.clone());
             }
@@ -254,6 +325,25 @@ impl Partner {
                     endpoint.disabled.clone_from(disabled);
                 }
             }
+        }
+    }
+}
+
+impl Partner {
+    fn change_key(&mut self, id: &str, change: impl FnOnce(&mut ApiKey)) {
+        if let Some(key) = self.keys.get_mut(id) {
+            change(key);
+        }
+    }
+
+    /// Keys that are over are kept so that their holder is told so; of too many the oldest are forgotten.
+    fn forget_keys(&mut self, now: Timestamp) {
+        while self.keys.len() > KEYS_KEPT {
+            let over = self.keys.values().filter(|key| !key.is_live(now));
+            let Some(oldest) = over.min_by_key(|key| (key.created, key.id.clone())).map(|key| key.id.clone()) else {
+                return;
+            };
+            self.keys.remove(&oldest);
         }
     }
 }

@@ -10,7 +10,7 @@ pub const STATUSES: &[&str] = &["2xx", "4xx", "429", "5xx", "503", "gone"];
 
 /// Ways in which a signature fails (EM-3).
 pub const SIGNATURE_FAILURES: &[&str] =
-    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "operator_token", "token"];
+    &["missing", "bad", "clock", "replay", "banned", "revoked", "scope", "address", "operator_token", "token"];
 
 /// Answered calls.
 pub const REQUESTS: Metric<2> = Metric {
@@ -66,6 +66,15 @@ pub const BANS: Metric<0> = Metric {
     page: Some("any, if the key is a partner's own"),
 };
 
+/// Keys used in another way than usual.
+pub const KEY_CHANGES: Metric<1> = Metric {
+    name: "chargeline_api_key_changes_total",
+    kind: Kind::Counter,
+    help: "Sharp changes of how a partner's key is used, by what changed (EM-4).",
+    labels: [("change", &["rate", "source", "pattern"])],
+    page: Some("several at once: a key may be in other hands"),
+};
+
 /// Calls beyond a bound.
 pub const LIMITED: Metric<1> = Metric {
     name: "chargeline_api_limited_total",
@@ -113,6 +122,7 @@ pub const ALL: &[Described] = &[
     REFUSED_CALLERS.described(),
     TCEC_ANSWERS.described(),
     BANS.described(),
+    KEY_CHANGES.described(),
     LIMITED.described(),
     IDEMPOTENCY.described(),
     PANICS.described(),

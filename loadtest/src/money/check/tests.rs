@@ -197,7 +197,8 @@ fn what_got_no_answer_is_unknown_and_no_violation() {
 
 #[test]
 fn money_on_its_way_is_seen() {
-    let table: [(&str, fn(&mut Day)); 5] = [
+    type Spoil = (&'static str, fn(&mut Day));
+    let table: [Spoil; 5] = [
         ("order s1", |day| day.books.orders[0].status = "AwaitingPayment".into()),
         ("reservation r2", |day| day.books.reservations[1].status = "Reserved".into()),
         ("u has", |day| day.books.accounts.get_mut("u").unwrap().frozen.minor = 7),

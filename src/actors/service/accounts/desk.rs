@@ -7,6 +7,7 @@ use crate::api::catalogue::Code;
 use crate::api::port::{AccountDesk, AccountOrder, AccountSearch, Actor, Page, PageRequest, Refusal};
 use crate::domain::account::{Account, AccountFamily, Action, Booked, Outcome, Request, rows, verify};
 use crate::domain::entity::Family as _;
+use crate::domain::ledger::LedgerAccount;
 use crate::ids::RequestId;
 use crate::telemetry::metrics::account as metrics;
 use async_trait::async_trait;
@@ -34,7 +35,9 @@ impl Service {
     fn show_balance(&self, findings: &verify::Findings) {
         metrics::BOOKS_WRONG.set(figure(findings.wrong.into()), []);
         let currency = self.configuration.swaps.accounts.load().currency;
-        let mut sums: BTreeMap<&'static str, i128> = BTreeMap::new();
+        // Each is there from the first look on, though nothing may ever be booked to it.
+        let mut sums: BTreeMap<&'static str, i128> =
+            LedgerAccount::PLAIN.iter().map(|account| (account.family(), 0)).collect();
         let trial = findings.totals.get(currency.code());
         for (account, minor) in trial.iter().flat_map(|trial| trial.balances()) {
             *sums.entry(account.family()).or_default() += minor;

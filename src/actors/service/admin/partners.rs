@@ -1,12 +1,11 @@
 //! Partners, their keys and endpoints (EM-2, EM-9).
 
 use crate::actors::partners::Known;
+use crate::actors::service::credentials::keys_of;
 use crate::actors::service::sessions::user_scope;
 use crate::actors::service::{Service, partner_rejected, refused};
 use crate::api::catalogue::Code;
-use crate::api::port::{
-    AllSites, KeyView, Moment, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope,
-};
+use crate::api::port::{AllSites, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope};
 use crate::domain::delivery::{
     PartnerCommand, PartnerKey, PartnerOrder, Profile, QueueId, Sealed, Sites, Subscriptions,
 };
@@ -90,16 +89,7 @@ fn view(service: &Service, known: &Known) -> PartnerView {
             Sites::Only(sites) => SitesScope::Only(sites.into_iter().collect()),
         },
         accounts: profile.accounts,
-        keys: known
-            .partner
-            .keys
-            .values()
-            .map(|key| KeyView {
-                key_id: key.id.clone(),
-                created_at: Moment(key.created),
-                revoked_at: key.revoked.map(Moment),
-            })
-            .collect(),
+        keys: keys_of(service, known),
         webhook: service.webhook_of(&known.id).ok(),
     }
 }
@@ -115,23 +105,6 @@ pub(in crate::actors::service) fn list(service: &Service, page: &PageRequest) ->
     let items: Vec<PartnerView> = all.iter().filter(after).take(page.limit).map(|known| view(service, known)).collect();
     let last = items.last().map(|partner| partner.partner_id.to_string());
     Ok(Page { next: last.filter(|_| items.len() == page.limit), items })
-}
-
-pub(in crate::actors::service) async fn add_key(
-    service: &Service,
-    id: &PartnerId,
-    key_id: String,
-    secret: &SecretString,
-) -> Result<(), Refusal> {
-    order(service, id, PartnerOrder::AddKey { id: key_id, secret: seal(service, secret) }).await
-}
-
-pub(in crate::actors::service) async fn revoke_key(
-    service: &Service,
-    id: &PartnerId,
-    key_id: &str,
-) -> Result<(), Refusal> {
-    order(service, id, PartnerOrder::RevokeKey { id: key_id.to_owned() }).await
 }
 
 pub(in crate::actors::service) async fn rotate_secret(

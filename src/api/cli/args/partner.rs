@@ -1,6 +1,7 @@
 //! The arguments of `chargeline admin partner …`. Owns names and help texts.
 
 use super::PageArgs;
+use crate::domain::access::Scope;
 use crate::ids::{PartnerId, SiteId};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
@@ -27,13 +28,13 @@ pub enum Partner {
         /// Which.
         id: PartnerId,
     },
-    /// Makes a key, shown once; or revokes one.
+    /// Makes a key, shown once; or revokes, rotates or confines one.
     Key {
         /// Whose.
         id: PartnerId,
-        /// Revoke this one instead.
-        #[arg(long)]
-        revoke: Option<String>,
+        /// What about it.
+        #[command(flatten)]
+        what: KeyArgs,
     },
     /// Makes a new secret that signs webhooks, shown once.
     Secret {
@@ -74,6 +75,50 @@ pub enum Partner {
         #[command(flatten)]
         what: ReplayArgs,
     },
+}
+
+/// What to do with a partner's keys.
+#[derive(Debug, ClapArgs)]
+pub struct KeyArgs {
+    /// Revoke this one instead, at once.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["rotate", "confine", "scopes", "networks"])]
+    revoke: Option<String>,
+    /// Put a new key in the place of this one instead.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["confine", "scopes", "networks"])]
+    rotate: Option<String>,
+    /// How long the replaced key signs on.
+    #[arg(long, default_value_t = 86_400, requires = "rotate")]
+    overlap_s: u64,
+    /// Say from where this one may be used instead; without --networks: from everywhere.
+    #[arg(long, value_name = "KEY", conflicts_with = "scopes")]
+    confine: Option<String>,
+    /// What the new key may do, separated by commas: query, control, settlement, accounts, push, credentials; all without.
+    #[arg(long, value_delimiter = ',')]
+    scopes: Option<Vec<Scope>>,
+    /// From where it may be used: CIDR or addresses, separated by commas; everywhere without.
+    #[arg(long, value_delimiter = ',')]
+    networks: Vec<String>,
+}
+
+impl KeyArgs {
+    /// Method, path below the partner's, body, and what is said when it is done.
+    pub(in crate::api::cli) fn call(self) -> (&'static str, String, Value, String) {
+        if let Some(key) = self.revoke {
+            return ("DELETE", format!("/keys/{key}"), Value::Null, format!("key {key} revoked"));
+        }
+        if let Some(key) = self.rotate {
+            let said = format!("key {{key_id}} made; {key} signs too for {{overlap_s}} s");
+            return ("POST", format!("/keys/{key}/rotate"), json!({"overlap_s": self.overlap_s}), said);
+        }
+        let mut body = json!({"networks": self.networks});
+        if let Some(key) = self.confine {
+            return ("PUT", format!("/keys/{key}/networks"), body, format!("key {key} counts from there only"));
+        }
+        if let Some(scopes) = self.scopes {
+            body["scopes"] = json!(scopes);
+        }
+        ("POST", "/keys".to_owned(), body, "key {key_id} made".to_owned())
+    }
 }
 
 /// A partner's master data.

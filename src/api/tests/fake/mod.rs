@@ -2,6 +2,7 @@
 //! sessions, sites, chargers and keys of a test; never forgets.
 
 mod accounts;
+mod credentials;
 mod operator;
 mod orders;
 mod reservations;
@@ -9,9 +10,10 @@ mod statements;
 mod tcec;
 
 use crate::api::catalogue::Code;
-use crate::api::partner::{KeyDirectory, KeyRecord, Scopes};
+use crate::api::partner::{KeyDirectory, KeyRecord};
 use crate::api::port::*;
 use crate::clock::Timestamp;
+use crate::domain::access::Grant;
 use crate::ids::{ChargerId, PartnerId, ReservationId, SessionId, SiteId};
 use crate::persistence::{CreateOnce, JournalError};
 use async_trait::async_trait;
@@ -65,15 +67,29 @@ impl OnceStore for MemoryOnce {
     }
 }
 
-/// Keys of a test, and whether they are still being read.
+/// Keys of a test, whether they are still being read, and which were used.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Mutex<HashMap<String, Arc<KeyRecord>>>, AtomicBool);
+pub(crate) struct Keys(Mutex<HashMap<String, Arc<KeyRecord>>>, AtomicBool, Mutex<Vec<String>>);
 
 impl Keys {
-    pub(crate) fn put(&self, key_id: &str, partner: &str, secret: &str, scopes: Scopes, revoked: bool) {
-        let secret = SecretString::from(secret);
-        let record = KeyRecord { partner: partner.parse().unwrap(), secret, scopes, revoked };
+    pub(crate) fn put(&self, key_id: &str, partner: &str, secret: &str, revoked: bool) {
+        self.keep(key_id, KeyRecord { revoked, ..record(partner, secret) });
+    }
+
+    pub(crate) fn put_granted(&self, key_id: &str, partner: &str, secret: &str, grant: Grant) {
+        self.keep(key_id, KeyRecord { grant: Arc::new(grant), ..record(partner, secret) });
+    }
+
+    pub(crate) fn put_until(&self, key_id: &str, partner: &str, secret: &str, expires: Timestamp) {
+        self.keep(key_id, KeyRecord { expires: Some(expires), ..record(partner, secret) });
+    }
+
+    fn keep(&self, key_id: &str, record: KeyRecord) {
         self.0.lock().unwrap().insert(key_id.to_owned(), Arc::new(record));
+    }
+
+    pub(crate) fn uses(&self) -> Vec<String> {
+        self.2.lock().unwrap().clone()
     }
 
     pub(crate) fn recovering(&self, still: bool) {
@@ -86,9 +102,18 @@ impl KeyDirectory for Keys {
         self.0.lock().unwrap().get(key_id).cloned()
     }
 
+    fn used(&self, key_id: &str, _: Timestamp) {
+        self.2.lock().unwrap().push(key_id.to_owned());
+    }
+
     fn complete(&self) -> bool {
         !self.1.load(SeqCst)
     }
+}
+
+fn record(partner: &str, secret: &str) -> KeyRecord {
+    let (partner, secret) = (partner.parse().unwrap(), SecretString::from(secret));
+    KeyRecord { partner, secret, grant: Arc::default(), revoked: false, expires: None }
 }
 
 /// What happens to the next write.
@@ -351,6 +376,15 @@ impl PartnerPort for Runtime {
         self.world().sites.get(id).cloned().ok_or(Code::SiteUnknown.into())
     }
 
+    async fn site_tariff(
+        &self,
+        partner: &PartnerId,
+        id: &SiteId,
+    ) -> Result<Arc<crate::domain::tariff::Tariff>, Refusal> {
+        self.site(partner, id).await?;
+        self.tariff_at(id, None).await
+    }
+
     async fn sites(&self, _: &PartnerId, page: PageRequest) -> Result<Page<SiteView>, Refusal> {
         Ok(paged(self.world().sites.iter().map(|(id, site)| (id.to_string(), site.clone())), &page))
     }
@@ -392,6 +426,14 @@ impl PartnerPort for Runtime {
     async fn replay(&self, _: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
         self.replays.fetch_add(1, SeqCst);
         Ok(replay.event_ids.len() as u64)
+    }
+
+    async fn pause_webhook(&self, id: &PartnerId, paused: bool) -> Result<(), Refusal> {
+        self.webhook_of(id, |webhook| webhook.paused = paused)
+    }
+
+    async fn subscribe(&self, id: &PartnerId, events: Option<Vec<String>>) -> Result<(), Refusal> {
+        self.webhook_of(id, |webhook| webhook.events = events)
     }
 }
 

@@ -108,6 +108,7 @@ impl OperatorPort for Runtime {
             url: w.url,
             enabled: true,
             disabled_reason: None,
+            paused: false,
             events: w.events,
             failing_percent: 0,
             depth: 0,
@@ -131,19 +132,6 @@ impl OperatorPort for Runtime {
     }
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
         Ok(paged(self.world().partners.iter().map(|(id, p)| (id.to_string(), p.clone())), &page))
-    }
-    async fn add_key(&self, id: &PartnerId, key_id: String, _: SecretString) -> Result<(), Refusal> {
-        let mut world = self.world();
-        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
-        partner.keys.push(KeyView { key_id, created_at: NOW, revoked_at: None });
-        Ok(())
-    }
-    async fn revoke_key(&self, id: &PartnerId, key_id: &str) -> Result<(), Refusal> {
-        let mut world = self.world();
-        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
-        let key = partner.keys.iter_mut().find(|key| key.key_id == key_id).ok_or(Code::NotFound)?;
-        key.revoked_at = Some(NOW);
-        Ok(())
     }
     async fn rotate_webhook_secret(&self, id: &PartnerId, _: Duration) -> Result<SecretString, Refusal> {
         self.partner(id).await.map(|_| SecretString::from("whsec_rotated"))

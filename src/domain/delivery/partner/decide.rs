@@ -1,8 +1,9 @@
 //! Decisions about a partner. Owns the rules of its keys and endpoints; an endpoint that changes takes its queue along in
 //! the same step.
 
-use super::{ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Sealed, WebhookSecret};
+use super::{ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Profile, Sealed, WebhookSecret};
 use crate::clock::Timestamp;
+use crate::domain::access::Grant;
 use crate::domain::delivery::family::{
     PartnerCommand, PartnerEffect, PartnerEvent, PartnerFamily, PartnerKey, PartnerRejection, PartnerReply, QueueId,
 };
@@ -28,11 +29,27 @@ pub(in crate::domain::delivery) fn decide(
     let now = context.now;
     match order {
         PartnerOrder::Define(profile) => Ok(changed(PartnerFact::Defined(profile))),
-        PartnerOrder::AddKey { id, secret } => add_key(state, id, secret, context),
+        PartnerOrder::Subscribe(events) => match &state.profile {
+            None => Err(PartnerRejection::NotDefined),
+            Some(profile) => Ok(changed(PartnerFact::Defined(Profile { events, ..profile.clone() }))),
+        },
+        PartnerOrder::AddKey { id, secret, grant } => add_key(state, new_key(id, secret, grant, now), context),
+        PartnerOrder::RotateKey { id, new_id, secret, overlap } => {
+            rotate_key(state, &id, (new_id, secret), overlap, context)
+        }
         PartnerOrder::RevokeKey { id } => match state.keys.get(&id) {
             None => Err(PartnerRejection::UnknownKey),
             Some(key) if key.revoked.is_some() => Ok(Decision::reply(PartnerReply::Done)),
             Some(_) => Ok(changed(PartnerFact::KeyRevoked { id, at: now })),
+        },
+        PartnerOrder::SetKeyNetworks { id, networks } => {
+            live_key(state, &id, now)?;
+            Ok(changed(PartnerFact::KeyNetworksSet { id, networks }))
+        }
+        PartnerOrder::NoteKeyUse { id } => match state.keys.get(&id) {
+            // Forgotten meanwhile: there is nothing left to note.
+            None => Ok(Decision::reply(PartnerReply::Done)),
+            Some(_) => Ok(changed(PartnerFact::KeyUsed { id, at: now })),
         },
         PartnerOrder::SetEndpoint { queue, url, secret } => set_endpoint(state, queue, url, secret, now),
         PartnerOrder::RemoveEndpoint { queue } => {
@@ -78,14 +95,51 @@ fn endpoint(state: &Partner, queue: QueueId) -> Result<&Endpoint, PartnerRejecti
     state.endpoints.get(&queue).ok_or(PartnerRejection::UnknownEndpoint)
 }
 
-fn add_key(state: &Partner, id: String, secret: Sealed, context: &Context<'_, Policy>) -> Decided {
-    if state.keys.contains_key(&id) {
+fn new_key(id: String, secret: Sealed, grant: Grant, created: Timestamp) -> ApiKey {
+    ApiKey { id, secret, created, revoked: None, grant, expires: None, used: None }
+}
+
+fn live_key<'a>(state: &'a Partner, id: &str, now: Timestamp) -> Result<&'a ApiKey, PartnerRejection> {
+    state.keys.get(id).filter(|key| key.is_live(now)).ok_or(PartnerRejection::UnknownKey)
+}
+
+/// Keys that sign at `now`, but for the one called `without`.
+fn live_keys(state: &Partner, now: Timestamp, without: &str) -> usize {
+    state.keys.values().filter(|key| key.is_live(now) && key.id != without).count()
+}
+
+fn add_key(state: &Partner, key: ApiKey, context: &Context<'_, Policy>) -> Decided {
+    if state.keys.contains_key(&key.id) {
         return Err(PartnerRejection::KeyExists);
     }
-    if state.keys.values().filter(|key| key.revoked.is_none()).count() >= context.ambient.keys_max {
+    if live_keys(state, context.now, "") >= context.ambient.keys_max {
         return Err(PartnerRejection::TooManyKeys);
     }
-    Ok(changed(PartnerFact::KeyAdded(ApiKey { id, secret, created: context.now, revoked: None })))
+    Ok(changed(PartnerFact::KeyAdded(key)))
+}
+
+/// In an emergency this must work with all places taken: the one that goes makes room for the one that comes.
+fn rotate_key(
+    state: &Partner,
+    id: &str,
+    (new_id, secret): (String, Sealed),
+    overlap: Duration,
+    context: &Context<'_, Policy>,
+) -> Decided {
+    if state.keys.contains_key(&new_id) {
+        return Err(PartnerRejection::KeyExists);
+    }
+    let now = context.now;
+    let old = live_key(state, id, now)?;
+    if live_keys(state, now, id) >= context.ambient.keys_max {
+        return Err(PartnerRejection::TooManyKeys);
+    }
+    let until = now + overlap.min(context.ambient.overlap_max);
+    // One that is on its way out is not given more time.
+    let expires = old.expires.map_or(until, |expires| expires.min(until));
+    let added = PartnerFact::KeyAdded(new_key(new_id, secret, old.grant.clone(), now));
+    let replaced = PartnerFact::KeyReplaced { id: id.to_owned(), expires };
+    Ok(changed(added).event(PartnerEvent::Partner(replaced)))
 }
 
 fn set_endpoint(state: &Partner, queue: QueueId, url: String, secret: Option<Sealed>, now: Timestamp) -> Decided {

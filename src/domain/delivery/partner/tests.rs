@@ -1,6 +1,7 @@
 //! Keys, endpoints and secrets of a partner.
 
 use super::*;
+use crate::domain::access::{Scope, network};
 use crate::domain::delivery::testkit::Partition;
 use crate::domain::delivery::{PartnerEffect, PartnerRejection, Policy, QueueCommand, rows};
 
@@ -31,7 +32,7 @@ fn live(partition: &Partition, now: i64) -> Vec<String> {
 #[test]
 fn each_order_is_refused_where_it_does_not_apply() {
     use PartnerRejection as R;
-    let key = || PartnerOrder::AddKey { id: "ck_1".into(), secret: sealed("s") };
+    let key = || PartnerOrder::AddKey { id: "ck_1".into(), secret: sealed("s"), grant: Grant::default() };
     let revoke = |id: &str| PartnerOrder::RevokeKey { id: id.into() };
     let move_to = |secret| PartnerOrder::SetEndpoint { queue: MAIN, url: "https://x.example".into(), secret };
     assert_eq!(Partition::new().order(key(), 1).unwrap_err(), R::NotDefined);
@@ -89,7 +90,7 @@ fn what_is_agreed_in_tcec_is_kept_whole_and_taken_away_again() {
 fn several_keys_live_at_once_and_a_revoked_one_makes_room() {
     let mut partition = defined();
     partition.policy = Policy { keys_max: 2, ..Policy::default() };
-    let add = |id: &str| PartnerOrder::AddKey { id: id.into(), secret: sealed("s") };
+    let add = |id: &str| PartnerOrder::AddKey { id: id.into(), secret: sealed("s"), grant: Grant::default() };
     partition.order(add("ck_1"), 1).unwrap();
     partition.order(add("ck_2"), 2).unwrap();
     assert_eq!(partition.order(add("ck_3"), 3).unwrap_err(), PartnerRejection::TooManyKeys);
@@ -168,4 +169,99 @@ fn a_subscription_always_includes_the_test_event() {
     let kinds = ["session.ended", "session.progress", "webhook.test"];
     assert_eq!(kinds.map(|kind| only.wants(kind)), [true, false, true]);
     assert_eq!(kinds.map(|kind| Subscriptions::All.wants(kind)), [true; 3]);
+}
+
+fn with_key(grant: Grant) -> Partition {
+    let mut partition = defined();
+    partition.order(PartnerOrder::AddKey { id: "ck_1".into(), secret: sealed("one"), grant }, 2).unwrap();
+    partition
+}
+
+fn rotation(id: &str, new_id: &str, overlap_s: u64) -> PartnerOrder {
+    let overlap = Duration::from_secs(overlap_s);
+    PartnerOrder::RotateKey { id: id.into(), new_id: new_id.into(), secret: sealed("two"), overlap }
+}
+
+fn live_keys(partition: &Partition, now: i64) -> Vec<String> {
+    let partner = partition.partner();
+    partner.keys.values().filter(|key| key.is_live(Timestamp(now))).map(|key| key.id.clone()).collect()
+}
+
+#[test]
+fn a_key_rotates_with_overlap_or_without_and_its_successor_has_the_same_grant() {
+    // EM-2.
+    let grant = Grant { scopes: [Scope::Query].into(), networks: vec![network("192.0.2.0/24").unwrap()] };
+    for (overlap_s, at, live) in [
+        (3600, 10, &["ck_1", "ck_2"][..]),
+        (3600, 10 + HOUR - 1, &["ck_1", "ck_2"]),
+        (3600, 10 + HOUR, &["ck_2"]),
+        (0, 10, &["ck_2"]),
+        // As long as overlaps may be, and no longer.
+        (u64::MAX / 2000, 10 + 7 * 24 * HOUR - 1, &["ck_1", "ck_2"]),
+        (u64::MAX / 2000, 10 + 7 * 24 * HOUR, &["ck_2"]),
+    ] {
+        let mut partition = with_key(grant.clone());
+        partition.order(rotation("ck_1", "ck_2", overlap_s), 10).unwrap();
+        assert_eq!(live_keys(&partition, at), live, "{overlap_s} s, at {at}");
+        assert_eq!(partition.partner().keys["ck_2"].grant, grant);
+    }
+}
+
+#[test]
+fn a_rotation_is_possible_with_all_places_taken_and_gives_no_more_time() {
+    let mut partition = with_key(Grant::default());
+    partition.policy = Policy { keys_max: 1, ..Policy::default() };
+    partition.order(rotation("ck_1", "ck_2", 3600), 10).unwrap();
+    assert_eq!(partition.order(rotation("ck_2", "ck_3", 60), 20).unwrap_err(), PartnerRejection::TooManyKeys);
+    partition.order(rotation("ck_1", "ck_4", 7200), 20).unwrap_err();
+    partition.order(PartnerOrder::RevokeKey { id: "ck_1".into() }, 30).unwrap();
+    partition.order(rotation("ck_2", "ck_3", 60), 40).unwrap();
+    assert_eq!(live_keys(&partition, 41), ["ck_2", "ck_3"]);
+    for (id, new_id, why) in [
+        ("ck_1", "ck_9", PartnerRejection::UnknownKey),
+        ("ck_x", "ck_9", PartnerRejection::UnknownKey),
+        ("ck_3", "ck_2", PartnerRejection::KeyExists),
+    ] {
+        assert_eq!(partition.order(rotation(id, new_id, 0), 50).unwrap_err(), why, "{id} {new_id}");
+    }
+}
+
+#[test]
+fn networks_and_use_of_a_key_are_kept_and_those_that_are_over_are_forgotten_in_time() {
+    let mut partition = with_key(Grant::default());
+    let networks = vec![network("2001:db8::/32").unwrap()];
+    let order = PartnerOrder::SetKeyNetworks { id: "ck_1".into(), networks: networks.clone() };
+    partition.order(order.clone(), 3).unwrap();
+    partition.order(PartnerOrder::NoteKeyUse { id: "ck_1".into() }, 4).unwrap();
+    partition.order(PartnerOrder::NoteKeyUse { id: "ck_gone".into() }, 4).unwrap();
+    let key = partition.partner().keys["ck_1"].clone();
+    assert_eq!((key.grant.networks, key.used), (networks, Some(Timestamp(4))));
+    let mut last = "ck_1".to_owned();
+    for n in 0..200 {
+        let next = format!("ck_n{n:03}");
+        partition.order(rotation(&last, &next, 0), 10 + n).unwrap();
+        last = next;
+    }
+    assert_eq!((partition.partner().keys.len(), live_keys(&partition, 300)), (64, vec![last]));
+    assert_eq!(partition.order(order, 301).unwrap_err(), PartnerRejection::UnknownKey);
+}
+
+#[test]
+fn a_key_of_the_time_before_grants_may_do_everything() {
+    let old = r#"{"id":"ck_1","secret":"s","created":1,"revoked":null}"#;
+    let key: ApiKey = serde_json::from_str(old).unwrap();
+    assert_eq!((key.grant.clone(), key.is_live(Timestamp(i64::MAX))), (Grant::default(), true));
+}
+
+#[test]
+fn a_subscription_changes_what_is_sent_and_nothing_else() {
+    let mut partition = Partition::new();
+    let only = Subscriptions::Only(["session.ended".to_owned()].into());
+    assert_eq!(partition.order(PartnerOrder::Subscribe(only.clone()), 1).unwrap_err(), PartnerRejection::NotDefined);
+    let profile = Profile { name: "Acme".into(), accounts: true, sites: Sites::Only([].into()), ..Profile::default() };
+    partition.order(PartnerOrder::Define(profile.clone()), 2).unwrap();
+    for events in [only, Subscriptions::All] {
+        partition.order(PartnerOrder::Subscribe(events.clone()), 3).unwrap();
+        assert_eq!(partition.partner().profile, Some(Profile { events, ..profile.clone() }));
+    }
 }
