@@ -30,14 +30,14 @@ impl Answer {
 }
 
 impl Town {
-    /// A partner that settles by itself, one yuan a kWh; a cut is made a second later.
+    /// A partner that settles by itself, ten yuan a kWh; a cut is made a second later.
     async fn start() -> Town {
         let change = |text: &str| {
             format!("[session]\nmax_power_w = 10000000\n\n[statement]\nsettle = \"1s\"\nretry = \"1s\"\n\n{text}")
         };
         let rig = Rig::start_with("http://127.0.0.1:9/", change).await;
         let tariff = json!({"id": "flat", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [{"name": "flat",
-            "from": "00:00", "to": "24:00", "electricity": 5000, "service": 5000}]});
+            "from": "00:00", "to": "24:00", "electricity": 50_000, "service": 50_000}]});
         rig.order("ada", "PUT", "/tariffs/flat", &tariff).await;
         rig.order("ada", "POST", "/tariffs/flat/roll-out", &json!({"version": 1})).await;
         let key = rig.operator().make_key(PARTNER).await.unwrap();
@@ -209,8 +209,8 @@ async fn orders_are_stated_disputed_corrected_and_settled_over_kills() {
     let rule = json!({"from": began, "shares": [{"party": PARTNER, "share": 1000}], "remainder": "operator"});
     town.rig.order("ada", "PUT", &format!("/revenue-rules/{PARTNER}"), &rule).await;
     let mut charger = town.rig.charger().await;
-    let first = town.charge(&mut charger, "s-1", 5_000).await;
-    let second = town.charge(&mut charger, "s-2", 7_000).await;
+    let first = town.charge(&mut charger, "s-1", 500).await;
+    let second = town.charge(&mut charger, "s-2", 700).await;
 
     // The process ends between the cut and the statement.
     let id = town.cut().await;
@@ -219,7 +219,7 @@ async fn orders_are_stated_disputed_corrected_and_settled_over_kills() {
     let view = town.made(&id).await;
     assert_eq!((&view["status"], &view["lines"]), (&"stated".into(), &2.into()), "{view}");
     let total = &view["totals"][0];
-    assert_eq!((&total["total"], &total["orders"], &total["energy_wh"]), (&1_200.into(), &2.into(), &12_000.into()));
+    assert_eq!((&total["total"], &total["orders"], &total["energy_wh"]), (&1_200.into(), &2.into(), &1_200.into()));
     assert_eq!((&total["shares"][1]["minor"], &view["balance"][0]["minor"]), (&120.into(), &1_080.into()), "{view}");
     let files = town.files(&view).await;
     assert_eq!(files[0].lines().count(), 3);
@@ -271,7 +271,7 @@ async fn orders_are_stated_disputed_corrected_and_settled_over_kills() {
 async fn a_stranger_sees_no_statement_and_no_line_of_another() {
     let town = Town::start().await;
     let mut charger = town.rig.charger().await;
-    let order = town.charge(&mut charger, "s-1", 5_000).await;
+    let order = town.charge(&mut charger, "s-1", 500).await;
     let id = town.cut().await;
     let view = town.made(&id).await;
     assert_eq!(view["lines"], 1);

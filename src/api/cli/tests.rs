@@ -13,9 +13,13 @@ async fn admin(rig: &Rig, words: &str) -> Told {
 }
 
 #[tokio::test]
-async fn statements_are_looked_at_and_settled_from_the_command_line() {
+async fn accounts_are_looked_at_and_statements_settled_from_the_command_line() {
     let rig = World::new().serve().await;
     for (words, last) in [
+        ("account list", "1 accounts"),
+        ("account find p1 u-1", "1 accounts"),
+        ("account entries 00000000000000000000000000000000 --limit 5", "0 entries"),
+        ("account show 00000000000000000000000000000000", "account shown"),
         ("statement list p1", "1 statements"),
         ("statement show p1 2026-01-01", "statement 2026-01-01 is stated"),
         ("statement lines p1 2026-01-01 --limit 5", "0 lines"),
@@ -87,10 +91,6 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("partner webhook p1 deliveries --limit 5", "0 attempts"),
         ("partner replay p1 --event evt_1 --event evt_2", "2 events sent again"),
         ("partner add p1 --name One --accounts true", "partner p1 set"),
-        ("account list", "1 accounts"),
-        ("account find p1 u-1", "1 accounts"),
-        ("account show 00000000000000000000000000000000", "account shown"),
-        ("account entries 00000000000000000000000000000000 --limit 5", "0 entries"),
         ("account block 00000000000000000000000000000000 --reason fraud", "user blocked"),
         ("account unblock 00000000000000000000000000000000 --rule failed_starts", "rule failed_starts lifted"),
         ("account credit 00000000000000000000000000000000 --minor 500", "credit limit set"),

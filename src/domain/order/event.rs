@@ -201,11 +201,7 @@ impl Fold for Order {
                 self.become_(Status::Failed, *at);
             }
             Event::Asked(outstanding) => self.ask(*outstanding),
-            Event::AskedLong => {
-                if let Some(outstanding) = &mut self.outstanding {
-                    outstanding.told = true;
-                }
-            }
+            Event::AskedLong => self.outstanding.iter_mut().for_each(|outstanding| outstanding.told = true),
             Event::Froze { .. }
             | Event::Refused { .. }
             | Event::Released
