@@ -5,7 +5,7 @@ use super::Service;
 use super::admin::partners::{new_secret, order, seal};
 use crate::api::catalogue::Code;
 use crate::api::port::{Moment, Refusal, Relation, SetView, TcecPort, TcecPut, TcecView};
-use crate::domain::delivery::{Dialect, PartnerOrder, QueueId, SealedSet, Stations, Tcec, is_operator_id};
+use crate::domain::delivery::{Dialect, PartnerOrder, QueueId, SealedSet, Tcec, is_operator_id};
 use crate::domain::tariff::Tariff;
 use crate::ids::{PartnerId, SiteId};
 use crate::protocol::tcec::Secrets;
