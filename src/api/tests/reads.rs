@@ -193,63 +193,7 @@ async fn every_documented_route_exists_and_is_signed() {
         }
     }
     found.sort();
-<<<<<<< HEAD
-    // What docs/partner-api.md promises: a route more or less is a change of the contract.
-    let promised = [
-        "GET /chargers",
-        "GET /chargers/{id}",
-        "GET /events",
-        "GET /keys",
-        "GET /operations/{request_id}",
-        "GET /orders",
-        "GET /orders/{order_id}",
-        "GET /reservation-terms",
-        "GET /reservations",
-        "GET /reservations/{reservation_id}",
-        "GET /sessions",
-        "GET /sessions/{session_id}",
-        "GET /sites",
-        "GET /sites/{id}",
-        "GET /statements",
-        "GET /statements/{statement_id}",
-        "GET /statements/{statement_id}/csv",
-        "GET /statements/{statement_id}/disputes",
-        "GET /statements/{statement_id}/json",
-        "GET /statements/{statement_id}/lines",
-        "GET /sites/{id}/tariff",
-        "GET /users/{user_id}/account",
-        "GET /users/{user_id}/entries",
-        "GET /users/{user_id}/top-ups/{top_up_id}",
-        "GET /webhook",
-        "GET /webhook/deliveries",
-        "POST /keys",
-        "POST /keys/{key_id}/networks",
-        "POST /keys/{key_id}/revoke",
-        "POST /keys/{key_id}/rotate",
-        "POST /orders/{order_id}/contest",
-        "POST /orders/{order_id}/extend",
-        "POST /orders/{order_id}/pay",
-        "POST /reservations",
-        "POST /reservations/{reservation_id}/cancel",
-        "POST /reservations/{reservation_id}/complaint",
-        "POST /sessions",
-        "POST /sessions/{session_id}/stop",
-        "POST /statements/{statement_id}/confirm",
-        "POST /statements/{statement_id}/orders/{order_id}/confirm",
-        "POST /statements/{statement_id}/orders/{order_id}/dispute",
-        "POST /statements/{statement_id}/papers",
-        "POST /users/{user_id}/debts/pay",
-        "POST /users/{user_id}/top-ups",
-        "POST /webhook/pause",
-        "POST /webhook/replay",
-        "POST /webhook/resume",
-        "POST /webhook/subscription",
-        "POST /webhook/test",
-    ];
-    assert_eq!(found, promised);
-=======
     assert_eq!(found, PROMISED);
->>>>>>> w5-open
 }
 
 #[tokio::test]
