@@ -108,8 +108,9 @@ async fn identifiers_that_cannot_be_are_unknown_and_reach_nobody() {
 async fn prices_are_those_in_force_at_a_site_and_are_not_sent_twice() {
     // EM-6.
     let rig = World::new().serve().await;
+    rig.ops("PUT", "/ops/v1/sites/S1", json!({"name": "One", "time_zone": "Asia/Shanghai"})).await;
     assert_eq!(rig.get("/sites/S1/tariff").await.told(), (404, "tariff_unknown"));
-    assert_eq!(rig.get("/sites/S9/tariff").await.status, 404);
+    assert_eq!(rig.get("/sites/S9/tariff").await.told(), (404, "site_unknown"));
     let slice = json!({"name": "flat", "from": "00:00", "to": "24:00", "electricity": 8000, "service": 4000});
     let tariff = json!({"id": "t1", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [slice]});
     rig.ops("PUT", "/ops/v1/tariffs/t1", tariff).await;
