@@ -2,7 +2,7 @@
 //! kill in between (SE-3, SE-13, SE-14, SE-15, MO-4, MO-5, MO-7, MO-9).
 
 use crate::charger::Charger;
-use crate::rig::{CHARGER, PARTNER, Rig, texts};
+use crate::rig::{CHARGER, PARTNER, PASSWORD, Rig, texts};
 use loadtest::history::History;
 use loadtest::partner::{Sink, SinkMode};
 use serde_json::{Value, json};
@@ -311,4 +311,63 @@ async fn settled_orders_are_priced_again_when_it_is_due() {
         assert!(begun.elapsed() < PATIENCE * 2, "{same:?} {energy:?}\n{}", town.rig.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// A user with money for two who starts at ten connectors at once, each request sent ten times over: two charge, whichever they
+/// are, and the account is at no moment spent twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_spent_everywhere_at_once_is_never_over_spent() {
+    const FUNDS: i64 = 12_000;
+    let mut town = Town::start().await;
+    town.rig.fund("u", FUNDS).await;
+    let mut sockets = Vec::new();
+    for id in ["CP-spend-1", "CP-spend-2"] {
+        town.rig.operator().put_charger(id, "site-it", 5, PASSWORD).await.unwrap();
+        let mut socket = Charger::connect(town.rig.server.ports().ocpp, id, PASSWORD).await.unwrap();
+        socket.boot(5).await;
+        sockets.push(socket);
+    }
+    let calls = (0..100).map(|n| {
+        let (charger, connector) = (format!("CP-spend-{}", n % 10 / 5 + 1), n % 5 + 1);
+        let body = json!({"request_id": format!("s-{}", n % 10), "charger_id": charger, "connector_id": connector,
+            "user": {"id": "u"}});
+        let partner = town.rig.partner().clone();
+        async move { partner.post("/sessions", &body).await.unwrap() }
+    });
+    let watched = async {
+        for _ in 0..50 {
+            let (available, frozen, debt) = town.money("u").await;
+            assert!(available >= 0 && available + frozen == FUNDS && debt == 0, "{available} {frozen} {debt}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(calls), watched);
+    let mut sessions: Vec<String> = Vec::new();
+    for (status, answer) in answers {
+        assert_eq!(status, 202, "{answer}");
+        sessions.push(answer["session_id"].as_str().unwrap().to_owned());
+    }
+    sessions.sort();
+    sessions.dedup();
+    assert_eq!(sessions.len(), 10, "a request is one session, however often it is sent");
+    for round in 0..2 {
+        town.has("u", (FUNDS - 10_000, 10_000, 0)).await;
+        let begun = Instant::now();
+        loop {
+            let mut failed = 0;
+            for id in &sessions {
+                failed += usize::from(town.order(id).await["failure"] == "insufficient_funds");
+            }
+            if failed == 8 {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{failed} failed\n{}", town.rig.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        if round == 0 {
+            town.rig.server.kill().await.unwrap();
+            town.rig.again().await;
+        }
+    }
+    assert_eq!(town.rig.ops("/ops/v1/ledger/verify").await["sound"], true);
 }
