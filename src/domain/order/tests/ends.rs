@@ -23,6 +23,25 @@ fn a_paid_order_takes_the_bill_and_gives_the_rest_back() {
     assert!(!world.states.contains_key(&Key::Order(order_of(session))), "it leaves memory");
 }
 
+/// MO-2: the version that was in force, and shown, at the start.
+#[test]
+fn a_tariff_that_is_rolled_out_meanwhile_changes_no_session_that_runs() {
+    let mut bank = Bank::with(10_000);
+    let (mut world, session, transaction) = World::flowing(&mut bank);
+    let dearer: Tariff = serde_json::from_value(serde_json::json!({"id": "flat", "version": 2, "currency": "CNY",
+        "time_zone": "Asia/Shanghai", "slices": [{"name": "flat", "from": "00:00", "to": "24:00", "electricity": 30_000}]}))
+    .unwrap();
+    world.ambient.tariffs = Some(book(dearer));
+    world.restart(std::time::Duration::from_secs(60));
+    world.link_up();
+    world.ends_at(&mut bank, transaction, 21_000);
+    let ended = world.last("session.ended");
+    assert_eq!((&ended["bill"]["version"], &ended["bill"]["total"]["minor"]), (&1.into(), &2_000.into()));
+    assert_eq!(world.order(order_of(session)).taken, 2_000);
+    let next = world.open(2, 1).unwrap();
+    assert_eq!(world.order(order_of(next)).placed.as_ref().map(|placed| placed.version), Some(2), "but the next one");
+}
+
 #[test]
 fn a_start_that_fails_gives_everything_back_at_once() {
     let mut bank = Bank::with(10_000);
