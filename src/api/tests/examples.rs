@@ -10,9 +10,9 @@ fn example(language: &str) -> &'static str {
     rest.split_once("```").unwrap().0
 }
 
-async fn run(rig: &Rig, program: &str, language: &str) -> (bool, String) {
-    let mut command = tokio::process::Command::new(program);
-    command.arg("-c").arg(example(language)).stdin(Stdio::null());
+async fn run(rig: &Rig, program: &[&str], language: &str) -> (bool, String) {
+    let mut command = tokio::process::Command::new(program[0]);
+    command.args(&program[1..]).arg(example(language)).stdin(Stdio::null());
     command.env("CHARGELINE_URL", &rig.url).env("CHARGELINE_KEY", "ck_1").env("CHARGELINE_SECRET", SECRET);
     command.env("no_proxy", "*");
     let output = command.output().await.unwrap();
@@ -30,8 +30,15 @@ async fn rig() -> Rig {
 #[tokio::test]
 async fn the_python_example_runs_as_it_stands() {
     let rig = rig().await;
-    let (good, text) = run(&rig, "python3", "python").await;
+    let (good, text) = run(&rig, &["python3", "-c"], "python").await;
     assert!(good && text.contains("CP1") && text.contains("(202"), "{text}");
+}
+
+#[tokio::test]
+async fn the_node_example_runs_as_it_stands() {
+    let rig = rig().await;
+    let (good, text) = run(&rig, &["node", "-e"], "js").await;
+    assert!(good && text.contains("CP1") && text.contains("[202"), "{text}");
 }
 
 #[tokio::test]
@@ -45,6 +52,6 @@ async fn the_curl_example_runs_as_it_stands() {
     let missing: Vec<_> = tools.iter().filter(|tool| !there(tool)).collect();
     assert!(missing.is_empty(), "this test needs {missing:?}");
     let rig = rig().await;
-    let (good, text) = run(&rig, "bash", "bash").await;
+    let (good, text) = run(&rig, &["bash", "-c"], "bash").await;
     assert!(good && text.contains("from-curl-1"), "{text}");
 }
