@@ -91,6 +91,8 @@ fn steps(tally: &mut Tally) {
     if built {
         // Unit and integration tests, doc tests, tidy, generated documents, some power cuts where root.
         tally.step("tests", |tally| {
+            // One of them runs an example that needs a public library.
+            peers::python()?;
             let mut tests = cargo();
             tests.args(["test", "--workspace", "--no-fail-fast"]);
             let done = lines(&mut tests, |line| {

@@ -4,10 +4,15 @@ use crate::run::{cargo, program, status};
 use crate::tools;
 use anyhow::{Result, ensure};
 
+/// The Python environment of the peers, which tests use too: made where it is missing.
+pub(crate) fn python() -> Result<std::path::PathBuf> {
+    tools::python("target/peers/python", "tests/peers/requirements.txt")
+}
+
 /// Runs them all. The last line printed is `run.py`'s own.
 pub(crate) fn run() -> Result<bool> {
     build()?;
-    let python = tools::python("target/peers/python", "tests/peers/requirements.txt")?;
+    let python = python()?;
     let node = tools::node("target/peers/node", "tests/peers/node")?;
     let node = node.display().to_string();
     let arguments = ["tests/peers/run.py", "--server", "target/debug/chargeline", "--node-modules", &node];
