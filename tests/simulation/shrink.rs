@@ -1,0 +1,42 @@
+//! Makes a failing run small: leaves out what it does not need to fail in the same way (delta debugging).
+
+use crate::journal::Lie;
+use crate::plan::Plan;
+use crate::world::{Setting, run};
+
+/// Runs that may be spent on it.
+const TRIES: usize = 300;
+
+/// The shortest list of steps found that breaks the same invariant.
+pub(crate) fn shrink(setting: &Setting, plan: &Plan, lie: Option<Lie>, invariant: &str) -> Plan {
+    let mut best = plan.clone();
+    let mut tries = 0;
+    let mut fails = |plan: &Plan| {
+        tries += 1;
+        let failure = run(setting, plan, lie, false).failure;
+        (failure.is_some_and(|failure| failure.invariant == invariant), tries >= TRIES)
+    };
+    let mut chunk = best.steps.len().div_ceil(2).max(1);
+    loop {
+        let mut from = 0;
+        let mut shorter = false;
+        while from < best.steps.len() {
+            let mut candidate = best.clone();
+            candidate.steps.drain(from..(from + chunk).min(candidate.steps.len()));
+            let (failed, spent) = fails(&candidate);
+            if failed {
+                best = candidate;
+                shorter = true;
+            } else {
+                from += chunk;
+            }
+            if spent {
+                return best;
+            }
+        }
+        if chunk == 1 && !shorter {
+            return best;
+        }
+        chunk = chunk.div_ceil(2).max(1);
+    }
+}
