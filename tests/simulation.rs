@@ -13,6 +13,8 @@ mod charger;
 mod check;
 #[path = "simulation/journal.rs"]
 mod journal;
+#[path = "simulation/money.rs"]
+mod money;
 #[path = "simulation/partner.rs"]
 mod partner;
 #[path = "simulation/plan.rs"]
@@ -46,7 +48,7 @@ const PROOF: u64 = 40;
 const LIES: [Lie; 3] = [Lie::AcknowledgesBeforeFlush, Lie::DropsWebhooksOnCrash, Lie::ForgetsRepeatedStarts];
 
 /// What a run over many seeds must have met, or it has tested nothing.
-const SOMETIMES: [&str; 22] = [
+const SOMETIMES: [&str; 24] = [
     "a crash",
     "a crash in a flush",
     "a crash with unflushed data lost",
@@ -68,6 +70,8 @@ const SOMETIMES: [&str; 22] = [
     "a quarantine",
     "a clock jump",
     "a repeated request",
+    "a repeated payment callback",
+    "a settled order",
     "a look at the fold of a journal",
 ];
 

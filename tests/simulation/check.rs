@@ -109,7 +109,15 @@ pub(crate) async fn left(world: &World, product: &Rc<Product>) -> Option<(&'stat
             return Some(("I11", text));
         }
     }
+    if let Some(place) = world.payments.borrow().iter().position(|payment| !payment.credited) {
+        return Some(("I11", format!("payment {place} is not credited")));
+    }
     let durable = product.disk.durable().fork();
+    for (key, row) in rows(&durable, "order").await {
+        if matches!(row["status"].as_str(), Some("Placed" | "Open")) {
+            return Some(("I11", format!("order {key} is still {}", row["status"])));
+        }
+    }
     for (key, row) in rows(&durable, "session").await {
         if row["open"] == true {
             return Some(("I11", format!("session {key} is still open")));
@@ -143,6 +151,9 @@ pub(crate) async fn at_rest(world: &World, product: &Rc<Product>) {
     transactions(world, &sessions);
     starts(world, &sessions);
     told(world);
+    if world.plan.paying {
+        crate::money::check(world, product, &rows(&durable, "order").await).await;
+    }
     let quarantines = rows(&durable, "alert").await.iter().filter(|(_, row)| row["code"] == "quarantined").count();
     if world.poisoned.get() == 0 && quarantines > 0 {
         world.fail("I9", format!("{quarantines} entities were quarantined though nobody poisoned any"));

@@ -73,6 +73,8 @@ pub(crate) struct Endpoint {
     pub(crate) gone: u32,
     /// An id came again with another body.
     pub(crate) changed: Option<String>,
+    /// What each order costs, as told last.
+    pub(crate) bills: BTreeMap<String, i64>,
     /// What arrived, for the trace; taken by the world.
     pub(crate) news: Vec<String>,
 }
@@ -88,7 +90,12 @@ impl Endpoints {
         let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
         let (order_key, kind, sequence) = (text("order_key"), text("type"), value["sequence"].as_u64());
         let body = crate::world::hash(&delivery.body);
+        let bill = value["data"]["bill"]["total"]["minor"].as_i64();
+        let order = value["data"]["order_id"].as_str().map(str::to_owned);
         self.of(partner, |endpoint| {
+            if let (Some(order), Some(bill)) = (order, bill) {
+                endpoint.bills.insert(order, bill);
+            }
             let again = endpoint.arrived.get_mut(&delivery.id).map(|known| {
                 known.times += 1;
                 known.body == body
@@ -252,7 +259,7 @@ async fn asked(product: &Rc<Product>, call: &Call) -> Result<SessionId, Option<S
         request: call.request.parse().map_err(|_| None)?,
         partner: name.parse().map_err(|_| None)?,
         connector: ConnectorId(call.connector),
-        user: "user-1".into(),
+        user: format!("user-{}", call.partner).into(),
         sealed: None,
         limits: session::Limits::default(),
         deadline: None,

@@ -66,6 +66,8 @@ pub(crate) enum Action {
     ForceStop { nth: usize },
     Command { charger: usize },
     Block { card: usize, blocked: bool },
+    Pay { yuan: u32 },
+    CallBackAgain,
     Poison { charger: usize },
     Release { charger: usize },
     Endpoint { partner: usize, mood: Mood, ms: u32 },
@@ -92,6 +94,8 @@ pub(crate) struct Plan {
     pub(crate) chargers: Vec<Vec<Behaviour>>,
     /// Whether the chargers give a repeated message a new id.
     pub(crate) new_ids: bool,
+    /// Whether charging costs something, and the users of the first partner have accounts.
+    pub(crate) paying: bool,
     pub(crate) partners: usize,
     pub(crate) cards: usize,
     pub(crate) steps: Vec<Step>,
@@ -127,6 +131,8 @@ impl Action {
             | Action::ForceStop { .. }
             | Action::Command { .. }
             | Action::Block { .. }
+            | Action::Pay { .. }
+            | Action::CallBackAgain
             | Action::Release { .. } => None,
         }
     }
@@ -144,6 +150,7 @@ impl Plan {
             seed,
             chargers,
             new_ids: rng.random_bool(0.3),
+            paying: rng.random_bool(0.6),
             partners: rng.random_range(1..=2),
             cards: 2,
             steps: Vec::new(),
@@ -180,6 +187,8 @@ impl Plan {
                 50..53 => Action::ForceStop { nth: rng.random_range(0..4) },
                 53..56 => Action::Command { charger },
                 56..58 => Action::Block { card, blocked: rng.random() },
+                58 if self.paying && rng.random() => Action::Pay { yuan: rng.random_range(1..60) },
+                58 if self.paying => Action::CallBackAgain,
                 58 => Action::Release { charger },
                 _ => self.fault(rng, (charger, partner), what),
             };
@@ -288,6 +297,8 @@ impl fmt::Display for Action {
             Action::Command { charger } => write!(f, "an operator sends CP-{charger} a command"),
             Action::Block { card, blocked: true } => write!(f, "an operator blocks card {card}"),
             Action::Block { card, blocked: false } => write!(f, "an operator allows card {card}"),
+            Action::Pay { yuan } => write!(f, "user-0 pays {yuan} yuan"),
+            Action::CallBackAgain => write!(f, "the payment gateway repeats its last word"),
             Action::Poison { charger } => write!(f, "the actor of CP-{charger} panics four times"),
             Action::Release { charger } => write!(f, "an operator releases CP-{charger} from quarantine"),
             Action::Endpoint { partner, mood, ms } => {

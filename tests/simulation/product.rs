@@ -3,8 +3,11 @@
 
 use crate::journal::{Handle, SimJournal};
 use arc_swap::ArcSwap;
+use chargeline::actors::account::gateway::NoGateway;
+use chargeline::actors::account::{AccountParts, AccountShell, Accounts};
 use chargeline::actors::alerts;
 use chargeline::actors::charger::connection::{Connection, ConnectionParts};
+use chargeline::actors::charger::purse::{OrdersHear, OwnAccounts};
 use chargeline::actors::charger::register::GatewayRegister;
 use chargeline::actors::charger::shell::ChargerParts;
 use chargeline::actors::charger::tokens::Tokens;
@@ -21,6 +24,7 @@ use chargeline::actors::webhook::{Deliver, QueueBoard};
 use chargeline::clock::SharedClock;
 use chargeline::config::Config;
 use chargeline::config::engine::Engine as Limits;
+use chargeline::domain::account::AccountFamily;
 use chargeline::domain::charger::Registration;
 use chargeline::domain::charging::ChargingFamily;
 use chargeline::domain::delivery::{PartnerFamily, Sealed};
@@ -46,6 +50,7 @@ pub(crate) struct Product {
     pub(crate) chargers: HostAddr<ChargingFamily>,
     pub(crate) partners: HostAddr<PartnerFamily>,
     pub(crate) platform: HostAddr<PlatformFamily>,
+    pub(crate) accounts: Accounts,
     pub(crate) gateway: MemoryGateway,
     pub(crate) register: Arc<Register>,
     pub(crate) tokens: Arc<Tokens>,
@@ -160,6 +165,17 @@ impl Product {
         };
         let shell = Rc::new(PartnerShell::new(queues));
         let (_, partner_host) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
+        let orders = Arc::new(OrdersHear::new(journal.clone()));
+        let shell = Rc::new(AccountShell::new(AccountParts {
+            policy: Arc::clone(&swaps.accounts),
+            gateway: Arc::new(NoGateway),
+            listener: orders.clone(),
+            partners: Arc::clone(&partners),
+            alerts: alerts.clone(),
+            journal: journal.clone(),
+        }));
+        let (_, accounts) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
+        let accounts = Accounts::new(accounts, journal.clone(), retry);
         let shell = Rc::new(ChargerShell::new(ChargerParts {
             register: Arc::clone(&register),
             partners: Arc::clone(&partners),
@@ -168,10 +184,11 @@ impl Product {
             policy: Arc::clone(&swaps.policy),
             vault: Arc::clone(&vault),
             certificates: None,
-            accounts: None,
+            accounts: Some(Arc::new(OwnAccounts(accounts.clone()))),
             tariffs,
         }));
         let (core, chargers) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
+        orders.join(chargers.clone());
         let clock = ground.clock.clone();
         let tokens = Tokens { vault: Arc::clone(&vault), journal: journal.clone(), clock: clock.clone(), partners };
         let tokens = Arc::new(tokens);
@@ -191,8 +208,20 @@ impl Product {
         let gateway = MemoryGateway::new(unthrottled(&swaps), ports);
         actix_rt::spawn(alerts::keep(waiting, platform.clone()));
         let (partners, disk) = (partner_host, ground.disk);
-        let product =
-            Product { core, chargers, partners, platform, gateway, register, tokens, vault, journal, disk, clock };
+        let product = Product {
+            core,
+            chargers,
+            partners,
+            platform,
+            accounts,
+            gateway,
+            register,
+            tokens,
+            vault,
+            journal,
+            disk,
+            clock,
+        };
         Ok(Rc::new(product))
     }
 
@@ -203,6 +232,8 @@ impl Product {
         self.platform.recover(vec![chargeline::domain::platform::PARTITION.to_owned()], downtime).await;
         let partners = self.streams(PartnerFamily::NAME, false).await?;
         self.partners.recover(partners, downtime).await;
+        let owing = self.streams(AccountFamily::NAME, true).await?;
+        self.accounts.host().recover(owing, downtime).await;
         let live = self.streams(ChargingFamily::NAME, true).await?;
         let expected = live.len();
         let chargers = self.chargers.recover(live, downtime).await;

@@ -17,7 +17,7 @@ pub(crate) fn card(n: usize) -> String {
 }
 
 /// Registers everything. Nothing goes wrong while this runs.
-pub(crate) async fn register(world: &Rc<World>, product: &Rc<Product>) {
+pub(crate) async fn register(world: &Rc<World>, product: &Rc<Product>, config: &chargeline::config::Config) {
     for charger in &world.plan.chargers {
         let n = world.plan.chargers.iter().position(|it| std::ptr::eq(it, charger)).unwrap_or(0);
         let registration = Registration {
@@ -34,7 +34,8 @@ pub(crate) async fn register(world: &Rc<World>, product: &Rc<Product>) {
         asked.expect("a charger can be registered");
     }
     for n in 0..world.plan.partners {
-        let profile = Profile { name: format!("Partner {n}"), ..Profile::default() };
+        let profile =
+            Profile { name: format!("Partner {n}"), accounts: n == 0 && world.plan.paying, ..Profile::default() };
         let secret = product.vault.seal_secret(PARTNER_SECRETS, b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         let url = format!("https://partner-{n}.example/hook");
         let endpoint = PartnerOrder::SetEndpoint { queue: QueueId::MAIN, url, secret: Some(Sealed(secret)) };
@@ -43,6 +44,10 @@ pub(crate) async fn register(world: &Rc<World>, product: &Rc<Product>) {
             let asked = product.partners.ask(&format!("partner-{n}"), PartnerKey::Partner, command).await;
             asked.expect("a partner can be defined");
         }
+    }
+    if world.plan.paying {
+        crate::money::publish(product, config).await;
+        crate::money::pay(world, product, 20_000);
     }
     for n in 0..world.plan.cards {
         product.platform.ask(PARTITION, Platform, token(product, n, false)).await.expect("a card can be registered");

@@ -4,6 +4,7 @@
 use crate::charger::{self, Charger};
 use crate::check;
 use crate::journal::{Lie, Room, SimJournal};
+use crate::money::{self, Payment};
 use crate::partner::{self, Call, Endpoints, Known, Ways};
 use crate::plan::{Action, Mishap, Mood, Plan, Way, moment};
 use crate::product::{Ground, Product};
@@ -92,6 +93,7 @@ pub(crate) struct World {
     pub(crate) endpoints: Arc<Endpoints>,
     /// Operators' commands that were taken, with where they went.
     pub(crate) commands: RefCell<Vec<(usize, String)>>,
+    pub(crate) payments: RefCell<Vec<Payment>>,
     pub(crate) poisoned: Cell<u64>,
     next: Cell<usize>,
     quiet: Cell<bool>,
@@ -123,6 +125,7 @@ impl World {
             calls: RefCell::default(),
             endpoints: Arc::default(),
             commands: RefCell::default(),
+            payments: RefCell::default(),
             poisoned: Cell::new(0),
             next: Cell::new(0),
             quiet: Cell::new(false),
@@ -267,6 +270,7 @@ impl World {
     fn after_death(&self) {
         self.end.set(None);
         self.calls.borrow_mut().iter_mut().for_each(|call| call.asking = false);
+        self.payments.borrow_mut().iter_mut().for_each(|payment| payment.asking = false);
         let now = self.device_ms();
         for charger in &self.chargers {
             charger.borrow_mut().device.disconnected("the server is dead", now);
@@ -318,7 +322,7 @@ async fn one_life(world: &Rc<World>, setting: &Setting, (life, before, hidden): 
             return world.fail("I7", why);
         }
         if life == 0 {
-            crate::setup::register(world, &product).await;
+            crate::setup::register(world, &product, &setting.config).await;
         }
         world.tell("the process is ready".to_owned());
         conduct(world, &product).await;
@@ -369,6 +373,13 @@ async fn ask_again(world: Rc<World>, product: Rc<Product>) {
             let unknown = world.calls.borrow()[place].known == Known::Unknown;
             if unknown {
                 partner::ask_soon(&world, &product, place);
+            }
+        }
+        let payments = world.payments.borrow().len();
+        for place in 0..payments {
+            let unknown = !world.payments.borrow()[place].credited;
+            if unknown {
+                money::call_back(&world, &product, place);
             }
         }
     }
@@ -447,6 +458,14 @@ async fn disturb(world: &Rc<World>, product: &Rc<Product>, action: Action) {
     match action {
         Action::Command { charger } => crate::setup::command(world, product, charger),
         Action::Block { card, blocked } => crate::setup::put_card(product, card, blocked),
+        Action::Pay { yuan } => money::pay(world, product, i64::from(yuan) * 100),
+        Action::CallBackAgain => {
+            let last = world.payments.borrow().len().checked_sub(1);
+            if let Some(last) = last {
+                world.count("a repeated payment callback");
+                money::call_back(world, product, last);
+            }
+        }
         Action::Poison { charger } => crate::setup::poison(world, product, charger),
         Action::Release { charger } => crate::setup::release(world, product, charger),
         Action::SlowFlush { ms } => product.disk.slow_down(Duration::from_millis(ms.into())),
