@@ -11,6 +11,8 @@
 mod charger;
 #[path = "simulation/check.rs"]
 mod check;
+#[path = "simulation/conduct.rs"]
+mod conduct;
 #[path = "simulation/journal.rs"]
 mod journal;
 #[path = "simulation/money.rs"]
@@ -48,7 +50,7 @@ const PROOF: u64 = 40;
 const LIES: [Lie; 3] = [Lie::AcknowledgesBeforeFlush, Lie::DropsWebhooksOnCrash, Lie::ForgetsRepeatedStarts];
 
 /// What a run over many seeds must have met, or it has tested nothing.
-const SOMETIMES: [&str; 24] = [
+const SOMETIMES: [&str; 25] = [
     "a crash",
     "a crash in a flush",
     "a crash with unflushed data lost",
@@ -72,6 +74,7 @@ const SOMETIMES: [&str; 24] = [
     "a repeated request",
     "a repeated payment callback",
     "a settled order",
+    "a reservation",
     "a look at the fold of a journal",
 ];
 
@@ -113,7 +116,7 @@ fn one(setting: &Setting, seed: u64, lie: Option<Lie>) -> bool {
 fn explain(setting: &Setting, plan: &Plan, lie: Option<Lie>, outcome: &Outcome) {
     let Some(failure) = &outcome.failure else { return };
     println!("seed {} breaks {}: {}", plan.seed, failure.invariant, failure.text);
-    let short = shrink::shrink(setting, plan, lie, failure.invariant);
+    let short = shrink::shrink(setting, plan, lie, failure.invariant, 300);
     println!("{} of its {} steps are enough:", short.steps.len(), plan.steps.len());
     let story = run(setting, &short, lie, true).story;
     // Nobody needs the beats of an idle charger to follow it.
@@ -187,7 +190,7 @@ fn proves(setting: &Setting) -> bool {
             println!("simulate: FAILED: {lie:?} was not found in {PROOF} seeds");
             return false;
         };
-        let short = shrink::shrink(setting, &plan, Some(lie), failure.invariant);
+        let short = shrink::shrink(setting, &plan, Some(lie), failure.invariant, 30);
         let again = run(setting, &short, Some(lie), false).failure;
         let (before, after) = (plan.steps.len(), short.steps.len());
         println!("simulate: {lie:?} found by seed {}: {}, {before} steps made {after}", plan.seed, failure.invariant);

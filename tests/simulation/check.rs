@@ -61,6 +61,7 @@ pub(crate) async fn replay(world: &World, product: &Rc<Product>) {
         pacer: Pacer::new(1),
         process_restarts: Arc::new(Mutex::new(RestartBudget::new(100, Duration::from_secs(60)))),
     });
+    holds(world, &rows(product.disk.durable(), "reservation").await);
     for n in 0..world.plan.chargers.len() {
         let id = format!("CP-{n}");
         let Some(live) = product.core.loaded(&id) else { continue };
@@ -94,6 +95,17 @@ async fn outbox(durable: &MemoryJournal, n: usize) -> Vec<OutboxEntry> {
     durable.outbox(&partner, 0, usize::MAX).await.unwrap_or_default()
 }
 
+/// No connector is held twice (I4).
+fn holds(world: &World, reservations: &[(String, Value)]) {
+    let mut held = BTreeMap::new();
+    for (id, row) in reservations.iter().filter(|(_, row)| row["open"] == true) {
+        let place = format!("connector {} of {}", row["connector_id"], row["charger_id"]);
+        if let Some(other) = held.insert(place.clone(), id) {
+            return world.fail("I4", format!("{place} is held by {other} and {id}"));
+        }
+    }
+}
+
 /// What keeps the world from being at rest; `None`: nothing (I11).
 pub(crate) async fn left(world: &World, product: &Rc<Product>) -> Option<(&'static str, String)> {
     for charger in &world.chargers {
@@ -123,6 +135,11 @@ pub(crate) async fn left(world: &World, product: &Rc<Product>) -> Option<(&'stat
             return Some(("I11", format!("session {key} is still open")));
         }
     }
+    for (key, row) in rows(&durable, "reservation").await {
+        if row["open"] == true {
+            return Some(("I11", format!("reservation {key} still stands")));
+        }
+    }
     for n in 0..world.plan.partners {
         for entry in outbox(&durable, n).await {
             let arrived = world.endpoints.of(n, |endpoint| endpoint.arrived.contains_key(&entry.id));
@@ -149,7 +166,9 @@ pub(crate) async fn at_rest(world: &World, product: &Rc<Product>) {
     let durable = product.disk.durable().fork();
     let sessions = rows(&durable, "session").await;
     transactions(world, &sessions);
-    starts(world, &sessions);
+    let reservations = rows(&durable, "reservation").await;
+    starts(world, &reservations, true);
+    starts(world, &sessions, false);
     told(world);
     if world.plan.paying {
         crate::money::check(world, product, &rows(&durable, "order").await).await;
@@ -205,14 +224,14 @@ fn transactions(world: &World, sessions: &[(String, Value)]) {
 }
 
 /// Each accepted start is a session that is over; a refused one is none (I1, I2).
-fn starts(world: &World, sessions: &[(String, Value)]) {
+fn starts(world: &World, sessions: &[(String, Value)], books: bool) {
     let mut by_request: BTreeMap<(String, String), Vec<&(String, Value)>> = BTreeMap::new();
     for row in sessions {
         if let (Some(partner), Some(request)) = (row.1["partner"].as_str(), row.1["request_id"].as_str()) {
             by_request.entry((partner.to_owned(), request.to_owned())).or_default().push(row);
         }
     }
-    for call in world.calls.borrow().iter() {
+    for call in world.calls.borrow().iter().filter(|call| call.books == books) {
         let key = (format!("partner-{}", call.partner), call.request.clone());
         let rows = by_request.get(&key).cloned().unwrap_or_default();
         match (call.known, rows.as_slice()) {
@@ -232,7 +251,7 @@ fn starts(world: &World, sessions: &[(String, Value)]) {
 
 /// Each accepted start was told to its end (I3).
 fn told(world: &World) {
-    for call in world.calls.borrow().iter() {
+    for call in world.calls.borrow().iter().filter(|call| !call.books) {
         let Known::Ok(session) = call.known else { continue };
         let key = format!("session/{session}");
         let kinds: Vec<String> = world.endpoints.of(call.partner, |endpoint| {

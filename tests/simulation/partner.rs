@@ -10,8 +10,9 @@ use chargeline::actors::webhook::{Deliver, Delivery};
 use chargeline::domain::charger::{self, Opening};
 use chargeline::domain::charging::{Key, Rejection};
 use chargeline::domain::delivery::Answer;
+use chargeline::domain::reservation::{Booking, CancelBy, Command as Wish, Rule};
 use chargeline::domain::session::{self, StopBy};
-use chargeline::ids::{ConnectorId, SessionId};
+use chargeline::ids::{ConnectorId, ReservationId, SessionId};
 use chargeline::persistence::CreateOnce;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -32,13 +33,17 @@ pub(crate) enum Known {
     Refused,
 }
 
-/// A start of charging.
+/// A start of charging, or a reservation.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) partner: usize,
     pub(crate) request: String,
     pub(crate) charger: usize,
     pub(crate) connector: u16,
+    /// It reserves, and starts nothing.
+    pub(crate) books: bool,
+    /// The reservation that it uses.
+    pub(crate) uses: Option<ReservationId>,
     pub(crate) known: Known,
     pub(crate) asking: bool,
     /// The sessions that any answer named.
@@ -168,15 +173,26 @@ impl Deliver for Ways {
     }
 }
 
-/// Begins a start, and asks until it is known what became of it.
-pub(crate) fn start(world: &Rc<World>, product: &Rc<Product>, partner: usize, charger: usize, connector: u16) {
+/// Who wants something where: partner, charger, connector.
+pub(crate) type At = (usize, usize, u16);
+
+/// Begins a start or a reservation, and asks until it is known what became of it.
+pub(crate) fn start(world: &Rc<World>, product: &Rc<Product>, (partner, charger, connector): At, books: bool) {
     let mut calls = world.calls.borrow_mut();
-    let request = format!("start-{}", calls.len());
+    let request = format!("{}-{}", if books { "reserve" } else { "start" }, calls.len());
+    let mine =
+        |call: &&Call| call.books && (call.partner, call.charger, call.connector) == (partner, charger, connector);
+    let uses = match calls.iter().rev().find(mine).filter(|_| !books).map(|call| call.known) {
+        Some(Known::Ok(reservation)) => Some(ReservationId(reservation.0)),
+        Some(Known::Unknown | Known::Refused) | None => None,
+    };
     calls.push(Call {
         partner,
         request,
         charger,
         connector,
+        books,
+        uses,
         known: Known::Unknown,
         asking: false,
         named: BTreeSet::new(),
@@ -200,7 +216,7 @@ pub(crate) fn ask_soon(world: &Rc<World>, product: &Rc<Product>, place: usize) {
         let what = format!("partner-{} asks for {}", call.partner, call.request);
         match answered {
             Ok(session) => {
-                world.tell(format!("{what}: session {session} is starting"));
+                world.tell(format!("{what}: {session} it is"));
                 let mut calls = world.calls.borrow_mut();
                 calls[place].named.insert(session);
                 let (before, named) = (calls[place].known, calls[place].named.len());
@@ -251,7 +267,8 @@ async fn asked(product: &Rc<Product>, call: &Call) -> Result<SessionId, Option<S
     if let Some(code) = product.journal.lookup_once(&refused).await.map_err(|_| None)? {
         return Err(Some(String::from_utf8_lossy(&code).into_owned()));
     }
-    if product.journal.row("session", &session.to_string()).await.map_err(|_| None)?.is_some() {
+    let table = if call.books { "reservation" } else { "session" };
+    if product.journal.row(table, &session.to_string()).await.map_err(|_| None)?.is_some() {
         return Ok(session);
     }
     let opening = Opening {
@@ -263,11 +280,14 @@ async fn asked(product: &Rc<Product>, call: &Call) -> Result<SessionId, Option<S
         sealed: None,
         limits: session::Limits::default(),
         deadline: None,
-        reservation: None,
+        reservation: call.uses,
     };
-    let command = charger::Command::StartSession(Box::new(opening));
+    let command = match call.books {
+        true => charger::Command::Reserve(Box::new(booking(product, opening))),
+        false => charger::Command::StartSession(Box::new(opening)),
+    };
     match product.chargers.ask(&format!("CP-{}", call.charger), Key::Charger, command.into()).await {
-        Ok(_) | Err(Refusal::Rejected(Rejection::SessionExists)) => Ok(session),
+        Ok(_) | Err(Refusal::Rejected(Rejection::SessionExists | Rejection::ReservationExists)) => Ok(session),
         Err(refusal) => {
             let code = for_good(&refusal).ok_or(None)?;
             match product.journal.create_once(&refused, code.as_bytes(), TTL).await {
@@ -276,6 +296,35 @@ async fn asked(product: &Rc<Product>, call: &Call) -> Result<SessionId, Option<S
             }
         }
     }
+}
+
+/// The reservation of the same partner, user and place, without a deposit.
+fn booking(product: &Product, opening: Opening) -> Booking {
+    Booking {
+        reservation: ReservationId(opening.session.0),
+        request: opening.request,
+        partner: opening.partner,
+        connector: opening.connector,
+        user: opening.user,
+        sealed: None,
+        ahead: Duration::ZERO,
+        length: None,
+        account: false,
+        rule: Rule::configured(&product.reserving),
+    }
+}
+
+/// Gives a reservation up.
+pub(crate) fn cancel(world: &Rc<World>, product: &Rc<Product>, place: usize) {
+    let call = world.calls.borrow()[place].clone();
+    let Known::Ok(id) = call.known else { return };
+    let (world, product) = (Rc::clone(world), Rc::clone(product));
+    actix_rt::spawn(async move {
+        let charger = format!("CP-{}", call.charger);
+        let key = Key::Reservation(ReservationId(id.0));
+        let answer = product.chargers.ask(&charger, key, Wish::Cancel(CancelBy::Partner).into()).await;
+        world.tell(format!("reservation {id} is given up: {answer:?}"));
+    });
 }
 
 /// A version 7 number of the moment and the claim.

@@ -61,6 +61,8 @@ pub(crate) enum Action {
     Freeze { charger: usize, ms: u32 },
     Frame { charger: usize, way: Way, mishap: Mishap },
     Start { partner: usize, charger: usize, connector: u16 },
+    Reserve { partner: usize, charger: usize, connector: u16 },
+    Cancel { partner: usize },
     Repeat { partner: usize },
     Stop { partner: usize },
     ForceStop { nth: usize },
@@ -126,6 +128,8 @@ impl Action {
             | Action::Unplug { .. }
             | Action::StopButton { .. }
             | Action::Start { .. }
+            | Action::Reserve { .. }
+            | Action::Cancel { .. }
             | Action::Repeat { .. }
             | Action::Stop { .. }
             | Action::ForceStop { .. }
@@ -178,7 +182,9 @@ impl Plan {
             let card = rng.random_range(0..self.cards);
             let what = rng.random_range(0..100);
             let action = match what {
-                0..22 => Action::Start { partner, charger, connector },
+                0..18 => Action::Start { partner, charger, connector },
+                18..21 => Action::Reserve { partner, charger, connector },
+                21 => Action::Cancel { partner },
                 22..30 => Action::Card { charger, connector, card },
                 30..34 => Action::Unplug { charger, connector },
                 34..38 => Action::StopButton { charger, connector },
@@ -291,7 +297,11 @@ impl fmt::Display for Action {
             Action::Start { partner, charger, connector } => {
                 write!(f, "partner-{partner} starts charging at connector {connector} of CP-{charger}")
             }
-            Action::Repeat { partner } => write!(f, "partner-{partner} repeats its last start"),
+            Action::Reserve { partner, charger, connector } => {
+                write!(f, "partner-{partner} reserves connector {connector} of CP-{charger}")
+            }
+            Action::Cancel { partner } => write!(f, "partner-{partner} gives its last reservation up"),
+            Action::Repeat { partner } => write!(f, "partner-{partner} repeats its last request"),
             Action::Stop { partner } => write!(f, "partner-{partner} stops its last session"),
             Action::ForceStop { nth } => write!(f, "an operator stops session {nth} from the last"),
             Action::Command { charger } => write!(f, "an operator sends CP-{charger} a command"),

@@ -58,6 +58,7 @@ pub(crate) struct Product {
     pub(crate) journal: SharedJournal,
     pub(crate) disk: Arc<SimJournal>,
     pub(crate) clock: SharedClock,
+    pub(crate) reserving: chargeline::config::reservation::Reservation,
 }
 
 /// What a life is made of.
@@ -221,6 +222,7 @@ impl Product {
             journal,
             disk,
             clock,
+            reserving: config.reservation.clone(),
         };
         Ok(Rc::new(product))
     }

@@ -4,17 +4,14 @@ use crate::journal::Lie;
 use crate::plan::Plan;
 use crate::world::{Setting, run};
 
-/// Runs that may be spent on it.
-const TRIES: usize = 300;
-
-/// The shortest list of steps found that breaks the same invariant.
-pub(crate) fn shrink(setting: &Setting, plan: &Plan, lie: Option<Lie>, invariant: &str) -> Plan {
+/// The shortest list of steps found, in so many runs, that breaks the same invariant.
+pub(crate) fn shrink(setting: &Setting, plan: &Plan, lie: Option<Lie>, invariant: &str, most: u32) -> Plan {
     let mut best = plan.clone();
     let mut tries = 0;
     let mut fails = |plan: &Plan| {
         tries += 1;
         let failure = run(setting, plan, lie, false).failure;
-        (failure.is_some_and(|failure| failure.invariant == invariant), tries >= TRIES)
+        (failure.is_some_and(|failure| failure.invariant == invariant), tries >= most)
     };
     let mut chunk = best.steps.len().div_ceil(2).max(1);
     loop {
