@@ -218,7 +218,7 @@ fn partner_rejected(rejection: PartnerRejection) -> Refusal {
         PartnerRejection::NotDefined => Code::PartnerUnknown.into(),
         PartnerRejection::UnknownKey | PartnerRejection::UnknownReplay => Code::NotFound.into(),
         PartnerRejection::UnknownEndpoint => Code::WebhookMissing.into(),
-        PartnerRejection::TooManyKeys => limit("keys"),
+        PartnerRejection::TooManyKeys => Code::KeysFull.into(),
         PartnerRejection::TooManyEndpoints => limit("webhook"),
         PartnerRejection::TooManyReplays => Code::QueueFull.into(),
         PartnerRejection::KeyExists | PartnerRejection::SecretMissing | PartnerRejection::WrongEntity => {

@@ -56,6 +56,8 @@ catalogue! {
         "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
     Scope: "scope", 403, Partner, No, "this key may not make this call",
         "This is not permitted.", "无权进行此操作。";
+    KeysFull: "keys_full", 409, Partner, No, "the partner has as many keys as it can have",
+        "This is not possible.", "无法进行此操作。";
     Unauthorized: "unauthorized", 401, Partner, No, "the operator's bearer token is missing or wrong",
         "Please sign in.", "请先登录。";
     RateLimited: "rate_limited", 429, Partner, Later, "more calls of this class than agreed; see Retry-After",

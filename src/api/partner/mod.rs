@@ -18,6 +18,7 @@ mod orders;
 mod reservations;
 mod scopes;
 mod sessions;
+mod shapes;
 pub mod signature;
 pub(crate) mod statements;
 mod webhooks;
@@ -137,7 +138,7 @@ pub struct PartnerApi {
     /// All routes.
     pub(crate) router: Router,
     /// The OpenAPI document.
-    pub(crate) document: Arc<utoipa::openapi::OpenApi>,
+    pub(crate) document: Arc<serde_json::Value>,
     state: Arc<Partners>,
 }
 
@@ -154,10 +155,12 @@ impl PartnerApi {
         let (signed, mut document) =
             OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", routes()).split_for_parts();
         scopes::complete(&mut document);
-        let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
+        let scopes = RouteScopes::of(&document);
+        let document = shapes::complete(&document, parts.config.current().api.page_max);
+        let state = Arc::new(Partners::new(parts, scopes));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
-        let text = Arc::new(document.to_json().unwrap_or_default());
+        let text = Arc::new(document.to_string());
         let page = Arc::new(viewer::page(&document));
         let router = Router::new()
             .merge(signed)
@@ -181,7 +184,7 @@ impl PartnerApi {
     }
 
     /// The OpenAPI document, as served.
-    pub fn openapi(&self) -> &utoipa::openapi::OpenApi {
+    pub fn openapi(&self) -> &serde_json::Value {
         &self.document
     }
 }
