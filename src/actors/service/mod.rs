@@ -6,7 +6,9 @@
 mod accounts;
 mod admin;
 mod catalogue;
+mod connectors;
 mod credentials;
+mod feed;
 mod messages;
 mod operator;
 mod orders;
@@ -120,6 +122,8 @@ pub struct Service {
     pub clock: SharedClock,
     /// One at a time for each user who reserves.
     pub reserving: UserLocks,
+    /// In which order sites have changed, for partners' mirrors.
+    pub feed: crate::actors::catalogue::Feed,
     /// Where the process stands.
     pub phase: Arc<PhaseCell>,
     /// OCPP frames kept for people.

@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod bans;
+mod catalogue;
 pub(crate) mod credentials;
 mod fleet;
 mod gate;
@@ -216,6 +217,10 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(fleet::tariff))
         .routes(routes!(fleet::chargers))
         .routes(routes!(fleet::charger))
+        .routes(routes!(catalogue::catalogue))
+        .routes(routes!(catalogue::statuses))
+        .routes(routes!(catalogue::connector))
+        .routes(routes!(catalogue::resolve))
         .routes(routes!(webhooks::events))
         .routes(routes!(webhooks::show))
         .routes(routes!(webhooks::test))

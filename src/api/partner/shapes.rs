@@ -5,6 +5,7 @@
 use super::accounts::USER_ID_MAX;
 use super::credentials::OVERLAP_MAX;
 use crate::domain::access::Scope;
+use crate::domain::platform::code::TEXT_MAX;
 use crate::ids::{ChargerId, RequestId, SiteId};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
@@ -95,8 +96,14 @@ fn parameters(page_max: usize) -> Vec<(&'static str, &'static str, Shape)> {
         ("", "key_id", Shape::Form("^ck_[0-9a-f]+$")),
         ("/api/v1/chargers", "id", Shape::Name(ChargerId::MAX)),
         ("/api/v1/sites", "id", Shape::Name(SiteId::MAX)),
+        ("/api/v1/statuses", "site_id", Shape::Name(SiteId::MAX)),
+        ("/api/v1/statuses", "connectors", Shape::Form(NAMED)),
+        ("/api/v1/resolve", "code", Shape::Text(TEXT_MAX / 4)),
     ]
 }
+
+/// Up to 100 connectors by name.
+const NAMED: &str = "^[A-Za-z0-9_-]{1,48}/[1-9][0-9]?(,[A-Za-z0-9_-]{1,48}/[1-9][0-9]?){0,99}$";
 
 /// The document with all of this in it, as it is served. `page_max`: the largest `limit`.
 pub(super) fn complete(document: &OpenApi, page_max: usize) -> Value {
@@ -182,7 +189,7 @@ fn spell_out(responses: &mut Map<String, Value>, path: &str, read: bool) {
 }
 
 /// Reads without a path parameter that can miss what they ask for.
-const NAMES_SOMETHING: [&str; 3] = ["/webhook", "/webhook/deliveries", "/reservation-terms"];
+const NAMES_SOMETHING: [&str; 5] = ["/webhook", "/webhook/deliveries", "/reservation-terms", "/statuses", "/resolve"];
 
 fn described(response: &Value, about: &str) -> Value {
     let mut response = response.clone();

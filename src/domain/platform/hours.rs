@@ -216,9 +216,7 @@ mod tests {
 
     #[test]
     fn regular_hours_count_by_the_local_clock_over_midnight_the_week_and_a_change_of_the_clock() {
-        let day = |weekday: u8, begin: &str, end: &str| {
-            serde_json::json!({"regular_hours": [{"weekday": weekday, "period_begin": begin, "period_end": end}]})
-        };
+        let day = |weekday: u8, begin: &str, end: &str| serde_json::json!({"regular_hours": [{"weekday": weekday, "period_begin": begin, "period_end": end}]});
         // 2026-11-21 is a Saturday, in Shanghai eight hours ahead.
         let (shanghai, berlin) = ("Asia/Shanghai", "Europe/Berlin");
         for (of, zone, at, wanted) in [
@@ -283,11 +281,18 @@ mod tests {
             "exceptional_closings": [{"period_begin": "2026-02-30", "period_end": "2026-10-01T08:00Z"},
                 {"period_begin": "2026-10-02", "period_end": "2026-10-01"}]}));
         let fields: Vec<_> = bad.flaws().into_iter().map(|flaw| flaw.field).collect();
-        assert_eq!(fields, [
-            "twentyfourseven", "regular_hours[0].weekday", "regular_hours[0].period_begin",
-            "regular_hours[0].period_end", "exceptional_closings[0].period_begin",
-            "exceptional_closings[0].period_end", "exceptional_closings[1].period_end",
-        ]);
+        assert_eq!(
+            fields,
+            [
+                "twentyfourseven",
+                "regular_hours[0].weekday",
+                "regular_hours[0].period_begin",
+                "regular_hours[0].period_end",
+                "exceptional_closings[0].period_begin",
+                "exceptional_closings[0].period_end",
+                "exceptional_closings[1].period_end",
+            ]
+        );
     }
 
     #[test]
