@@ -194,10 +194,8 @@ async fn a_code_resolves_to_connector_power_price_and_status_also_after_a_kill()
     let mut rig = Rig::start().await;
     furnished(&rig).await;
     let _charger = rig.charger().await;
-    let get = async |rig: &Rig, path: &str| {
-        let key = rig.operator().make_key(PARTNER).await.unwrap();
-        rig.signed(&key, "GET", path, &Value::Null).await
-    };
+    let key = rig.operator().make_key(PARTNER).await.unwrap();
+    let get = async |rig: &Rig, path: &str| rig.signed(&key, "GET", path, &Value::Null).await;
     for _ in 0..2 {
         for code in
             ["0012345", "CP-it*1", "CP-it%2F1", "hlht%3A%2F%2FCP-it01.987654321%2F", "https%3A%2F%2Fx.cn%2Fc%2F0012345"]

@@ -62,8 +62,12 @@ class World:
 
     def make(self):
         operator = self.operator
-        operator.put("/sites/site-1", {"name": "Site", "time_zone": "Asia/Shanghai"})
-        charger = {"site_id": "site-1", "connectors": 2, "boot": "Accepted", "auth": "basic"}
+        hours = {"regular_hours": [{"weekday": 1, "period_begin": "08:00", "period_end": "20:00"}]}
+        site = {"name": "Site", "time_zone": "Asia/Shanghai", "hours": hours, "facilities": ["CAFE"]}
+        operator.put("/sites/site-1", {**site, "position": {"lat": 31.2304, "lon": 121.4737}})
+        plug = {"standard": "GBT_DC", "format": "CABLE", "power_type": "DC", "max_voltage": 750, "max_amperage": 250}
+        plugs = [{**plug, "number": "00123401"}, plug]
+        charger = {"site_id": "site-1", "connectors": plugs, "boot": "Accepted", "auth": "basic"}
         operator.put("/chargers/CP-1", {**charger, "password": self.password})
         slice_ = {"name": "flat", "from": "00:00", "to": "24:00", "electricity": 5000, "service": 5000}
         tariff = {"id": "flat", "currency": "CNY", "time_zone": "Asia/Shanghai", "slices": [slice_]}
@@ -76,7 +80,7 @@ class World:
         spare = operator.post("/partners/contract/keys")
         self.partner = Partner(self.server.partner_url, self.key["key_id"], self.key["secret"])
         self.sink.secret("contract", operator.post("/partners/contract/webhook/secret")["secret"])
-        self.known = {"sites.id": "site-1", "chargers.id": "CP-1", "key_id": spare["key_id"], "user_id": "user-1"}
+        self.known = {"sites.id": "site-1", "chargers.id": "CP-1", "connector_id": 1, "key_id": spare["key_id"], "user_id": "user-1"}
 
     def fund(self):
         """Money for user-1: two operators agree on it."""

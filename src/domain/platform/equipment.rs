@@ -40,8 +40,6 @@ pub enum Facility {
     CarpoolParking,
     FuelStation,
     Wifi,
-    Toilet,
-    Lounge,
 }
 
 /// Which currents a plug can carry.
@@ -53,9 +51,10 @@ enum Carries {
 }
 
 macro_rules! standards {
-    ($($name:ident: $text:literal, $carries:ident;)*) => {
+    ($($name:ident: $text:tt, $carries:ident;)*) => {
         /// The plug or socket: OCPI's `ConnectorType`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[schema(as = ConnectorStandard)]
         #[allow(missing_docs, reason = "OCPI 2.2.1 ConnectorType")]
         pub enum Standard {
             $(#[serde(rename = $text)] $name,)*
@@ -125,6 +124,7 @@ impl Standard {
 /// Whether a cable is attached: OCPI's `ConnectorFormat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = ConnectorFormat)]
 pub enum Format {
     /// The vehicle brings the cable.
     Socket,

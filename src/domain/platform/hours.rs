@@ -33,6 +33,7 @@ pub struct Hours {
 /// A period of each week, local time. An end at or before the beginning is that of the next day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RegularHours)]
 pub struct Regular {
     /// 1 Monday to 7 Sunday: the day on which it begins.
     pub weekday: u8,
@@ -45,6 +46,7 @@ pub struct Regular {
 /// A period by date, local time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ExceptionalPeriod)]
 pub struct Exception {
     /// `2026-10-01` (from the beginning of that day) or `2026-10-01T08:00`.
     pub period_begin: String,
