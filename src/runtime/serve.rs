@@ -7,7 +7,7 @@ use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
 use crate::actors::service::{Phase, PhaseCell, Service, UserLocks};
-use crate::actors::webhook::WebhookService;
+use crate::actors::webhook::{Lookup, SystemLookup, WebhookService};
 use crate::api::operator::OperatorToken;
 use crate::api::server;
 use crate::clock::{SharedClock, Timestamp, WallClock};
@@ -105,7 +105,7 @@ async fn listeners(config: &Config, gateway: &GatewayHandle) -> Result<(Listener
 /// # Errors
 /// See [`ServeError`]; nothing is left running that matters.
 pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
-    serve_on(config, sources, logs, |store, _| store).await
+    serve_on(config, sources, logs, (|store, _| store, Arc::new(SystemLookup))).await
 }
 
 /// As [`serve`], but everything is kept in memory: what a bench sets the journal's cost against. Nothing survives.
@@ -114,14 +114,29 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
 /// See [`ServeError`].
 #[cfg(feature = "testing")]
 pub async fn serve_in_memory(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
-    serve_on(config, sources, logs, |_, clock| crate::persistence::MemoryJournal::new(clock)).await
+    let memory = |_: SharedJournal, clock: &SharedClock| crate::persistence::MemoryJournal::new(clock) as SharedJournal;
+    serve_on(config, sources, logs, (memory, Arc::new(SystemLookup))).await
+}
+
+/// As [`serve`], but names of webhooks are resolved by this: what a bench plays a hostile resolver with.
+///
+/// # Errors
+/// See [`ServeError`].
+#[cfg(feature = "testing")]
+pub async fn serve_resolving(
+    config: Config,
+    sources: Sources,
+    logs: Option<Logs>,
+    lookup: Arc<dyn Lookup>,
+) -> Result<Served, ServeError> {
+    serve_on(config, sources, logs, (|store, _| store, lookup)).await
 }
 
 async fn serve_on(
     config: Config,
     sources: Sources,
     logs: Option<Logs>,
-    choose: impl FnOnce(SharedJournal, &SharedClock) -> SharedJournal,
+    (choose, lookup): (impl FnOnce(SharedJournal, &SharedClock) -> SharedJournal, Arc<dyn Lookup>),
 ) -> Result<Served, ServeError> {
     let clock: SharedClock = Arc::new(WallClock);
     let exporter = exporter::install().map_err(|error| ServeError::Start(error.to_string()))?;
@@ -129,8 +144,14 @@ async fn serve_on(
     let journal = choose(store.clone(), &clock);
     let vault = Arc::new(Vault::open(&config.journal.key_file, journal.clone()).await?);
     let swaps = Swaps::new(&config);
-    let base =
-        Base { config: &config, swaps: &swaps, clock: clock.clone(), journal: journal.clone(), vault: vault.clone() };
+    let base = Base {
+        config: &config,
+        swaps: &swaps,
+        clock: clock.clone(),
+        journal: journal.clone(),
+        vault: vault.clone(),
+        lookup,
+    };
     let parts = assemble(base).await?;
     let kept = Configuration::kept(&*journal).await?;
     let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;

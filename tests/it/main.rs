@@ -14,6 +14,7 @@ mod charger;
 mod crash;
 mod faults;
 mod messages;
+mod onboarding;
 mod open;
 mod orders;
 mod repeats;

@@ -5,7 +5,7 @@ use crate::api::error::{ErrorBody, ErrorView};
 use axum::response::IntoResponse;
 use http::header;
 use std::sync::Arc;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 const ABOUT: &str = "Start and stop charging, follow sessions, read sites and chargers, receive events.
@@ -33,6 +33,7 @@ the limit and what is left; 429 has `Retry-After`.
 #[openapi(
     info(title = "Chargeline partner API", description = ABOUT),
     tags(
+        (name = "applications", description = "Becoming a partner: no key yet, your own token instead"),
         (name = "sessions", description = "Starting, stopping and following sessions"),
         (name = "reservations", description = "Holding a connector for a user"),
         (name = "orders", description = "What sessions come to, and what is paid of it"),
@@ -62,6 +63,9 @@ impl Modify for Signing {
             let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(header, about)));
             components.add_security_scheme(name, scheme);
         }
+        let token =
+            Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The token of an application")).build();
+        components.add_security_scheme("application", SecurityScheme::Http(token));
     }
 }
 

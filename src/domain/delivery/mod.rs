@@ -34,7 +34,7 @@ pub use family::{
 pub use health::Health;
 pub use partner::{
     ApiKey, Endpoint, Grants, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Sites, Subscriptions,
-    WebhookSecret,
+    Suspension, WebhookSecret,
 };
 pub use policy::Policy;
 pub use queue::{

@@ -153,6 +153,20 @@ pub struct Partner {
     /// Which sites it could see before.
     #[serde(default)]
     pub grants: Grants,
+    /// While it is suspended, it begins nothing new (EM-1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspension>,
+}
+
+/// An operator's word that a partner begins nothing new: what runs goes on to its end, is told and settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// When.
+    pub at: Timestamp,
+    /// Who said so.
+    pub by: String,
+    /// Why, for the partner to read.
+    pub reason: String,
 }
 
 /// What a partner can be asked.
@@ -236,6 +250,15 @@ pub enum PartnerOrder {
     },
     /// What is agreed where it speaks T/CEC 102; `None`: the native face again.
     SetTcec(Option<Box<Tcec>>),
+    /// It begins nothing new until it is resumed.
+    Suspend {
+        /// Who says so.
+        by: String,
+        /// Why, for the partner to read.
+        reason: String,
+    },
+    /// It works on as before.
+    Resume,
     /// The queue has disabled itself (410); asked by the queue only.
     NoteDisabled {
         /// Which.
@@ -303,6 +326,8 @@ pub enum PartnerFact {
     },
     /// What is agreed in T/CEC 102 was set: this is the whole of it.
     TcecSet(Option<Box<Tcec>>),
+    /// It was suspended, or resumed (`None`).
+    Suspended(Option<Suspension>),
 }
 
 impl Partner {
@@ -325,6 +350,7 @@ impl Partner {
                 self.endpoints.insert(*queue, endpoint.clone());
             }
             PartnerFact::TcecSet(tcec) => self.tcec.clone_from(tcec),
+            PartnerFact::Suspended(suspended) => self.suspended.clone_from(suspended),
             PartnerFact::EndpointRemoved { queue } => {
                 self.endpoints.remove(queue);
             }
