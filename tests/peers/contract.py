@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import uuid
 from pathlib import Path
 
 from lib.frames import Frames
-from lib.http import Operator, Partner
+from lib.http import Operator, Partner, send
 from lib.python_charger import PythonCharger
 from lib.scenario import now
 from lib.server import Server
@@ -26,8 +27,20 @@ HERE = Path(__file__).parent
 
 # More than any run asks for: what is tested here is the document, not the limits. The product's limits stay on.
 LIMITS = "\n".join(
-    f"{kind}_{what} = 100000" for kind in ("read", "write", "events") for what in ("rate", "burst")
+    [f"{kind}_{what} = 100000" for kind in ("read", "write", "events") for what in ("rate", "burst")]
+    + ["failures_before_ban = 1000", "applications_per_hour = 10000", "applications_waiting_max = 10000"]
 )
+
+# What an applicant tells, as far as no schema can say what is right.
+FORM = {
+    "company": "Example Charging Ltd.",
+    "credit_code": "91110000600037341L",
+    "webhook_url": None,
+    "contacts": [
+        {"role": role, "name": "A", "phone": "0571 8888 0000", "email": f"{role}@example.org"}
+        for role in ("business", "technical")
+    ],
+}
 
 CHECKS = [
     "not_a_server_error",
@@ -92,8 +105,17 @@ class World:
         proposal = proposed["outcome"]["Proposed"]["proposal"]
         self.operator.named("bob").post(f"{base}/{proposal}/approve")
 
+    def apply(self):
+        """An application to look at."""
+        self.applicant = secrets.token_urlsafe(32)
+        url = f"{self.server.partner_url}/api/v1/applications"
+        body = {"request_id": "known-application", "access_token": self.applicant, "application": FORM}
+        made = send("POST", url, {"Content-Type": "application/json"}, json.dumps(body).encode()).expect(201)
+        self.known["application_id"] = made["application_id"]
+
     def use(self):
         """What there is to read: an order, a session that charges, a reservation, a top-up."""
+        self.apply()
         self.fund()
         place = {"charger_id": "CP-1", "user": {"id": "user-1"}}
         amount = {"minor": 5000, "currency": "CNY"}
@@ -176,6 +198,8 @@ def schemathesis(args, world):
         "PYTHONPATH": str(HERE),
         "CHARGELINE_KEY": world.key["key_id"],
         "CHARGELINE_SECRET": world.key["secret"],
+        "CHARGELINE_APPLICANT": world.applicant,
+        "CHARGELINE_FORM": json.dumps(FORM),
         "CHARGELINE_KNOWN": json.dumps(world.known),
         "COLUMNS": "120",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(world.server.directory / "hypothesis"),

@@ -16,6 +16,8 @@ enum Shape {
     Name(usize),
     /// A text of 1 to so many characters without control characters.
     Text(usize),
+    /// The same, of at least so many.
+    Between(usize, usize),
     /// A whole number of this range.
     Whole(u64, u64),
     /// A list of so many to so many.
@@ -34,8 +36,9 @@ impl Shape {
     fn keywords(&self) -> Value {
         match self {
             Shape::Name(max) => json!({"minLength": 1, "maxLength": max, "pattern": "^[A-Za-z0-9_-]+$"}),
-            Shape::Text(max) => {
-                json!({"minLength": 1, "maxLength": max, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"})
+            Shape::Text(max) => Shape::Between(1, *max).keywords(),
+            Shape::Between(min, max) => {
+                json!({"minLength": min, "maxLength": max, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"})
             }
             Shape::Whole(min, max) => json!({"minimum": min, "maximum": max}),
             Shape::List(min, max) => json!({"minItems": min, "maxItems": max}),
@@ -80,6 +83,15 @@ fn members() -> Vec<(&'static str, &'static str, Shape)> {
         ("AllowKey", "networks", Shape::List(0, 32)),
         ("RotateKey", "overlap_s", Shape::Whole(0, OVERLAP_MAX.as_secs())),
         ("DebtPayment", "order_id", Shape::Form("^[A-Za-z0-9_/-]{1,96}$")),
+        ("Apply", "access_token", Shape::Form("^[A-Za-z0-9_-]{32,128}$")),
+        ("ApplicationForm", "company", Shape::Between(2, 100)),
+        ("ApplicationForm", "credit_code", Shape::Form("^[0-9A-HJ-NPQRTUWXY]{18}$")),
+        ("ApplicationForm", "scopes", Shape::ListOf(Scope::ALL.map(Scope::as_str).to_vec())),
+        ("ApplicationForm", "networks", Shape::List(0, 32)),
+        ("ApplicationForm", "contacts", Shape::List(1, 8)),
+        text("ApplicationForm", "webhook_url", 2000),
+        text("Contact", "name", 60),
+        ("Contact", "phone", Shape::Form("^[+]?[0-9 -]{7,}$")),
         ("Amount", "currency", currency()),
         ("MoneyView", "currency", currency()),
     ]
@@ -134,8 +146,9 @@ pub(super) fn complete(document: &OpenApi, page_max: usize) -> Value {
                     shape_of(&mut parameter["schema"], shape);
                 }
             }
+            let signed = call["security"].to_string().contains("signature");
             if let Some(responses) = call.get_mut("responses").and_then(Value::as_object_mut) {
-                spell_out(responses, path, method == "get");
+                spell_out(responses, path, method == "get", signed);
             }
         }
     }
@@ -149,7 +162,7 @@ fn shape_of(schema: &mut Value, shape: &Shape) {
 }
 
 /// Replaces `4XX` and `5XX` by the statuses that a call can end with, and names the headers of all.
-fn spell_out(responses: &mut Map<String, Value>, path: &str, read: bool) {
+fn spell_out(responses: &mut Map<String, Value>, path: &str, read: bool, signed: bool) {
     let own = |responses: &Map<String, Value>, status: &str| responses.contains_key(status);
     if let Some(refused) = responses.remove("4XX") {
         let mut possible = vec![
@@ -184,7 +197,7 @@ fn spell_out(responses: &mut Map<String, Value>, path: &str, read: bool) {
         }
     }
     for (status, response) in responses.iter_mut() {
-        response["headers"] = headers(status);
+        response["headers"] = headers(status, signed);
     }
 }
 
@@ -197,12 +210,12 @@ fn described(response: &Value, about: &str) -> Value {
     response
 }
 
-fn headers(status: &str) -> Value {
+fn headers(status: &str, signed: bool) -> Value {
     let header = |kind: &str, about: &str| json!({"description": about, "schema": {"type": kind}});
     let mut headers = json!({"x-trace-id": header("string", "Name it when asking for support")});
     let mut more = |name: &str, kind: &str, about: &str| headers[name] = header(kind, about);
     // Refused before anybody is proven: nothing was counted.
-    if !["401", "403", "413"].contains(&status) {
+    if signed && !["401", "403", "413"].contains(&status) {
         more("RateLimit-Policy", "string", "The limit of this class of calls: `\"read\";q=100;w=2`, 100 calls in 2 s");
         more("RateLimit", "string", "What is left of it: `\"read\";r=99;t=1`, 99 calls now, all again in 1 s");
         more("RateLimit-Limit", "integer", "Calls at once of this class, for clients that read the older form");

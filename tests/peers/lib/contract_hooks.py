@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from lib.http import sign  # noqa: E402
 
 KEY, SECRET = os.environ["CHARGELINE_KEY"], os.environ["CHARGELINE_SECRET"]
+APPLICANT = os.environ["CHARGELINE_APPLICANT"]
 KNOWN = json.loads(os.environ["CHARGELINE_KNOWN"])
 
 
@@ -33,6 +34,9 @@ class Signed(requests.auth.AuthBase):
         request.headers["X-Chargeline-Key"] = KEY
         request.headers["X-Chargeline-Timestamp"] = timestamp
         request.headers["X-Chargeline-Nonce"] = nonce
+        if parts.path.startswith("/api/v1/applications"):
+            # The only calls that no key signs.
+            request.headers["Authorization"] = f"Bearer {APPLICANT}"
         request.headers["X-Chargeline-Signature"] = sign(SECRET, request.method, target, body, timestamp, nonce)
         return request
 
@@ -100,6 +104,15 @@ def body(path, members):
     if isinstance(amount, dict) and "currency" in amount:
         # Not every three letters are a currency, and the bounds of a payment are this server's configuration.
         amount["currency"], amount["minor"] = "CNY", abs(amount["minor"]) % 10_000 + 1
+    if "access_token" in members:
+        members["access_token"] = secrets.token_urlsafe(32)
+    if isinstance(form := members.get("application"), dict):
+        # Check digits, an address, one person for each of two things.
+        valid = json.loads(os.environ["CHARGELINE_FORM"])
+        form.update(valid, networks=[])
+        if not form.get("note"):
+            form["note"] = "none"
+        form["note"] = "".join(filter(str.isprintable, form["note"]))[:1000]
     if path.endswith("/webhook/replay"):
         # Exactly one of three choices; ids must be of events that are kept.
         for choice in ("event_ids", "from", "to"):
