@@ -65,6 +65,7 @@ fn members() -> Vec<(&'static str, &'static str, Shape)> {
         ("ReserveRequest", "ahead_s", Shape::Whole(0, 86_400)),
         ("Limits", "energy_wh", Shape::Whole(100, 1_000_000)),
         ("Limits", "duration_s", Shape::Whole(60, 86_400)),
+        ("Limits", "soc_percent", Shape::Whole(1, 100)),
         ("Limits", "amount", Shape::Whole(1, 10_000_000)),
         ("ExtendRequest", "amount", Shape::Whole(1, 10_000_000)),
         text("UserRef", "id", USER_ID_MAX),
@@ -167,11 +168,13 @@ fn spell_out(responses: &mut Map<String, Value>, path: &str, read: bool, signed:
     if let Some(refused) = responses.remove("4XX") {
         let mut possible = vec![
             ("400", "The request is not well formed; see `details`"),
-            ("401", "The signature does not hold"),
             ("403", "The key may not do this, or is banned for a while"),
             ("413", "The body is too large"),
             ("429", "Too many calls of this class; see `Retry-After`"),
         ];
+        if signed {
+            possible.push(("401", "The signature does not hold"));
+        }
         if path.contains('{') || !read || NAMES_SOMETHING.iter().any(|named| path.ends_with(named)) {
             possible.push(("404", "There is no such thing, or it is not yours"));
         }
@@ -236,7 +239,8 @@ mod tests {
     #[test]
     fn every_line_of_the_table_names_something() {
         let head = super::super::openapi::head();
-        let (_, document) = OpenApiRouter::with_openapi(head).nest("/api/v1", super::super::routes()).split_for_parts();
+        let routes = super::super::routes().merge(super::super::applications::routes());
+        let (_, document) = OpenApiRouter::with_openapi(head).nest("/api/v1", routes).split_for_parts();
         let whole = complete(&document, 500);
         for (of, member, shape) in members() {
             let found = &whole["components"]["schemas"][of]["properties"][member];
