@@ -65,7 +65,7 @@ fn members() -> Vec<(&'static str, &'static str, Shape)> {
         ("ReserveRequest", "ahead_s", Shape::Whole(0, 86_400)),
         ("Limits", "energy_wh", Shape::Whole(100, 1_000_000)),
         ("Limits", "duration_s", Shape::Whole(60, 86_400)),
-        ("Limits", "soc_percent", Shape::Whole(1, 100)),
+        ("Limits", "soc_percent", Shape::Whole(10, 100)),
         ("Limits", "amount", Shape::Whole(1, 10_000_000)),
         ("ExtendRequest", "amount", Shape::Whole(1, 10_000_000)),
         text("UserRef", "id", USER_ID_MAX),
