@@ -141,6 +141,40 @@ fn directory(vault: &Arc<Vault>) -> Arc<Partners> {
     })))
 }
 
+fn queues(
+    ground: &Ground<'_>,
+    journal: &SharedJournal,
+    swaps: &Swaps,
+    (partners, vault, alerts): (&Arc<Partners>, &Arc<Vault>, &alerts::Alerts),
+) -> QueueParts {
+    QueueParts {
+        partners: Arc::clone(partners),
+        journal: journal.clone(),
+        deliver: Arc::clone(&ground.deliver),
+        board: Arc::<QueueBoard>::default(),
+        clock: ground.clock.clone(),
+        settings: Arc::clone(&swaps.webhook),
+        alerts: alerts.clone(),
+        vault: Arc::clone(vault),
+    }
+}
+
+fn gateway(
+    settings: Arc<ArcSwap<chargeline::config::gateway::Gateway>>,
+    chargers: &HostAddr<ChargingFamily>,
+    parts: Arc<ConnectionParts>,
+    vault: &Vault,
+) -> MemoryGateway {
+    let ports = listener::Ports {
+        register: Arc::new(GatewayRegister::new(Arc::clone(&parts.register), parts.alerts.clone())),
+        frames: Arc::new(NoFrames),
+        clock: parts.clock.clone(),
+        pepper: Arc::new(Pepper::new(vault.charger_pepper())),
+        placement: Arc::new(Here { host: chargers.clone(), parts }),
+    };
+    MemoryGateway::new(settings, ports)
+}
+
 impl Product {
     /// Starts a life; nothing is recovered yet.
     pub(crate) async fn start(ground: Ground<'_>) -> Result<Rc<Self>, String> {
@@ -154,16 +188,7 @@ impl Product {
         let retry = config.engine.retry_after;
         let shell = Rc::new(PlatformShell { tariffs: Arc::clone(&tariffs) });
         let (_, platform) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
-        let queues = QueueParts {
-            partners: Arc::clone(&partners),
-            journal: journal.clone(),
-            deliver: Arc::clone(&ground.deliver),
-            board: Arc::<QueueBoard>::default(),
-            clock: ground.clock.clone(),
-            settings: Arc::clone(&swaps.webhook),
-            alerts: alerts.clone(),
-            vault: Arc::clone(&vault),
-        };
+        let queues = queues(&ground, &journal, &swaps, (&partners, &vault, &alerts));
         let shell = Rc::new(PartnerShell::new(queues));
         let (_, partner_host) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
         let orders = Arc::new(OrdersHear::new(journal.clone()));
@@ -193,22 +218,11 @@ impl Product {
         let clock = ground.clock.clone();
         let tokens = Tokens { vault: Arc::clone(&vault), journal: journal.clone(), clock: clock.clone(), partners };
         let tokens = Arc::new(tokens);
-        let parts = Arc::new(ConnectionParts {
-            register: Arc::clone(&register),
-            tokens: Arc::clone(&tokens),
-            alerts: alerts.clone(),
-            clock: clock.clone(),
-        });
-        let ports = listener::Ports {
-            register: Arc::new(GatewayRegister::new(Arc::clone(&register), alerts)),
-            placement: Arc::new(Here { host: chargers.clone(), parts }),
-            frames: Arc::new(NoFrames),
-            clock: clock.clone(),
-            pepper: Arc::new(Pepper::new(vault.charger_pepper())),
-        };
-        let gateway = MemoryGateway::new(unthrottled(&swaps), ports);
+        let parts =
+            Arc::new(ConnectionParts { register: Arc::clone(&register), tokens: Arc::clone(&tokens), alerts, clock });
+        let gateway = gateway(unthrottled(&swaps), &chargers, parts, &vault);
         actix_rt::spawn(alerts::keep(waiting, platform.clone()));
-        let (partners, disk) = (partner_host, ground.disk);
+        let (partners, disk, clock) = (partner_host, ground.disk, ground.clock);
         let product = Product {
             core,
             chargers,
