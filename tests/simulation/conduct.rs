@@ -33,7 +33,7 @@ pub(crate) async fn conduct(world: &Rc<World>, product: &Rc<Product>) {
         }
         world.next.set(world.next.get() + 1);
         world.tell(format!("{}", step.action));
-        if step.action.fault().is_none() || world.next.get() % 8 == 0 {
+        if step.action.fault().is_none() || world.next.get().is_multiple_of(8) {
             check::replay(world, product).await;
         }
         act(world, product, step.action).await;

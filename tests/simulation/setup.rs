@@ -79,7 +79,7 @@ pub(crate) fn command(world: &Rc<World>, product: &Rc<Product>, n: usize) {
     );
     actix_rt::spawn(async move {
         let unlock = Call::UnlockConnector { connector: ConnectorId(1) };
-        let call = if number % 2 == 0 { unlock } else { Call::ClearCache };
+        let call = if number.is_multiple_of(2) { unlock } else { Call::ClearCache };
         let enqueue = charger::Command::Enqueue { command_id: CommandId(id), call, by: "ops".into() };
         let asked = product.chargers.ask(&format!("CP-{n}"), Key::Charger, enqueue.into()).await;
         match asked {
