@@ -3,6 +3,7 @@
 
 mod accounts;
 mod credentials;
+mod desk;
 mod operator;
 mod orders;
 mod reservations;
@@ -144,6 +145,7 @@ struct World {
     pub(crate) erased: Vec<String>,
     configs: Vec<ConfigVersionView>,
     tokens: Vec<String>,
+    pub(crate) desk: desk::Desk,
 }
 
 /// The runtime.
