@@ -14,6 +14,7 @@ mod crash;
 mod faults;
 mod messages;
 mod open;
+mod operators;
 mod orders;
 mod repeats;
 mod reservations;

@@ -17,6 +17,7 @@ mod orders;
 mod partners;
 pub(crate) mod permissions;
 mod platform;
+pub mod reference;
 mod reservations;
 mod sessions;
 mod statements;

@@ -1,5 +1,7 @@
 //! The rules of operators, as tables.
 
+mod compat;
+
 use super::account::{Digest, Operator, OperatorOrder, Profile, TOKENS_MAX, Token};
 use super::approval::{self, Act, Approval, ApprovalOrder, Status};
 use super::person::NotAnother;
