@@ -126,6 +126,7 @@ impl Shell<PartnerFamily> for PartnerShell {
                 self.parts.partners.put(&id, partner);
                 self.drive(partition, &id);
             }
+            PartnerState::Application(application) => self.parts.partners.applications.put(&id, application),
             PartnerState::Partner(_) | PartnerState::Queue(_) => {}
         }
     }

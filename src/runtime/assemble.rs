@@ -142,16 +142,21 @@ impl Directories {
             base.clock.clone(),
         );
         let sender = sender.map_err(|error| AssembleError::Sender(error.to_string()))?;
-        let tokens =
-            Tokens { vault: Arc::clone(&base.vault), journal: base.journal.clone(), clock: base.clock.clone() };
         let authority = Authority::open(&base.config.tls)?.map(Arc::new);
         let desk = |authority| Arc::new(Desk { authority, clock: base.clock.clone() }) as Arc<dyn CertificateDesk>;
         let sender = Arc::new(sender);
         let caller = TcecCaller::new(sender.clone(), base.journal.clone(), alerts.clone());
+        let partners = Arc::new(Partners::new(unseal(&base.vault)).calling(Arc::new(caller)));
+        let tokens = Tokens {
+            vault: Arc::clone(&base.vault),
+            journal: base.journal.clone(),
+            clock: base.clock.clone(),
+            partners: Arc::clone(&partners),
+        };
         Ok(Directories {
             certificates: authority.map(desk),
             register: Arc::default(),
-            partners: Arc::new(Partners::new(unseal(&base.vault)).calling(Arc::new(caller))),
+            partners,
             tokens: Arc::new(tokens),
             sender,
             board: Arc::default(),

@@ -13,6 +13,7 @@ mod charger;
 mod crash;
 mod faults;
 mod messages;
+mod onboarding;
 mod open;
 mod operators;
 mod orders;

@@ -9,6 +9,7 @@ mod catalogue;
 mod credentials;
 mod desk;
 mod messages;
+mod onboarding;
 mod operator;
 mod orders;
 mod partner;
@@ -33,6 +34,7 @@ use crate::api::port::{Detail, Readiness, Refusal};
 use crate::clock::SharedClock;
 use crate::domain::charging::{ChargingFamily, Rejection};
 use crate::domain::delivery::{PartnerFamily, PartnerRejection};
+use crate::domain::onboarding::Stage;
 use crate::domain::operator::OperatorFamily;
 use crate::domain::platform::PlatformFamily;
 use crate::domain::statement::StatementFamily;
@@ -230,6 +232,12 @@ fn partner_rejected(rejection: PartnerRejection) -> Refusal {
         PartnerRejection::TooManyKeys => limit("keys"),
         PartnerRejection::TooManyEndpoints => limit("webhook"),
         PartnerRejection::TooManyReplays => Code::QueueFull.into(),
+        PartnerRejection::ApplicationUnknown => Code::ApplicationUnknown.into(),
+        PartnerRejection::ApplicationExists => Code::ApplicationExists.into(),
+        PartnerRejection::ApplicationDecided(Stage::Waiting | Stage::Returned) => Code::ApplicationOpen.into(),
+        PartnerRejection::ApplicationDecided(_) => Code::ApplicationDecided.into(),
+        PartnerRejection::TooManyAmendments => Code::ApplicationDecided.into(),
+        PartnerRejection::CredentialsGone => Code::CredentialsGone.into(),
         PartnerRejection::KeyExists | PartnerRejection::SecretMissing | PartnerRejection::WrongEntity => {
             Code::Internal.into()
         }

@@ -20,7 +20,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, MatchedPath, OriginalUri, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -86,7 +86,9 @@ pub(super) async fn guard(State(state): State<Shared>, mut request: Request, nex
         Ok(actor) => actor,
         Err((Closed(error, leaves_line, cause), actor)) => {
             office::REFUSED.add(1, [cause]);
-            metrics::REFUSED_CALLERS.add(1, ["operator_token"]);
+            if matches!(cause, "token" | "ban") {
+                metrics::REFUSED_CALLERS.add(1, ["operator_token"]);
+            }
             let response = error.into_response();
             if leaves_line {
                 let line = called.line(&actor.unwrap_or_default(), presented.token_id(), &response, None);
@@ -99,7 +101,7 @@ pub(super) async fn guard(State(state): State<Shared>, mut request: Request, nex
     request.extensions_mut().insert(actor.clone());
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         let response = answered(&state, request, next).await.0;
-        if !response.status().is_success() && response.status().as_u16() == 403 {
+        if response.status() == StatusCode::FORBIDDEN {
             keep(&state, called.line(&actor.name, actor.token.as_deref(), &response, None)).await;
         }
         return response;
@@ -127,21 +129,25 @@ fn admit(
     called: &Called,
 ) -> Result<Actor, (Closed, Option<String>)> {
     let actor = open(state, presented, called.address).map_err(|closed| (closed, None))?;
-    let named = request.headers().get(OPERATOR_HEADER).and_then(|value| value.to_str().ok());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
-    let named = named.filter(|name| (1..=64).contains(&name.len()) && name.chars().all(plain));
-    let actor = match (actor, named) {
-        (None, named) => Actor::root(named),
-        (Some(actor), Some(named)) if !named.eq_ignore_ascii_case(&actor.name) => {
+    let said = request.headers().get(OPERATOR_HEADER);
+    let actor = match actor {
+        None => Actor::root(said.and_then(|value| value.to_str().ok()).filter(|name| is_name(name))),
+        Some(actor) if said.is_some_and(|said| !said.as_bytes().eq_ignore_ascii_case(actor.name.as_bytes())) => {
             return Err((Closed(Code::OperatorName.into(), true, "name"), Some(actor.name)));
         }
-        (Some(actor), _) => actor,
+        Some(actor) => actor,
     };
     let roles = permissions::of_route(request.method(), called.route.strip_prefix(BASE).unwrap_or(&called.route));
     if !actor.may(roles) {
         return Err((Closed(lacking(roles).into(), true, "role"), Some(actor.name)));
     }
     Ok(actor)
+}
+
+/// Whether a text can name a person.
+fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
+    (1..=64).contains(&text.len()) && text.chars().all(plain)
 }
 
 /// Whose token it is; `None`: the installation's.
@@ -158,7 +164,7 @@ fn open(state: &Operators, presented: &Presented<'_>, address: IpAddr) -> Result
     let opened = match presented {
         Presented::Own { id, secret } => {
             let opened = state.port.operator_of(id, secret);
-            opened.map_err(|refusal| Closed(refusal.into(), false, "token"))?.map(|opened| Actor::account(opened, id))
+            opened.map_err(|refusal| Closed(refusal.into(), false, "early"))?.map(|opened| Actor::account(opened, id))
         }
         Presented::Other(_) => None,
     };

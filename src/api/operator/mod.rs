@@ -6,6 +6,7 @@
 //! in the answer that made it.
 
 mod accounts;
+mod applications;
 mod approvals;
 mod audit;
 mod door;
@@ -125,6 +126,13 @@ fn fleet_routes() -> Vec<Route> {
 /// Partners, their keys and webhooks.
 fn partner_routes() -> Vec<Route> {
     vec![
+        ("GET", "/applications", get(applications::list)),
+        ("GET", "/applications/{id}", get(applications::show)),
+        ("POST", "/applications/{id}/approve", post(applications::approve)),
+        ("POST", "/applications/{id}/return", post(applications::give_back)),
+        ("POST", "/applications/{id}/refuse", post(applications::refuse)),
+        ("POST", "/partners/{id}/suspend", post(applications::suspend)),
+        ("POST", "/partners/{id}/resume", post(applications::resume)),
         ("GET", "/partners", get(partners::list)),
         ("GET", "/partners/{id}", get(partners::show)),
         ("PUT", "/partners/{id}", put(partners::put)),

@@ -266,6 +266,20 @@ pub struct PartnerView {
     /// Its webhook, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookView>,
+    /// While it begins nothing new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SuspensionView>,
+}
+
+/// Why a partner begins nothing new (EM-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspensionView {
+    /// Since when.
+    pub since: Moment,
+    /// Who said so.
+    pub by: String,
+    /// Why, for the partner to read.
+    pub reason: String,
 }
 
 /// What a token may do.
@@ -322,6 +336,7 @@ pub trait OperatorPort:
     + super::TcecPort
     + super::CredentialPort
     + super::DeskPort
+    + super::OnboardingPort
 {
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;

@@ -81,14 +81,14 @@ impl Partition {
     pub(crate) fn partner(&self) -> Partner {
         match self.states.get(&PartnerKey::Partner) {
             Some(PartnerState::Partner(partner)) => (**partner).clone(),
-            Some(PartnerState::Queue(_)) | None => Partner::default(),
+            Some(_) | None => Partner::default(),
         }
     }
 
     pub(crate) fn queue(&self) -> Queue {
         match self.states.get(&PartnerKey::Queue(QueueId::MAIN)) {
             Some(PartnerState::Queue(queue)) => (**queue).clone(),
-            Some(PartnerState::Partner(_)) | None => Queue::default(),
+            Some(_) | None => Queue::default(),
         }
     }
 

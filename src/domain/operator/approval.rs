@@ -227,6 +227,11 @@ pub(super) fn decide(
             person::another(proposing, &by).map_err(Rejection::NotAnother)?;
             so(ApprovalFact::Agreed { by })
         }
+        // Once more by the same person: it could not be done the first time.
+        (ApprovalOrder::Agree { by }, Some(Status::Agreed)) => {
+            let again = slot.as_deref().filter(|approval| approval.decided_by.as_ref() == Some(&by));
+            again.map(answer).ok_or(Rejection::ApprovalUnknown)
+        }
         (ApprovalOrder::Withdraw { by }, Some(Status::Waiting)) => so(ApprovalFact::Withdrawn { by }),
         (ApprovalOrder::Finish { outcome }, Some(Status::Agreed)) => so(ApprovalFact::Finished { outcome }),
         (ApprovalOrder::Expire, Some(Status::Waiting)) => so(ApprovalFact::Expired),

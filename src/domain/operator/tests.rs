@@ -308,7 +308,15 @@ fn an_act_is_agreed_to_once_by_another_person_in_time() {
     let cases: Vec<(&str, Vec<(ApprovalOrder, Result<Status, Rejection>)>)> = vec![
         ("ada", vec![(agree("ada"), not(Same)), (agree("root/bob"), not(Root)), (agree("bob"), Ok(Status::Agreed))]),
         ("root/ada", vec![(agree("root"), not(Root)), (agree("ada"), not(Same)), (agree("bob"), Ok(Status::Agreed))]),
-        ("ada", vec![(agree("bob"), Ok(Status::Agreed)), (agree("eve"), unknown()), (withdraw(), unknown())]),
+        (
+            "ada",
+            vec![
+                (agree("bob"), Ok(Status::Agreed)),
+                (agree("bob"), Ok(Status::Agreed)),
+                (agree("eve"), unknown()),
+                (withdraw(), unknown()),
+            ],
+        ),
         ("ada", vec![(withdraw(), Ok(Status::Withdrawn)), (agree("bob"), unknown())]),
         (
             "ada",

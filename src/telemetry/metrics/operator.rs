@@ -34,8 +34,8 @@ pub static REFUSED: Metric<1> = Metric {
     name: "chargeline_operator_refused_total",
     kind: Kind::Counter,
     help: "Operators' calls refused at the door: an unknown or dead `token`, a `ban` after such, a `role` that may not make the call, \
-           a `name` that is not the token's.",
-    labels: [("cause", &["token", "ban", "role", "name"])],
+           a `name` that is not the token's; `early`: before all operators were read.",
+    labels: [("cause", &["token", "ban", "role", "name", "early"])],
     page: Some("`token` above a few an hour"),
 };
 

@@ -4,7 +4,9 @@ use crate::actors::partners::Known;
 use crate::actors::service::credentials::keys_of;
 use crate::actors::service::{Service, partner_rejected, refused};
 use crate::api::catalogue::Code;
-use crate::api::port::{AllSites, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope};
+use crate::api::port::{
+    AllSites, Moment, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope, SuspensionView,
+};
 use crate::domain::delivery::{
     PartnerCommand, PartnerKey, PartnerOrder, Profile, QueueId, Sealed, Sites, Subscriptions,
 };
@@ -34,6 +36,15 @@ pub(in crate::actors::service) fn new_secret() -> SecretString {
     SecretString::from(SigningSecret::make(&random).to_string())
 }
 
+/// Refuses a URL that the address guard does not let through.
+pub(in crate::actors::service) fn guarded(service: &Service, field: &str, url: &str) -> Result<(), Refusal> {
+    let refused = |problem: String| Refusal {
+        code: Code::EndpointRefused,
+        ..Refusal::field(field, problem, "https, a public address, an open port")
+    };
+    service.sender.policy().check_url(url).map(drop).map_err(|error| refused(error.to_string()))
+}
+
 pub(in crate::actors::service) async fn put(
     service: &Service,
     id: &PartnerId,
@@ -52,11 +63,7 @@ pub(in crate::actors::service) async fn put(
         None => before.events,
     };
     if let Some(webhook) = &put.webhook {
-        service.sender.policy().check_url(&webhook.url).map_err(|error| {
-            let mut refusal = Refusal::field("webhook.url", error.to_string(), "https, a public address, an open port");
-            refusal.code = Code::EndpointRefused;
-            refusal
-        })?;
+        guarded(service, "webhook.url", &webhook.url)?;
     }
     order(
         service,
@@ -90,6 +97,11 @@ fn view(service: &Service, known: &Known) -> PartnerView {
         accounts: profile.accounts,
         keys: keys_of(service, known),
         webhook: service.webhook_of(&known.id).ok(),
+        suspended: known.partner.suspended.as_ref().map(|suspension| SuspensionView {
+            since: Moment(suspension.at),
+            by: suspension.by.clone(),
+            reason: suspension.reason.clone(),
+        }),
     }
 }
 

@@ -15,6 +15,9 @@ use crate::domain::operator::{Command, Key, Reply, rows};
 use crate::ids::{AdjustmentId, ApprovalId, OrderId};
 use serde_json::{Value, json};
 
+/// Acts looked at when the process starts: people agree to far fewer in the moment before it ends.
+const OPEN_READ: usize = 10_000;
+
 /// What an approval's id names.
 enum Named {
     Adjustment(String, AdjustmentId),
@@ -94,7 +97,8 @@ impl Service {
         }
     }
 
-    /// Does what was agreed to, and remembers it. What cannot be done now is tried again at the next start.
+    /// Does what was agreed to, and remembers it. What cannot be done now is tried again at the next start, or
+    /// when the same person agrees again.
     async fn finish(&self, id: ApprovalId, approval: &Approval) -> Result<Value, Refusal> {
         let agreed = approval.decided_by.as_deref().unwrap_or_default();
         let by = format!("{}, {agreed}", approval.proposed_by);
@@ -110,7 +114,7 @@ impl Service {
 
     /// Does what was agreed to before the process ended.
     pub async fn finish_agreed(&self) {
-        let Ok(rows) = self.journal.rows(rows::APPROVAL_OPEN, "", None, usize::MAX).await else { return };
+        let Ok(rows) = self.journal.rows(rows::APPROVAL_OPEN, "", None, OPEN_READ).await else { return };
         for row in rows {
             let (Ok(id), Ok(approval)) = (row.key.parse(), serde_json::from_slice::<Approval>(&row.value)) else {
                 continue;

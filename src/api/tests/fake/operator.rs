@@ -123,6 +123,7 @@ impl OperatorPort for Runtime {
             accounts: put.accounts.unwrap_or_default(),
             keys: vec![],
             webhook,
+            suspended: None,
         };
         self.world().partners.insert(id.clone(), view);
         Ok(PartnerPutAnswer { webhook_secret: new.then(|| SecretString::from("whsec_shown-once")) })
