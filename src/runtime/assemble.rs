@@ -21,7 +21,7 @@ use crate::actors::platform::PlatformShell;
 use crate::actors::statement::{StatementParts, StatementShell};
 use crate::actors::tariffs::Tariffs;
 use crate::actors::tree::{self, ArbiterGone, Arbiters};
-use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup, TcecCaller};
+use crate::actors::webhook::{HttpSender, Lookup, QueueBoard, TcecCaller};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::account::AccountFamily;
@@ -73,6 +73,8 @@ pub(super) struct Base<'a> {
     pub(super) clock: SharedClock,
     pub(super) journal: SharedJournal,
     pub(super) vault: Arc<Vault>,
+    /// Resolves the names of webhooks.
+    pub(super) lookup: Arc<dyn Lookup>,
 }
 
 /// Why the parts do not join.
@@ -137,7 +139,7 @@ impl Directories {
     fn new(base: &Base<'_>, alerts: Alerts) -> Result<Self, AssembleError> {
         let sender = HttpSender::new(
             &base.config.webhook,
-            Arc::new(SystemLookup),
+            Arc::clone(&base.lookup),
             HttpSender::public_roots(),
             base.clock.clone(),
         );
