@@ -305,7 +305,8 @@ fn an_act_is_agreed_to_once_by_another_person_in_time() {
     let not = |why| Err(Rejection::NotAnother(why));
     let unknown = || Err(Rejection::ApprovalUnknown);
     // Who proposes, what is asked then, and what comes of each.
-    let cases: Vec<(&str, Vec<(ApprovalOrder, Result<Status, Rejection>)>)> = vec![
+    type Step = (ApprovalOrder, Result<Status, Rejection>);
+    let cases: Vec<(&str, Vec<Step>)> = vec![
         ("ada", vec![(agree("ada"), not(Same)), (agree("root/bob"), not(Root)), (agree("bob"), Ok(Status::Agreed))]),
         ("root/ada", vec![(agree("root"), not(Root)), (agree("ada"), not(Same)), (agree("bob"), Ok(Status::Agreed))]),
         (
