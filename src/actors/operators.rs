@@ -6,9 +6,10 @@ use super::engine::{Partition, Shell};
 use super::last_use::LastUse;
 use crate::clock::Timestamp;
 use crate::domain::operator::account::{Digest, Operator, Token};
-use crate::domain::operator::{Effect, Key, OperatorFamily, Roles, State};
+use crate::domain::operator::trail::{Entry, PRUNED_AT_ONCE};
+use crate::domain::operator::{Effect, Key, OperatorFamily, Roles, State, rows};
 use crate::ids::{OperatorId, PartnerId};
-use crate::persistence::StreamName;
+use crate::persistence::{JournalError, SharedJournal, StreamName};
 use dashmap::DashMap;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -75,6 +76,26 @@ impl Operators {
     }
 }
 
+/// The oldest lines of the audit trail that are from before a moment, as many as one step takes away.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn old_lines(journal: &SharedJournal, before: Timestamp) -> Result<Vec<Entry>, JournalError> {
+    let found = journal.rows(rows::AUDIT, "", None, PRUNED_AT_ONCE).await?;
+    let mut old = Vec::new();
+    for row in &found {
+        let entry: Entry = serde_json::from_slice(&row.value).map_err(|error| JournalError::Corrupt {
+            key: format!("{}/{}", rows::AUDIT, row.key),
+            why: error.to_string(),
+        })?;
+        if entry.at >= before {
+            break;
+        }
+        old.push(entry);
+    }
+    Ok(old)
+}
+
 /// The impure half of [`OperatorFamily`].
 #[derive(Debug)]
 pub struct OperatorShell {
@@ -114,3 +135,6 @@ impl Shell<OperatorFamily> for OperatorShell {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

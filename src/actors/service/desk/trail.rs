@@ -2,6 +2,7 @@
 
 use super::LOOKED_THROUGH;
 use super::operators::read;
+use crate::actors::operators::old_lines;
 use crate::actors::service::Service;
 use crate::api::port::{AuditSearch, Page, PageRequest, Refusal};
 use crate::domain::operator::trail::{Entry, Findings, Line, PRUNED_AT_ONCE, Trail, TrailOrder, Verifying};
@@ -96,10 +97,7 @@ impl Service {
         let before = self.clock.now() - kept;
         let mut gone = 0;
         loop {
-            let found = self.journal.rows(rows::AUDIT, "", None, PRUNED_AT_ONCE).await?;
-            let entries = found.iter().map(|row| read::<Entry>(rows::AUDIT, &row.key, &row.value));
-            let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
-            let old: Vec<Entry> = entries.into_iter().take_while(|entry| entry.at < before).collect();
+            let old = old_lines(&self.journal, before).await?;
             let count = old.len();
             if count > 0 {
                 self.ask_desk(Key::Trail, Command::Trail(TrailOrder::Prune(old))).await?;
