@@ -100,6 +100,7 @@ impl Service {
                 energy_wh: seconds(start.limits.energy_wh),
                 duration_s: seconds(start.limits.duration_s),
                 amount: seconds(start.limits.amount),
+                soc_percent: start.limits.soc_percent,
             },
             // The lower of ours and the partner profile's (SE-4).
             deadline: known
