@@ -6,8 +6,10 @@
 mod accounts;
 mod admin;
 mod catalogue;
+mod connectors;
 mod credentials;
 mod desk;
+mod feed;
 mod messages;
 mod onboarding;
 mod operator;
@@ -131,6 +133,8 @@ pub struct Service {
     pub clock: SharedClock,
     /// One at a time for each user who reserves.
     pub reserving: UserLocks,
+    /// In which order sites have changed, for partners' mirrors.
+    pub feed: crate::actors::catalogue::Feed,
     /// Where the process stands.
     pub phase: Arc<PhaseCell>,
     /// OCPP frames kept for people.
@@ -229,7 +233,7 @@ fn partner_rejected(rejection: PartnerRejection) -> Refusal {
         PartnerRejection::NotDefined => Code::PartnerUnknown.into(),
         PartnerRejection::UnknownKey | PartnerRejection::UnknownReplay => Code::NotFound.into(),
         PartnerRejection::UnknownEndpoint => Code::WebhookMissing.into(),
-        PartnerRejection::TooManyKeys => limit("keys"),
+        PartnerRejection::TooManyKeys => Code::KeysFull.into(),
         PartnerRejection::TooManyEndpoints => limit("webhook"),
         PartnerRejection::TooManyReplays => Code::QueueFull.into(),
         PartnerRejection::ApplicationUnknown => Code::ApplicationUnknown.into(),

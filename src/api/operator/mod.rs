@@ -10,6 +10,7 @@ mod applications;
 mod approvals;
 mod audit;
 mod door;
+mod equipment;
 mod fleet;
 mod health;
 mod messages;
@@ -99,7 +100,7 @@ pub(crate) fn routes() -> Vec<Route> {
 fn fleet_routes() -> Vec<Route> {
     vec![
         ("GET", "/sites", get(fleet::sites)),
-        ("PUT", "/sites/{site_id}", put(fleet::put_site)),
+        ("PUT", "/sites/{site_id}", put(equipment::put_site)),
         ("GET", "/sites/{site_id}/tariff", get(tariffs::in_force)),
         ("GET", "/tariffs", get(tariffs::list)),
         ("GET", "/tariffs/{id}", get(tariffs::show)),
@@ -112,7 +113,8 @@ fn fleet_routes() -> Vec<Route> {
         ("POST", "/tariffs/{id}/ocpi", post(tariffs::import)),
         ("GET", "/chargers", get(fleet::chargers)),
         ("GET", "/chargers/{id}", get(fleet::charger)),
-        ("PUT", "/chargers/{id}", put(fleet::put_charger)),
+        ("PUT", "/chargers/{id}", put(equipment::put_charger)),
+        ("POST", "/import", post(equipment::import)),
         ("POST", "/chargers/{id}/commands", post(fleet::command)),
         ("GET", "/chargers/{id}/commands/{command_id}", get(fleet::command_state)),
         ("POST", "/chargers/{id}/lock", post(fleet::move_lock)),

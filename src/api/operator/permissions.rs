@@ -34,6 +34,7 @@ pub(crate) const TABLE: &[Entry] = &[
     ("GET", "/chargers", EVERYONE),
     ("GET", "/chargers/{id}", EVERYONE),
     ("PUT", "/chargers/{id}", MACHINES),
+    ("POST", "/import", MACHINES),
     ("POST", "/chargers/{id}/commands", MACHINES),
     ("GET", "/chargers/{id}/commands/{command_id}", PEOPLE),
     ("POST", "/chargers/{id}/lock", PEOPLE),

@@ -6,6 +6,7 @@
 mod accounts;
 mod applications;
 pub mod bans;
+mod catalogue;
 pub(crate) mod credentials;
 mod fleet;
 mod gate;
@@ -19,6 +20,7 @@ mod orders;
 mod reservations;
 mod scopes;
 mod sessions;
+mod shapes;
 pub mod signature;
 pub(crate) mod statements;
 mod webhooks;
@@ -142,7 +144,7 @@ pub struct PartnerApi {
     /// All routes.
     pub(crate) router: Router,
     /// The OpenAPI document.
-    pub(crate) document: Arc<utoipa::openapi::OpenApi>,
+    pub(crate) document: Arc<serde_json::Value>,
     state: Arc<Partners>,
 }
 
@@ -161,12 +163,14 @@ impl PartnerApi {
         let (open, applicants) = OpenApiRouter::new().nest("/api/v1", applications::routes()).split_for_parts();
         document.merge(applicants);
         scopes::complete(&mut document);
-        let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
+        let scopes = RouteScopes::of(&document);
+        let document = shapes::complete(&document, parts.config.current().api.page_max);
+        let state = Arc::new(Partners::new(parts, scopes));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
         let bounds = from_fn_with_state(Arc::clone(&state), applications::layer);
         let open = open.layer(bounds).with_state(Arc::clone(&state));
-        let text = Arc::new(document.to_json().unwrap_or_default());
+        let text = Arc::new(document.to_string());
         let page = Arc::new(viewer::page(&document));
         let router = Router::new()
             .merge(signed)
@@ -191,7 +195,7 @@ impl PartnerApi {
     }
 
     /// The OpenAPI document, as served.
-    pub fn openapi(&self) -> &utoipa::openapi::OpenApi {
+    pub fn openapi(&self) -> &serde_json::Value {
         &self.document
     }
 }
@@ -223,6 +227,10 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(fleet::tariff))
         .routes(routes!(fleet::chargers))
         .routes(routes!(fleet::charger))
+        .routes(routes!(catalogue::catalogue))
+        .routes(routes!(catalogue::statuses))
+        .routes(routes!(catalogue::connector))
+        .routes(routes!(catalogue::resolve))
         .routes(routes!(webhooks::events))
         .routes(routes!(webhooks::show))
         .routes(routes!(webhooks::test))

@@ -33,8 +33,8 @@ pub use family::{
 };
 pub use health::Health;
 pub use partner::{
-    ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Profile, Sealed, Sites, Subscriptions, Suspension,
-    WebhookSecret,
+    ApiKey, Endpoint, Grants, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Sites, Subscriptions,
+    Suspension, WebhookSecret,
 };
 pub use policy::Policy;
 pub use queue::{
