@@ -16,6 +16,7 @@ mod faults;
 mod messages;
 mod onboarding;
 mod open;
+mod operators;
 mod orders;
 mod repeats;
 mod reservations;
