@@ -11,6 +11,7 @@ mod accounts;
 mod certificates;
 mod charger;
 mod crash;
+mod endpoints;
 mod faults;
 mod messages;
 mod open;

@@ -219,7 +219,9 @@ fn partner_rejected(rejection: PartnerRejection) -> Refusal {
         PartnerRejection::UnknownKey | PartnerRejection::UnknownReplay => Code::NotFound.into(),
         PartnerRejection::UnknownEndpoint => Code::WebhookMissing.into(),
         PartnerRejection::TooManyKeys => limit("keys"),
-        PartnerRejection::TooManyEndpoints => limit("webhook"),
+        PartnerRejection::TooManyEndpoints => Code::EndpointLimit.into(),
+        PartnerRejection::EndpointExists => Code::EndpointExists.into(),
+        PartnerRejection::HeldByOperator => Code::WebhookDisabled.into(),
         PartnerRejection::TooManyReplays => Code::QueueFull.into(),
         PartnerRejection::KeyExists | PartnerRejection::SecretMissing | PartnerRejection::WrongEntity => {
             Code::Internal.into()

@@ -5,6 +5,7 @@ use crate::api::port::{NewKey, Refusal};
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
 use crate::ids::{PartnerId, RequestId};
+use crate::protocol::webhook::SigningSecret;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::SecretString;
 use sha2::Sha256;
@@ -86,6 +87,18 @@ pub(super) fn derive(seed: &[u8; 32], partner: &PartnerId, request: &RequestId, 
     let mut id = [0; 12];
     id.copy_from_slice(&part("id")[..12]);
     of(&id, &part("secret"))
+}
+
+/// The signing secret of webhooks that a partner's own request makes; see [`derive`].
+pub(super) fn derive_webhook(
+    seed: &[u8; 32],
+    partner: &PartnerId,
+    request: &RequestId,
+    claimed: Timestamp,
+) -> SecretString {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(seed) else { return SecretString::default() };
+    mac.update(format!("webhook\n{partner}\n{request}\n{}", claimed.0).as_bytes());
+    SigningSecret::make(&mac.finalize().into_bytes().into()).to_string().into()
 }
 
 /// The secret under which keys are derived, from the installation's own.

@@ -6,6 +6,7 @@
 mod accounts;
 pub mod bans;
 pub(crate) mod credentials;
+mod endpoints;
 mod fleet;
 mod gate;
 mod habits;
@@ -24,7 +25,7 @@ mod webhooks;
 
 pub use gate::SecurityEvent;
 pub use keys::{KeyDirectory, KeyRecord};
-pub(crate) use webhooks::check_replay;
+pub(crate) use webhooks::{check_choice, check_replay};
 
 use super::error::ApiError;
 use super::port::{OnceStore, PartnerPort};
@@ -154,6 +155,7 @@ impl PartnerApi {
         let (signed, mut document) =
             OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", routes()).split_for_parts();
         scopes::complete(&mut document);
+        super::events::describe(&mut document);
         let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
@@ -231,6 +233,17 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(webhooks::pause))
         .routes(routes!(webhooks::resume))
         .routes(routes!(webhooks::subscribe))
+        .routes(routes!(endpoints::list, endpoints::make))
+        .routes(routes!(endpoints::show, endpoints::change))
+        .routes(routes!(endpoints::remove))
+        .routes(routes!(endpoints::rotate))
+        .routes(routes!(endpoints::verify))
+        .routes(routes!(endpoints::pause))
+        .routes(routes!(endpoints::resume))
+        .routes(routes!(endpoints::test))
+        .routes(routes!(endpoints::replay))
+        .routes(routes!(endpoints::deliveries))
+        .routes(routes!(endpoints::dead_letters))
         .routes(routes!(credentials::list, credentials::make))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::revoke))

@@ -150,6 +150,10 @@ const PROMISED: &[&str] = &[
     "GET /users/{user_id}/top-ups/{top_up_id}",
     "GET /webhook",
     "GET /webhook/deliveries",
+    "GET /webhooks/endpoints",
+    "GET /webhooks/endpoints/{name}",
+    "GET /webhooks/endpoints/{name}/dead-letters",
+    "GET /webhooks/endpoints/{name}/deliveries",
     "POST /keys",
     "POST /keys/{key_id}/networks",
     "POST /keys/{key_id}/revoke",
@@ -173,6 +177,15 @@ const PROMISED: &[&str] = &[
     "POST /webhook/resume",
     "POST /webhook/subscription",
     "POST /webhook/test",
+    "POST /webhooks/endpoints",
+    "POST /webhooks/endpoints/{name}",
+    "POST /webhooks/endpoints/{name}/pause",
+    "POST /webhooks/endpoints/{name}/remove",
+    "POST /webhooks/endpoints/{name}/replay",
+    "POST /webhooks/endpoints/{name}/resume",
+    "POST /webhooks/endpoints/{name}/secret",
+    "POST /webhooks/endpoints/{name}/test",
+    "POST /webhooks/endpoints/{name}/verify",
 ];
 
 #[tokio::test]
