@@ -249,6 +249,8 @@ pub(crate) fn told() -> Vec<crate::domain::entity::Notice> {
         let owner = super::Owner { partner: "app".parse().unwrap(), sealed: "sealed".into() };
         run.ask("open".to_owned(), Action::Open(owner));
         script.iter().for_each(|what| run.one(what));
+        run.ask("block".to_owned(), Action::Block { reason: "fraud".into(), by: "ada".into() });
+        run.ask("lift".to_owned(), Action::Lift { rule: super::Rule::Blacklist, by: "ada".into() });
         told.extend(run.world.notices);
     }
     told
