@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod alerts;
+pub mod applications;
 pub mod charger;
 pub mod configuration;
 pub mod engine;

@@ -168,6 +168,7 @@ impl Shell<PartnerFamily> for PartnerShell {
                 }
             }
             PartnerState::Partner(_) => {}
+            PartnerState::Application(application) => self.parts.partners.applications.put(&id, application),
         }
     }
 

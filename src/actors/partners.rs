@@ -3,6 +3,7 @@
 //!
 //! Invariants: secrets are open here and nowhere else in memory; the directory changes only after the change is durable.
 
+use super::applications::Applications;
 use super::webhook::{EndpointSource, QueueHandle, Target, TcecCaller, TcecFace};
 use crate::api::port::Relation;
 use crate::api::tcec::pushes;
@@ -66,6 +67,8 @@ pub struct Partners {
     queues: DashMap<PartnerId, BTreeMap<QueueId, QueueHandle>>,
     /// Organisation codes of partners who speak T/CEC 102; one that changed stays until the relation is looked at.
     operators: DashMap<String, PartnerId>,
+    /// Who wants to become one (EM-1).
+    pub applications: Applications,
     edition: AtomicU64,
     unseal: Unseal,
     caller: Option<Arc<TcecCaller>>,
@@ -86,6 +89,7 @@ impl Partners {
             used: DashMap::new(),
             queues: DashMap::new(),
             operators: DashMap::new(),
+            applications: Applications::default(),
             edition: AtomicU64::new(1),
             unseal,
             caller: None,

@@ -42,6 +42,9 @@ pub struct Api {
     pub events_burst: u32,
     #[serde(with = "crate::config::seconds")]
     pub request_id_kept: Duration,
+    pub applications: bool,
+    pub applications_waiting_max: usize,
+    pub applications_per_hour: u32,
 }
 
 impl Checked for Api {

@@ -10,6 +10,7 @@ pub mod entity;
 pub mod fault;
 pub mod ledger;
 pub mod money;
+pub mod onboarding;
 pub mod order;
 pub mod platform;
 pub mod pricing;

@@ -20,7 +20,7 @@ use crate::actors::platform::PlatformShell;
 use crate::actors::statement::{StatementParts, StatementShell};
 use crate::actors::tariffs::Tariffs;
 use crate::actors::tree::{self, ArbiterGone, Arbiters};
-use crate::actors::webhook::{HttpSender, QueueBoard, SystemLookup, TcecCaller};
+use crate::actors::webhook::{HttpSender, Lookup, QueueBoard, TcecCaller};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::account::AccountFamily;
@@ -67,6 +67,8 @@ pub(super) struct Base<'a> {
     pub(super) clock: SharedClock,
     pub(super) journal: SharedJournal,
     pub(super) vault: Arc<Vault>,
+    /// Resolves the names of webhooks.
+    pub(super) lookup: Arc<dyn Lookup>,
 }
 
 /// Why the parts do not join.
@@ -131,21 +133,26 @@ impl Directories {
     fn new(base: &Base<'_>, alerts: Alerts) -> Result<Self, AssembleError> {
         let sender = HttpSender::new(
             &base.config.webhook,
-            Arc::new(SystemLookup),
+            Arc::clone(&base.lookup),
             HttpSender::public_roots(),
             base.clock.clone(),
         );
         let sender = sender.map_err(|error| AssembleError::Sender(error.to_string()))?;
-        let tokens =
-            Tokens { vault: Arc::clone(&base.vault), journal: base.journal.clone(), clock: base.clock.clone() };
         let authority = Authority::open(&base.config.tls)?.map(Arc::new);
         let desk = |authority| Arc::new(Desk { authority, clock: base.clock.clone() }) as Arc<dyn CertificateDesk>;
         let sender = Arc::new(sender);
         let caller = TcecCaller::new(sender.clone(), base.journal.clone(), alerts.clone());
+        let partners = Arc::new(Partners::new(unseal(&base.vault)).calling(Arc::new(caller)));
+        let tokens = Tokens {
+            vault: Arc::clone(&base.vault),
+            journal: base.journal.clone(),
+            clock: base.clock.clone(),
+            partners: Arc::clone(&partners),
+        };
         Ok(Directories {
             certificates: authority.map(desk),
             register: Arc::default(),
-            partners: Arc::new(Partners::new(unseal(&base.vault)).calling(Arc::new(caller))),
+            partners,
             tokens: Arc::new(tokens),
             sender,
             board: Arc::default(),

@@ -17,9 +17,9 @@ mod stop;
 mod tcec;
 mod tls;
 
-#[cfg(feature = "testing")]
-pub use serve::serve_in_memory;
 pub use serve::{ServeError, Served, serve};
+#[cfg(feature = "testing")]
+pub use serve::{serve_in_memory, serve_resolving};
 
 use crate::actors::engine::HostAddr;
 use crate::actors::service::{PhaseCell, Service};

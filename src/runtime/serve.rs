@@ -7,7 +7,7 @@ use crate::actors::charger::placement::ArbiterPlacement;
 use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
 use crate::actors::service::{Phase, PhaseCell, Service, UserLocks};
-use crate::actors::webhook::WebhookService;
+use crate::actors::webhook::{Lookup, SystemLookup, WebhookService};
 use crate::api::operator::OperatorToken;
 use crate::api::server;
 use crate::clock::{SharedClock, Timestamp, WallClock};
@@ -18,7 +18,7 @@ use crate::gateway::tls::TlsError;
 use crate::gateway::{Gateway, GatewayHandle, listener};
 use crate::persistence::vault::Vault;
 use crate::persistence::{Journal as _, JournalError, SharedJournal, SledJournal};
-use crate::telemetry::exporter;
+use crate::telemetry::exporter::{self, Exporter};
 use crate::telemetry::logs::Logs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -105,7 +105,7 @@ async fn listeners(config: &Config, gateway: &GatewayHandle) -> Result<(Listener
 /// # Errors
 /// See [`ServeError`]; nothing is left running that matters.
 pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
-    serve_on(config, sources, logs, |store, _| store).await
+    serve_on(config, sources, logs, (|store, _| store, Arc::new(SystemLookup))).await
 }
 
 /// As [`serve`], but everything is kept in memory: what a bench sets the journal's cost against. Nothing survives.
@@ -114,23 +114,48 @@ pub async fn serve(config: Config, sources: Sources, logs: Option<Logs>) -> Resu
 /// See [`ServeError`].
 #[cfg(feature = "testing")]
 pub async fn serve_in_memory(config: Config, sources: Sources, logs: Option<Logs>) -> Result<Served, ServeError> {
-    serve_on(config, sources, logs, |_, clock| crate::persistence::MemoryJournal::new(clock)).await
+    let memory = |_: SharedJournal, clock: &SharedClock| crate::persistence::MemoryJournal::new(clock) as SharedJournal;
+    serve_on(config, sources, logs, (memory, Arc::new(SystemLookup))).await
+}
+
+/// As [`serve`], but names of webhooks are resolved by this: what a bench plays a hostile resolver with.
+///
+/// # Errors
+/// See [`ServeError`].
+#[cfg(feature = "testing")]
+pub async fn serve_resolving(
+    config: Config,
+    sources: Sources,
+    logs: Option<Logs>,
+    lookup: Arc<dyn Lookup>,
+) -> Result<Served, ServeError> {
+    serve_on(config, sources, logs, (|store, _| store, lookup)).await
+}
+
+/// What keeps the process from starting, as text.
+fn start(error: impl ToString) -> ServeError {
+    ServeError::Start(error.to_string())
 }
 
 async fn serve_on(
     config: Config,
     sources: Sources,
     logs: Option<Logs>,
-    choose: impl FnOnce(SharedJournal, &SharedClock) -> SharedJournal,
+    (choose, lookup): (impl FnOnce(SharedJournal, &SharedClock) -> SharedJournal, Arc<dyn Lookup>),
 ) -> Result<Served, ServeError> {
-    let clock: SharedClock = Arc::new(WallClock);
-    let exporter = exporter::install().map_err(|error| ServeError::Start(error.to_string()))?;
+    let (clock, exporter) = (Arc::new(WallClock) as SharedClock, exporter::install().map_err(start)?);
     let store = open_store(&config, &clock).await?;
     let journal = choose(store.clone(), &clock);
     let vault = Arc::new(Vault::open(&config.journal.key_file, journal.clone()).await?);
     let swaps = Swaps::new(&config);
-    let base =
-        Base { config: &config, swaps: &swaps, clock: clock.clone(), journal: journal.clone(), vault: vault.clone() };
+    let base = Base {
+        config: &config,
+        swaps: &swaps,
+        clock: clock.clone(),
+        journal: journal.clone(),
+        vault: vault.clone(),
+        lookup,
+    };
     let parts = assemble(base).await?;
     let kept = Configuration::kept(&*journal).await?;
     let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
@@ -142,14 +167,13 @@ async fn serve_on(
         logs,
         clock: clock.clone(),
     });
-    let phase = Arc::new(PhaseCell::default());
-    let open = Arc::new(AtomicBool::new(false));
+    let (phase, open) = (Arc::<PhaseCell>::default(), Arc::new(AtomicBool::new(false)));
     let shutdown = CancellationToken::new();
     let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
     let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
     let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
     let (gateway, keeper) = secured(gateway, &parts, &configuration, &clock)?;
-    let handle = gateway.handle().map_err(|error| ServeError::Start(error.to_string()))?;
+    let handle = gateway.handle().map_err(start)?;
     let (listeners, addresses) = listeners(&config, &handle).await?;
     let runtime = Arc::new(Runtime {
         service: Arc::clone(&service),
@@ -164,8 +188,7 @@ async fn serve_on(
         threads: Mutex::new(None),
         shutdown: shutdown.clone(),
     });
-    let token = OperatorToken::load_or_make(&config.api.operator_token_file)
-        .map_err(|error| ServeError::Start(error.to_string()))?;
+    let token = OperatorToken::load_or_make(&config.api.operator_token_file).map_err(start)?;
     let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime));
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
@@ -173,19 +196,23 @@ async fn serve_on(
         threads.spawn(server::serve_partner(listeners.partner, partner_api, live.clone(), shutdown.clone())),
         threads.spawn(server::serve_operator(listeners.operator, operator_api, live, shutdown.clone())),
     ];
-    threads.spawn(exporter.clone().upkeep());
-    let stop = shutdown.clone();
-    threads.spawn(async move { exporter.serve(listeners.metrics, async move { stop.cancelled().await }).await });
+    export(exporter, listeners.metrics, &threads, &shutdown);
     run_gateway((gateway, keeper), &handshakes, &threads, &shutdown);
     runtime.spawn_watchers(&threads);
     let threads = Threads { arbiters: parts.arbiters, http: threads, handshakes, servers };
     *runtime.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     runtime.recover().await?;
     if let Some(version) = fresh {
-        configuration.keep(&version).await.map_err(|error| ServeError::Start(error.to_string()))?;
+        configuration.keep(&version).await.map_err(start)?;
     }
-    let limit = config.api.drain_timeout;
-    Ok(Served { runtime, addresses, configuration, limit })
+    Ok(Served { runtime, addresses, configuration, limit: config.api.drain_timeout })
+}
+
+/// Serves the metrics until the process stops.
+fn export(exporter: Exporter, listener: TcpListener, threads: &Workers, shutdown: &CancellationToken) {
+    threads.spawn(exporter.clone().upkeep());
+    let stop = shutdown.clone();
+    threads.spawn(async move { exporter.serve(listener, async move { stop.cancelled().await }).await });
 }
 
 /// Before this moment an earlier process may have accepted a signed request whose nonce nobody remembers (EM-3).
@@ -197,7 +224,7 @@ fn horizon(config: &Config, runtime: &Runtime) -> Timestamp {
 async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<SledJournal>, ServeError> {
     let (settings, their) = (config.journal.clone(), clock.clone());
     let opened = tokio::task::spawn_blocking(move || SledJournal::open(&settings, &their)).await;
-    let store = opened.map_err(|error| ServeError::Start(error.to_string()))??;
+    let store = opened.map_err(start)??;
     store.on_fatal(Box::new(|why| {
         // A failed sync is never retried and believed: stop, and recover from what the disk holds (RT-7).
         tracing::error!(why, "the journal has failed and the process stops");

@@ -14,6 +14,7 @@ mod crash;
 mod endpoints;
 mod faults;
 mod messages;
+mod onboarding;
 mod open;
 mod orders;
 mod repeats;

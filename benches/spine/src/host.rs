@@ -29,6 +29,8 @@ pub(crate) struct Wishes {
     pub(crate) in_memory: bool,
     /// Whether the program is this one in any case, so that two sides differ in the journal alone.
     pub(crate) same_program: bool,
+    /// Whether names change between two looks; see [`crate::hostile::Rebinding`]. The program is then this one.
+    pub(crate) rebinding: bool,
     /// The smallest page cache, where the cache's own growth would count as the chargers'.
     pub(crate) small_cache: bool,
 }
@@ -43,18 +45,23 @@ pub(crate) struct Host {
 
 /// The marker in its directory that makes a server of this program keep all in memory.
 pub(crate) const IN_MEMORY: &str = "in-memory";
+/// The marker that makes it resolve names as a hostile resolver would.
+pub(crate) const REBINDING: &str = "rebinding";
 
 impl Host {
     /// Starts a server in `name` below the benches' directory.
     pub(crate) async fn start(paths: &crate::Paths, name: &str, wishes: Wishes) -> anyhow::Result<Host> {
         let dir = paths.work.join(name);
         let _ = std::fs::remove_dir_all(&dir);
-        let own = wishes.in_memory || wishes.same_program;
+        let own = wishes.in_memory || wishes.same_program || wishes.rebinding;
         let program = if own { std::env::current_exe()? } else { paths.server.clone() };
         let mut server = Server::new(&program, &dir)?;
         std::fs::write(dir.join("config.toml"), configuration(server.ports(), &dir, &wishes)?)?;
         if wishes.in_memory {
             std::fs::write(dir.join(IN_MEMORY), "")?;
+        }
+        if wishes.rebinding {
+            std::fs::write(dir.join(REBINDING), "")?;
         }
         server.start()?;
         server.ready(START_MAX).await?;

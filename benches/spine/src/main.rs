@@ -13,6 +13,7 @@ mod growth;
 mod heap;
 mod heartbeat;
 mod host;
+mod hostile;
 mod idle;
 mod keeper;
 mod process;
@@ -37,6 +38,7 @@ const GROUPS: &[&str] = &[
     #[cfg(feature = "heap")]
     "heap",
     "heartbeat",
+    "hostile",
     "idle",
     "ready",
     "slow",
@@ -103,6 +105,7 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
             #[cfg(feature = "heap")]
             "heap" => heap::run(&paths, &sources).await,
             "heartbeat" => heartbeat::run(&paths, &sources).await,
+            "hostile" => hostile::run(&paths, &sources).await,
             "idle" => idle::run(&paths, &sources).await,
             "ready" => ready::run(&paths, &sources).await,
             "slow" => slow::run(&paths, &sources).await,
@@ -122,6 +125,8 @@ async fn serve(file: PathBuf) -> anyhow::Result<()> {
     let logs = logs::install(&loaded.config.telemetry)?;
     let served = if std::path::Path::new(host::IN_MEMORY).exists() {
         runtime::serve_in_memory(loaded.config, sources, Some(logs)).await?
+    } else if std::path::Path::new(host::REBINDING).exists() {
+        runtime::serve_resolving(loaded.config, sources, Some(logs), Arc::new(hostile::Rebinding::default())).await?
     } else {
         runtime::serve(loaded.config, sources, Some(logs)).await?
     };

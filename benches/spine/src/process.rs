@@ -44,6 +44,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its open files, sockets among them.
+    pub(crate) fn files(self) -> anyhow::Result<usize> {
+        Ok(std::fs::read_dir(self.path("fd"))?.count())
+    }
+
     /// Its proportional share of memory (Pss), in bytes.
     pub(crate) fn memory(self) -> anyhow::Result<f64> {
         let text = std::fs::read_to_string(self.path("smaps_rollup"))?;

@@ -1,5 +1,6 @@
 //! Whose an idTag is. Owns the lookup; never what follows from it.
 
+use crate::actors::partners::Partners;
 use crate::clock::SharedClock;
 use crate::domain::charger::{Tag, TokenInfo, Verdict, remote_tag};
 use crate::domain::platform::{Token, TokenStatus};
@@ -22,6 +23,8 @@ pub struct Tokens {
     pub journal: SharedJournal,
     /// For expiry.
     pub clock: SharedClock,
+    /// Whose users a suspension stops (EM-1).
+    pub partners: Arc<Partners>,
 }
 
 impl Tokens {
@@ -49,9 +52,16 @@ impl Tokens {
         Ok(Tag::Token(TokenInfo { reference: reference.into(), verdict, owner }))
     }
 
+    /// Whether the token's partner begins nothing new now.
+    fn suspended(&self, token: &Token) -> bool {
+        let partner = token.partner.as_ref().and_then(|partner| self.partners.get(partner));
+        partner.is_some_and(|known| known.partner.suspended.is_some())
+    }
+
     fn verdict(&self, token: &Token) -> Verdict {
         match token.status {
             TokenStatus::Accepted if token.expires.is_some_and(|at| at <= self.clock.now()) => Verdict::Expired,
+            TokenStatus::Accepted if self.suspended(token) => Verdict::Blocked,
             TokenStatus::Accepted => Verdict::Accepted,
             TokenStatus::Blocked => Verdict::Blocked,
             TokenStatus::Expired => Verdict::Expired,

@@ -8,6 +8,7 @@ mod admin;
 mod catalogue;
 mod credentials;
 mod messages;
+mod onboarding;
 mod operator;
 mod orders;
 mod partner;
@@ -31,6 +32,7 @@ use crate::api::port::{Detail, Readiness, Refusal};
 use crate::clock::SharedClock;
 use crate::domain::charging::{ChargingFamily, Rejection};
 use crate::domain::delivery::{PartnerFamily, PartnerRejection};
+use crate::domain::onboarding::Stage;
 use crate::domain::platform::PlatformFamily;
 use crate::domain::statement::StatementFamily;
 use crate::gateway::Pepper;
@@ -223,6 +225,12 @@ fn partner_rejected(rejection: PartnerRejection) -> Refusal {
         PartnerRejection::EndpointExists => Code::EndpointExists.into(),
         PartnerRejection::HeldByOperator => Code::WebhookDisabled.into(),
         PartnerRejection::TooManyReplays => Code::QueueFull.into(),
+        PartnerRejection::ApplicationUnknown => Code::ApplicationUnknown.into(),
+        PartnerRejection::ApplicationExists => Code::ApplicationExists.into(),
+        PartnerRejection::ApplicationDecided(Stage::Waiting | Stage::Returned) => Code::ApplicationOpen.into(),
+        PartnerRejection::ApplicationDecided(_) => Code::ApplicationDecided.into(),
+        PartnerRejection::TooManyAmendments => Code::ApplicationDecided.into(),
+        PartnerRejection::CredentialsGone => Code::CredentialsGone.into(),
         PartnerRejection::KeyExists | PartnerRejection::SecretMissing | PartnerRejection::WrongEntity => {
             Code::Internal.into()
         }

@@ -6,7 +6,7 @@
 //! user, held from the look at that row until the charger's step is durable or refused. Both hold as long as one process
 //! owns the store: it does (the journal's directory is locked).
 
-use super::sessions::{Eyes, user_scope};
+use super::sessions::{Eyes, may_begin, user_scope};
 use super::{Service, bad_cursor, corrupt, refused, rejected};
 use crate::actors::engine::Refusal as Refused;
 use crate::api::catalogue::Code;
@@ -195,6 +195,9 @@ impl Service {
             // Made already, by an earlier drive of the same request.
             let value: Value = serde_json::from_slice(&row).map_err(|error| corrupt(TABLE, &id.to_string(), &error))?;
             return ReservationStatus::deserialize(&value["status"]).map_err(|e| corrupt(TABLE, &id.to_string(), &e));
+        }
+        if let Some(known) = self.directory.get(partner) {
+            may_begin(&known.partner)?;
         }
         if !self.journal.rows(reservation::HELD, mine, None, 1).await?.is_empty() {
             return Err(Code::ReservationExists.into());

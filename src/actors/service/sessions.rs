@@ -9,6 +9,7 @@ use crate::api::port::{
 };
 use crate::domain::charger::Opening;
 use crate::domain::charging::{Key, Rejection, Reply, State};
+use crate::domain::delivery::Partner;
 use crate::domain::session::{self, StopBy};
 use crate::ids::{ChargerId, PartnerId, SessionId};
 use serde::Deserialize;
@@ -62,6 +63,13 @@ pub(in crate::actors::service) fn user_scope(partner: &PartnerId) -> String {
     format!("user/{partner}")
 }
 
+/// Refuses what begins something new while the partner is suspended (EM-1); the reason is told.
+pub(in crate::actors::service) fn may_begin(partner: &Partner) -> Result<(), Refusal> {
+    let Some(suspension) = &partner.suspended else { return Ok(()) };
+    let detail = Refusal::field("", format!("suspended: {}", suspension.reason), "what is under way; ask the operator");
+    Err(Refusal { code: Code::PartnerSuspended, ..detail })
+}
+
 impl Service {
     pub(super) async fn start(&self, partner: &PartnerId, start: Start) -> Result<(), Refusal> {
         self.working()?;
@@ -76,6 +84,7 @@ impl Service {
         if self.journal.row(TABLE, &start.session_id.to_string()).await?.is_some() {
             return Ok(());
         }
+        may_begin(&known.partner)?;
         let user = self.vault.pseudonym(&user_scope(partner), &start.user.id);
         let personal = serde_json::to_string(&start.user).map_err(|error| corrupt("user", "", &error))?;
         let sealed = self.vault.seal(&user, &personal).await.map_err(|error| corrupt("userkey", "", &error))?;
@@ -91,6 +100,7 @@ impl Service {
                 energy_wh: seconds(start.limits.energy_wh),
                 duration_s: seconds(start.limits.duration_s),
                 amount: seconds(start.limits.amount),
+                soc_percent: start.limits.soc_percent,
             },
             // The lower of ours and the partner profile's (SE-4).
             deadline: known
@@ -299,7 +309,8 @@ impl Service {
                 | OperationKind::AllowKey
                 | OperationKind::TopUp
                 | OperationKind::DebtPayment
-                | OperationKind::Statement,
+                | OperationKind::Statement
+                | OperationKind::Application,
                 _,
             ) => (OperationStatus::Succeeded, None),
         };

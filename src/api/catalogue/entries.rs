@@ -70,6 +70,21 @@ catalogue! {
         "This site is not known.", "未找到该充电站。";
     PartnerUnknown: "partner_unknown", 404, Partner, No, "there is no such partner",
         "This partner is not known.", "未找到该合作方。";
+    PartnerSuspended: "partner_suspended", 403, Partner, No,
+        "this partner is suspended and begins nothing new; what runs can be stopped, followed and settled",
+        "Charging cannot be started here at the moment. Please contact support.", "暂时无法发起充电，请联系客服。";
+    ApplicationUnknown: "application_unknown", 404, Partner, No, "there is no such application, or this token does not open it",
+        "This application is not known.", "未找到该申请。";
+    ApplicationExists: "application_exists", 409, Partner, No, "this token has an application already; amend it, or choose another token",
+        "There is an application already.", "申请已存在。";
+    ApplicationOpen: "application_open", 409, Partner, Later, "the application is not decided yet",
+        "The application has not been decided yet.", "申请尚未审核完成。";
+    ApplicationDecided: "application_decided", 409, Partner, No, "the application is decided, withdrawn, or was amended too often",
+        "The application has already been decided.", "申请已处理完毕。";
+    ApplicationsFull: "applications_full", 503, Platform, Later, "more applications wait for a person than are taken",
+        "No more applications are taken at the moment. Please try later.", "当前申请较多，请稍后再试。";
+    CredentialsGone: "credentials_gone", 409, Partner, No, "the credentials were taken, or their time is over; ask the operator",
+        "The credentials have already been taken.", "凭证已被领取或已过期。";
     ChargerUnknown: "charger_unknown", 404, Partner, No, "there is no such charger, or it is not open to you",
         "This charger is not known.", "未找到该充电桩。";
     ChargerOffline: "charger_offline", 409, Device, Later, "the charger is not connected",

@@ -275,6 +275,14 @@ fn partner(command: Partner) -> anyhow::Result<Task> {
             Task::send("POST", path, what.json(), "{replayed} events sent again")
         }
         Partner::Tcec { id, command } => tcec(&id, command)?,
+        Partner::Application { command } => command.task(),
+        Partner::Suspend { id, reason } => {
+            let path = format!("/partners/{id}/suspend");
+            Task::send("POST", path, json!({"reason": reason}), format!("partner {id} begins nothing new"))
+        }
+        Partner::Resume { id } => {
+            Task::send("POST", format!("/partners/{id}/resume"), json!({}), format!("partner {id} works on as before"))
+        }
     })
 }
 

@@ -5,6 +5,7 @@
 //! log with actor, action, target and outcome; a secret is shown once, in the answer that made it.
 
 mod accounts;
+mod applications;
 mod fleet;
 mod health;
 mod messages;
@@ -118,6 +119,13 @@ fn fleet_routes() -> Vec<Route> {
 /// Partners and their keys.
 fn partner_routes() -> Vec<Route> {
     vec![
+        ("GET", "/applications", get(applications::list)),
+        ("GET", "/applications/{id}", get(applications::show)),
+        ("POST", "/applications/{id}/approve", post(applications::approve)),
+        ("POST", "/applications/{id}/return", post(applications::give_back)),
+        ("POST", "/applications/{id}/refuse", post(applications::refuse)),
+        ("POST", "/partners/{id}/suspend", post(applications::suspend)),
+        ("POST", "/partners/{id}/resume", post(applications::resume)),
         ("GET", "/partners", get(partners::list)),
         ("GET", "/partners/{id}", get(partners::show)),
         ("PUT", "/partners/{id}", put(partners::put)),

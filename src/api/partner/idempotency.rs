@@ -251,7 +251,8 @@ fn named(write: &Write) -> Option<uuid::Uuid> {
         | OperationKind::AllowKey
         | OperationKind::TopUp
         | OperationKind::DebtPayment
-        | OperationKind::Statement => None,
+        | OperationKind::Statement
+        | OperationKind::Application => None,
     }
 }
 

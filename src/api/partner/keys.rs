@@ -78,27 +78,30 @@ fn of(id: &[u8; 12], secret: &[u8; 32]) -> NewKey {
 /// The key that a partner's own request makes: the same for the same request, so that its answer is the same when it is
 /// repeated (EM-5), and the secret is stored nowhere in the clear. `claimed` is when the request came first.
 pub(super) fn derive(seed: &[u8; 32], partner: &PartnerId, request: &RequestId, claimed: Timestamp) -> NewKey {
-    let part = |what: &str| -> [u8; 32] {
-        // HMAC takes keys of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(seed) else { return [0; 32] };
-        mac.update(format!("{what}\n{partner}\n{request}\n{}", claimed.0).as_bytes());
-        mac.finalize().into_bytes().into()
-    };
+    let from = format!("{partner}\n{request}\n{}", claimed.0);
     let mut id = [0; 12];
-    id.copy_from_slice(&part("id")[..12]);
-    of(&id, &part("secret"))
+    id.copy_from_slice(&digest(seed, "id", &from)[..12]);
+    of(&id, &digest(seed, "secret", &from))
 }
 
-/// The signing secret of webhooks that a partner's own request makes; see [`derive`].
+/// What signs the webhooks of an endpoint that a partner's own request makes, or of a partner that takes its credentials (EM-1): as
+/// [`derive`].
 pub(super) fn derive_webhook(
     seed: &[u8; 32],
     partner: &PartnerId,
     request: &RequestId,
     claimed: Timestamp,
 ) -> SecretString {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(seed) else { return SecretString::default() };
-    mac.update(format!("webhook\n{partner}\n{request}\n{}", claimed.0).as_bytes());
-    SigningSecret::make(&mac.finalize().into_bytes().into()).to_string().into()
+    let from = format!("{partner}\n{request}\n{}", claimed.0);
+    SigningSecret::make(&digest(seed, "webhook", &from)).to_string().into()
+}
+
+/// What follows from a text for one purpose; nobody without the seed can tell one from the other.
+pub(super) fn digest(seed: &[u8; 32], purpose: &str, from: &str) -> [u8; 32] {
+    // HMAC takes keys of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(seed) else { return [0; 32] };
+    mac.update(format!("{purpose}\n{from}").as_bytes());
+    mac.finalize().into_bytes().into()
 }
 
 /// The secret under which keys are derived, from the installation's own.

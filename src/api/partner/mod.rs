@@ -4,6 +4,7 @@
 //! A route and its entry in `/openapi.json` are one registration, so neither can be without the other (control 31).
 
 mod accounts;
+mod applications;
 pub mod bans;
 pub(crate) mod credentials;
 mod endpoints;
@@ -36,6 +37,7 @@ use super::wire::Pages;
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::live::LiveConfig;
 use crate::protocol::payment;
+use applications::Applicants;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -88,6 +90,7 @@ pub(crate) struct Partners {
     pub(in crate::api) idempotency: Arc<Idempotency>,
     pub(in crate::api) tokens: Tokens,
     habits: Habits,
+    applicants: Applicants,
     scopes: RouteScopes,
     /// Under which keys that partners make are derived.
     key_seed: [u8; 32],
@@ -110,6 +113,7 @@ impl Partners {
             idempotency: Arc::new(idempotency),
             tokens,
             habits: Habits::default(),
+            applicants: Applicants::new(api.applications_per_hour),
             scopes,
             key_seed: keys::seed(&parts.digest_key),
             port: parts.port,
@@ -129,6 +133,7 @@ impl Partners {
     fn prune(&self) {
         self.nonces.prune(self.clock.now());
         self.limits.prune();
+        self.applicants.prune();
     }
 }
 
@@ -154,15 +159,20 @@ impl PartnerApi {
         let payments = Arc::clone(&parts.port);
         let (signed, mut document) =
             OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", routes()).split_for_parts();
+        let (open, applicants) = OpenApiRouter::new().nest("/api/v1", applications::routes()).split_for_parts();
+        document.merge(applicants);
         scopes::complete(&mut document);
         super::events::describe(&mut document);
         let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
+        let bounds = from_fn_with_state(Arc::clone(&state), applications::layer);
+        let open = open.layer(bounds).with_state(Arc::clone(&state));
         let text = Arc::new(document.to_json().unwrap_or_default());
         let page = Arc::new(viewer::page(&document));
         let router = Router::new()
             .merge(signed)
+            .merge(open)
             .merge(tcec::routes(Arc::clone(&state)))
             .route("/openapi.json", get(move || openapi::json(Arc::clone(&text))))
             .route(

@@ -5,7 +5,7 @@ use crate::api::error::{ErrorBody, ErrorView};
 use axum::response::IntoResponse;
 use http::header;
 use std::sync::Arc;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 const ABOUT: &str = "Start and stop charging, follow sessions, read sites and chargers, receive events.
@@ -28,6 +28,7 @@ another body 409; 429 and 503 bind nothing.
 #[openapi(
     info(title = "Chargeline partner API", description = ABOUT),
     tags(
+        (name = "applications", description = "Becoming a partner: no key yet, your own token instead"),
         (name = "sessions", description = "Starting, stopping and following sessions"),
         (name = "fleet", description = "Sites and chargers with live status"),
         (name = "statements", description = "Statements, disputes and settlement"),
@@ -55,6 +56,9 @@ impl Modify for Signing {
             let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(header, about)));
             components.add_security_scheme(name, scheme);
         }
+        let token =
+            Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The token of an application")).build();
+        components.add_security_scheme("application", SecurityScheme::Http(token));
     }
 }
 

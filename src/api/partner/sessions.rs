@@ -68,6 +68,8 @@ impl StartRequest {
         let duration = limits.duration_s.is_none_or(|s| (60..=86_400).contains(&s));
         findings.check(duration, "limits.duration_s", "is out of range", "60 to 86400");
         let amount = limits.amount.is_none_or(|minor| (1..=10_000_000).contains(&minor));
+        let soc = limits.soc_percent.is_none_or(|percent| (10..=100).contains(&percent));
+        findings.check(soc, "limits.soc_percent", "is out of range", "10 to 100");
         findings.check(amount, "limits.amount", "is out of range", "1 to 10000000");
         findings.done()
     }

@@ -13,6 +13,7 @@ mod accounts;
 mod credentials;
 mod device;
 mod messages;
+mod onboarding;
 mod operations;
 mod operator;
 mod orders;
@@ -27,6 +28,7 @@ pub use accounts::*;
 pub use credentials::*;
 pub use device::*;
 pub use messages::*;
+pub use onboarding::*;
 pub use operations::*;
 pub use operator::*;
 pub use orders::*;
@@ -168,7 +170,7 @@ pub struct PageRequest {
 /// What partners' calls need from the runtime.
 #[async_trait]
 pub trait PartnerPort:
-    ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort + CredentialPort + WebhookPort
+    ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort + CredentialPort + OnboardingPort + WebhookPort
 {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.

@@ -58,6 +58,8 @@ pub enum OperationKind {
     DebtPayment,
     /// A write about a statement.
     Statement,
+    /// A write about an application.
+    Application,
 }
 
 /// How far an operation is.

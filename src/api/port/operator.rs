@@ -275,6 +275,20 @@ pub struct PartnerView {
     /// Its other endpoints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<WebhookView>,
+    /// While it begins nothing new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<SuspensionView>,
+}
+
+/// Why a partner begins nothing new (EM-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspensionView {
+    /// Since when.
+    pub since: Moment,
+    /// Who said so.
+    pub by: String,
+    /// Why, for the partner to read.
+    pub reason: String,
 }
 
 /// What a token may do.
@@ -331,6 +345,7 @@ pub trait OperatorPort:
     + super::TcecPort
     + super::CredentialPort
     + super::WebhookPort
+    + super::OnboardingPort
 {
     /// Whether the process can do its work. Must not wait.
     fn readiness(&self) -> Readiness;

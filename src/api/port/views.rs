@@ -94,6 +94,9 @@ pub struct Limits {
     /// it is what is set aside first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<u64>,
+    /// At this state of charge, 10 to 100 %. Counts only where the charger tells the vehicle's state of charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soc_percent: Option<u8>,
 }
 
 /// A session's status (SE-15).

@@ -90,7 +90,7 @@ pub(crate) fn end_reason(reason: &str) -> i64 {
         "full" | "vehicle" => 2,
         "fault" => 3,
         "plug_pulled" => 4,
-        "energy_limit" => 5,
+        "energy_limit" | "soc_limit" => 5,
         "amount_limit" => 6,
         "duration_limit" | "max_duration" => 7,
         "operator_stop" => 8,

@@ -26,7 +26,9 @@ async fn every_route_names_a_scope_and_opens_to_no_key_without_it() {
     let mut seen = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let target = path.strip_prefix("/api/v1").unwrap().replace(['{', '}'], "");
-        for (method, operation) in item.as_object().unwrap().iter().filter(|(_, op)| op.get("responses").is_some()) {
+        // Applicants have no key yet: `applications.rs` looks at what opens their calls.
+        let signed = |op: &serde_json::Value| op.get("responses").is_some() && op["tags"] != json!(["applications"]);
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(_, op)| signed(op)) {
             let scope = operation["security"][0]["key"][0].as_str().unwrap_or_default();
             let scope: Scope = scope.parse().unwrap_or_else(|_| panic!("{method} {path} names no scope"));
             assert!(operation["security"][0]["signature"].is_array(), "{method} {path}: {operation}");

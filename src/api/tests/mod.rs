@@ -2,6 +2,7 @@
 //! `docs/partner-api.md` says, written without the server's own code.
 
 mod accounts;
+mod applications;
 mod credentials;
 mod examples;
 pub(crate) mod fake;

@@ -106,12 +106,15 @@ async fn everything_that_is_wrong_with_a_start_is_told_at_once_and_nothing_is_cl
     let world = World::new();
     let rig = world.serve().await;
     let bad = json!({"request_id": "r1", "charger_id": "CP1", "connector_id": 0,
-        "user": {"id": "", "plate": "x".repeat(17)}, "limits": {"energy_wh": 1, "duration_s": 90_000}});
+        "user": {"id": "", "plate": "x".repeat(17)}, "limits": {"energy_wh": 1, "duration_s": 90_000, "soc_percent": 5}});
     let answer = rig.post("/sessions", &bad).await;
     assert_eq!(answer.told(), (400, "invalid_field"));
     let details = answer.json["error"]["details"].as_array().unwrap();
     let fields: Vec<_> = details.iter().map(|detail| detail["field"].as_str().unwrap()).collect();
-    assert_eq!(fields, ["connector_id", "user.id", "user.plate", "limits.energy_wh", "limits.duration_s"]);
+    assert_eq!(
+        fields,
+        ["connector_id", "user.id", "user.plate", "limits.energy_wh", "limits.duration_s", "limits.soc_percent"]
+    );
     assert_eq!(rig.post("/sessions", &start_body("r1", 1)).await.status, 202);
 }
 

@@ -250,7 +250,7 @@ pub(crate) fn told() -> Vec<crate::domain::entity::Notice> {
         run.ask("open".to_owned(), Action::Open(owner));
         script.iter().for_each(|what| run.one(what));
         run.ask("block".to_owned(), Action::Block { reason: "fraud".into(), by: "ada".into() });
-        run.ask("lift".to_owned(), Action::Lift { rule: super::Rule::Blacklist, by: "ada".into() });
+        run.ask("lift".to_owned(), Action::Lift { rule: super::risk::Rule::Blacklist, by: "ada".into() });
         told.extend(run.world.notices);
     }
     told

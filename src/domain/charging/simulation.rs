@@ -151,6 +151,7 @@ impl Run {
         let limits = Limits {
             energy_wh: self.rng.chance(0.2).then_some(500),
             duration_s: self.rng.chance(0.2).then_some(300),
+            soc_percent: self.rng.chance(0.1).then_some(50),
             amount: None,
         };
         let deadline = self.rng.chance(0.3).then(|| Duration::from_secs(30));

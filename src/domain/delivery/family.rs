@@ -6,6 +6,7 @@ use super::policy::Policy;
 use super::queue::{self, Queue, QueueCommand, QueueFact, QueueReply};
 use super::rows;
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
+use crate::domain::onboarding::{self, Application, ApplicationFact, ApplicationOrder, Stage};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::fmt;
@@ -35,6 +36,8 @@ pub enum PartnerKey {
     Partner,
     /// The queue of one of its endpoints.
     Queue(QueueId),
+    /// The application that it comes from (EM-1).
+    Application,
 }
 
 impl fmt::Display for PartnerKey {
@@ -42,6 +45,7 @@ impl fmt::Display for PartnerKey {
         match self {
             PartnerKey::Partner => f.write_str("partner"),
             PartnerKey::Queue(id) => write!(f, "queue-{id}"),
+            PartnerKey::Application => f.write_str("application"),
         }
     }
 }
@@ -53,6 +57,8 @@ pub enum PartnerState {
     Partner(Box<Partner>),
     /// Of a queue.
     Queue(Box<Queue>),
+    /// Of an application.
+    Application(Box<Application>),
 }
 
 /// A command to either.
@@ -62,6 +68,8 @@ pub enum PartnerCommand {
     Partner(PartnerOrder),
     /// To a queue.
     Queue(QueueCommand),
+    /// To an application.
+    Application(ApplicationOrder),
 }
 
 /// An event of either.
@@ -71,6 +79,8 @@ pub enum PartnerEvent {
     Partner(PartnerFact),
     /// Of a queue.
     Queue(QueueFact),
+    /// Of an application.
+    Application(ApplicationFact),
 }
 
 /// What operators should hear of.
@@ -166,6 +176,21 @@ pub enum PartnerRejection {
     /// Finished, or never begun.
     #[error("the replay is unknown")]
     UnknownReplay,
+    /// Nobody has applied under this id.
+    #[error("there is no such application")]
+    ApplicationUnknown,
+    /// This applicant has applied already.
+    #[error("the application exists")]
+    ApplicationExists,
+    /// Its stage does not allow it.
+    #[error("the application is {0:?}")]
+    ApplicationDecided(Stage),
+    /// Decide it, or begin anew.
+    #[error("the application was amended as often as it can be")]
+    TooManyAmendments,
+    /// They were taken, or nobody came in time.
+    #[error("the credentials were taken, or their time is over")]
+    CredentialsGone,
 }
 
 /// No deadline of this family is armed by the engine: retries are many and of one kind, so the queue's driver arms the
@@ -203,6 +228,7 @@ impl Family for PartnerFamily {
         match key {
             PartnerKey::Partner => PartnerState::Partner(Box::default()),
             PartnerKey::Queue(_) => PartnerState::Queue(Box::default()),
+            PartnerKey::Application => PartnerState::Application(Box::default()),
         }
     }
 
@@ -219,7 +245,10 @@ impl Family for PartnerFamily {
             (PartnerKey::Queue(id), PartnerState::Queue(queue), PartnerCommand::Queue(command)) => {
                 queue::decide(*id, queue, command, context)
             }
-            (PartnerKey::Partner | PartnerKey::Queue(_), _, PartnerCommand::Partner(_) | PartnerCommand::Queue(_)) => {
+            (PartnerKey::Application, PartnerState::Application(application), PartnerCommand::Application(order)) => {
+                onboarding::decide(application, order, context.now)
+            }
+            (PartnerKey::Partner | PartnerKey::Queue(_) | PartnerKey::Application, _, _) => {
                 Err(PartnerRejection::WrongEntity)
             }
         }
@@ -229,9 +258,9 @@ impl Family for PartnerFamily {
         match (state, event) {
             (PartnerState::Partner(partner), PartnerEvent::Partner(fact)) => partner.apply(fact),
             (PartnerState::Queue(queue), PartnerEvent::Queue(fact)) => queue.apply(fact),
-            // No decision makes an event for the other entity.
-            (PartnerState::Partner(_), PartnerEvent::Queue(_)) | (PartnerState::Queue(_), PartnerEvent::Partner(_)) => {
-            }
+            (PartnerState::Application(application), PartnerEvent::Application(fact)) => application.apply(fact),
+            // No decision makes an event for another entity.
+            (PartnerState::Partner(_) | PartnerState::Queue(_) | PartnerState::Application(_), _) => {}
         }
     }
 
@@ -241,7 +270,7 @@ impl Family for PartnerFamily {
 
     fn standing(state: &PartnerState) -> Standing {
         match state {
-            PartnerState::Partner(_) => Standing::Idle,
+            PartnerState::Partner(_) | PartnerState::Application(_) => Standing::Idle,
             PartnerState::Queue(queue) if queue.open.is_empty() && queue.replays.is_empty() => Standing::Idle,
             PartnerState::Queue(_) => Standing::Open,
         }
@@ -251,9 +280,10 @@ impl Family for PartnerFamily {
         match (key, state) {
             (PartnerKey::Partner, PartnerState::Partner(partner)) => rows::of_partner(partition, partner),
             (PartnerKey::Queue(id), PartnerState::Queue(queue)) => rows::of_queue(partition, *id, queue, events),
-            (PartnerKey::Partner, PartnerState::Queue(_)) | (PartnerKey::Queue(_), PartnerState::Partner(_)) => {
-                Vec::new()
+            (PartnerKey::Application, PartnerState::Application(application)) => {
+                onboarding::rows(partition, application)
             }
+            (PartnerKey::Partner | PartnerKey::Queue(_) | PartnerKey::Application, _) => Vec::new(),
         }
     }
 

@@ -108,6 +108,20 @@ pub struct Partner {
     /// What is agreed where it speaks T/CEC 102 (EM-11): its main endpoint is then the base of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcec: Option<Box<Tcec>>,
+    /// While it is suspended, it begins nothing new (EM-1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspension>,
+}
+
+/// An operator's word that a partner begins nothing new: what runs goes on to its end, is told and settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// When.
+    pub at: Timestamp,
+    /// Who said so.
+    pub by: String,
+    /// Why, for the partner to read.
+    pub reason: String,
 }
 
 /// What a partner can be asked.
@@ -207,6 +221,15 @@ pub enum PartnerOrder {
     },
     /// What is agreed where it speaks T/CEC 102; `None`: the native face again.
     SetTcec(Option<Box<Tcec>>),
+    /// It begins nothing new until it is resumed.
+    Suspend {
+        /// Who says so.
+        by: String,
+        /// Why, for the partner to read.
+        reason: String,
+    },
+    /// It works on as before.
+    Resume,
     /// The queue has disabled itself, or is there again (`None`); asked by the queue only.
     NoteDisabled {
         /// Which.
@@ -275,6 +298,8 @@ pub enum PartnerFact {
     },
     /// What is agreed in T/CEC 102 was set: this is the whole of it.
     TcecSet(Option<Box<Tcec>>),
+    /// It was suspended, or resumed (`None`).
+    Suspended(Option<Suspension>),
 }
 
 impl Partner {
@@ -297,6 +322,7 @@ impl Partner {
                 self.endpoints.insert(*queue, endpoint.clone());
             }
             PartnerFact::TcecSet(tcec) => self.tcec.clone_from(tcec),
+            PartnerFact::Suspended(suspended) => self.suspended.clone_from(suspended),
             PartnerFact::EndpointRemoved { queue, removed } => {
                 self.endpoints.remove(queue);
                 self.removed.extend(removed.clone());

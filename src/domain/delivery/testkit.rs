@@ -90,7 +90,7 @@ impl Partition {
     pub(crate) fn partner(&self) -> Partner {
         match self.states.get(&PartnerKey::Partner) {
             Some(PartnerState::Partner(partner)) => (**partner).clone(),
-            Some(PartnerState::Queue(_)) | None => Partner::default(),
+            Some(_) | None => Partner::default(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Partition {
     pub(crate) fn queue_of(&self, id: QueueId) -> Queue {
         match self.states.get(&PartnerKey::Queue(id)) {
             Some(PartnerState::Queue(queue)) => (**queue).clone(),
-            Some(PartnerState::Partner(_)) | None => Queue::default(),
+            Some(_) | None => Queue::default(),
         }
     }
 

@@ -38,9 +38,14 @@ pub(super) fn read(step: &mut SessionStep<'_>, samples: &[Sample]) {
         step.flag(Flag::ReadingGap);
     }
     let energy = step.state.energy_wh();
-    let reached = step.state.limits.energy_wh.is_some_and(|limit| energy >= u64::from(limit));
-    if reached && step.state.stop.is_none() {
-        stopping::stop_for(step, StopCause::EnergyLimit, None);
+    let limits = step.state.limits;
+    let reached = [
+        (limits.energy_wh.is_some_and(|limit| energy >= u64::from(limit)), StopCause::EnergyLimit),
+        (limits.soc_percent.is_some_and(|limit| step.state.soc_percent >= Some(limit)), StopCause::SocLimit),
+    ];
+    let reached = reached.into_iter().find_map(|(reached, cause)| reached.then_some(cause));
+    if let (Some(cause), None) = (reached, &step.state.stop) {
+        stopping::stop_for(step, cause, None);
     }
     pricing::watch(step);
     let every = step.context.ambient.policy.session.progress_every;

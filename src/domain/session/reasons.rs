@@ -21,6 +21,8 @@ pub enum EndReason {
     LocalStop,
     /// The energy asked for is reached.
     EnergyLimit,
+    /// The state of charge asked for is reached.
+    SocLimit,
     /// The time asked for is over.
     DurationLimit,
     /// The amount set aside, or asked for, is used up (SE-11).
@@ -58,11 +60,12 @@ pub enum EndReason {
 }
 
 /// Every reason, with what it follows from: the rows of `docs/end-reasons.md`.
-pub const TABLE: [(EndReason, &str, &str); 21] = [
+pub const TABLE: [(EndReason, &str, &str); 22] = [
     (EndReason::UserStop, "the user stopped it through the partner", "`Remote` after the partner's stop"),
     (EndReason::OperatorStop, "an operator stopped it", "`Remote` after an operator's stop"),
     (EndReason::LocalStop, "the user stopped it at the charger", "`Local`, or no reason told"),
     (EndReason::EnergyLimit, "the energy asked for is reached", "`Remote` after our stop at the limit"),
+    (EndReason::SocLimit, "the state of charge asked for is reached", "`Remote` after our stop at the limit"),
     (EndReason::DurationLimit, "the time asked for is over", "`Remote` after our stop at the limit"),
     (EndReason::AmountLimit, "the amount set aside or asked for is used up", "`Remote` after our stop at the limit"),
     (EndReason::MaxDuration, "it lasted too long", "`Remote` after our stop of an `Abnormal` session"),
@@ -126,6 +129,7 @@ const fn of_cause(cause: StopCause) -> EndReason {
         StopCause::Partner => EndReason::UserStop,
         StopCause::Operator => EndReason::OperatorStop,
         StopCause::EnergyLimit => EndReason::EnergyLimit,
+        StopCause::SocLimit => EndReason::SocLimit,
         StopCause::DurationLimit => EndReason::DurationLimit,
         StopCause::AmountLimit => EndReason::AmountLimit,
         StopCause::TooLong => EndReason::MaxDuration,

@@ -43,6 +43,9 @@ pub struct Limits {
     /// At this amount, minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<u32>,
+    /// At this state of charge, percent, where the charger tells one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soc_percent: Option<u8>,
 }
 
 /// Why we stop it.
@@ -54,6 +57,8 @@ pub enum StopCause {
     Operator,
     /// The energy asked for is reached.
     EnergyLimit,
+    /// The state of charge asked for is reached.
+    SocLimit,
     /// The time asked for is over.
     DurationLimit,
     /// The amount set aside, or asked for, would be exceeded (SE-11).

@@ -82,7 +82,17 @@ pub const LIMITED: Metric<1> = Metric {
     help: "Calls refused because a bound was hit, by bound (EM-4).",
     labels: [(
         "bound",
-        &["rate_read", "rate_write", "rate_events", "in_flight", "nonces", "body", "deadline", "connections"],
+        &[
+            "rate_read",
+            "rate_write",
+            "rate_events",
+            "in_flight",
+            "nonces",
+            "body",
+            "deadline",
+            "connections",
+            "applications",
+        ],
     )],
     page: None,
 };

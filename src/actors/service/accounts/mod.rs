@@ -4,7 +4,7 @@
 mod desk;
 mod payments;
 
-use super::sessions::user_scope;
+use super::sessions::{may_begin, user_scope};
 use super::{Service, bad_cursor, corrupt, refused};
 use crate::api::catalogue::Code;
 use crate::api::port::{
@@ -197,6 +197,9 @@ impl AccountPort for Service {
         amount: Money,
     ) -> Result<TopUpView, Refusal> {
         let account = self.account_of(partner, user_id)?;
+        if let Some(known) = self.directory.get(partner) {
+            may_begin(&known.partner)?;
+        }
         self.open_account(partner, user_id, &account).await?;
         let request = Request::new(cause(format!("top-up/{request_id}"))?, Action::OpenTopUp { amount });
         match self.ask_account(&account, request).await? {

@@ -6,7 +6,9 @@ use crate::actors::service::sessions::user_scope;
 use crate::actors::service::webhooks::Aim;
 use crate::actors::service::{Service, partner_rejected, refused};
 use crate::api::catalogue::Code;
-use crate::api::port::{AllSites, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope};
+use crate::api::port::{
+    AllSites, Moment, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope, SuspensionView,
+};
 use crate::domain::delivery::{PartnerCommand, PartnerKey, PartnerOrder, Profile, Sealed, Sites, Wants};
 use crate::ids::{EndpointName, PartnerId};
 use crate::protocol::webhook::SigningSecret;
@@ -89,6 +91,11 @@ fn view(service: &Service, known: &Known) -> PartnerView {
         keys: keys_of(service, known),
         webhook,
         webhooks,
+        suspended: known.partner.suspended.as_ref().map(|suspension| SuspensionView {
+            since: Moment(suspension.at),
+            by: suspension.by.clone(),
+            reason: suspension.reason.clone(),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The arguments of `chargeline admin …`. Owns names and help texts.
 
 mod account;
+mod application;
 mod messages;
 mod partner;
 pub(super) mod statement;

@@ -1,6 +1,7 @@
 //! The arguments of `chargeline admin partner …`. Owns names and help texts.
 
 use super::PageArgs;
+use super::application::Application;
 use crate::domain::access::Scope;
 use crate::ids::{EndpointName, PartnerId, SiteId};
 use clap::{Args as ClapArgs, Subcommand};
@@ -65,6 +66,25 @@ pub enum Partner {
         /// What.
         #[command(subcommand)]
         command: Tcec,
+    },
+    /// Applications of those who want to become partners.
+    Application {
+        /// What.
+        #[command(subcommand)]
+        command: Application,
+    },
+    /// Lets a partner begin nothing new; what runs goes on to its end.
+    Suspend {
+        /// Which.
+        id: PartnerId,
+        /// Why: the partner reads it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Lets a suspended partner work on as before.
+    Resume {
+        /// Which.
+        id: PartnerId,
     },
     /// Makes all personal data of a user unreadable, for good; sessions and amounts stay.
     EraseUser {

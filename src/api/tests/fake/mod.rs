@@ -3,6 +3,7 @@
 
 mod accounts;
 mod credentials;
+mod onboarding;
 mod operator;
 mod orders;
 mod reservations;
@@ -138,6 +139,7 @@ struct World {
     chargers: BTreeMap<ChargerId, OperatorChargerView>,
     sites: BTreeMap<SiteId, SiteView>,
     partners: BTreeMap<PartnerId, PartnerView>,
+    applications: BTreeMap<PartnerId, (String, ApplicationView)>,
     events: Vec<(PartnerId, serde_json::Value)>,
     faults: Vec<Fault>,
     commands: BTreeMap<uuid::Uuid, CommandView>,

@@ -116,6 +116,7 @@ impl OperatorPort for Runtime {
             keys: vec![],
             webhook,
             webhooks: vec![],
+            suspended: None,
         };
         self.world().partners.insert(id.clone(), view);
         Ok(PartnerPutAnswer { webhook_secret: new.then(|| SecretString::from("whsec_shown-once")) })

@@ -1,7 +1,7 @@
 //! Decisions about a partner. Owns the rules of its keys and endpoints; an endpoint that changes takes its queue along in
 //! the same step.
 
-use super::{ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Sealed, Wants, WebhookSecret};
+use super::{ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Sealed, Suspension, Wants, WebhookSecret};
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
 use crate::domain::delivery::family::{
@@ -95,6 +95,13 @@ pub(in crate::domain::delivery) fn decide(
                 Some((queue, _)) => Ok(decision.effect(PartnerEffect::QueueChanged(queue))),
             }
         }
+        // Said again, the first word stands: since when it is suspended does not move.
+        PartnerOrder::Suspend { .. } if state.suspended.is_some() => Ok(Decision::reply(PartnerReply::Done)),
+        PartnerOrder::Suspend { by, reason } => {
+            Ok(changed(PartnerFact::Suspended(Some(Suspension { at: now, by, reason }))))
+        }
+        PartnerOrder::Resume if state.suspended.is_none() => Ok(Decision::reply(PartnerReply::Done)),
+        PartnerOrder::Resume => Ok(changed(PartnerFact::Suspended(None))),
         PartnerOrder::NoteDisabled { queue, disabled } => match state.endpoints.get(&queue) {
             // Removed while the last tries were under way: nothing is left to mark.
             None => Ok(Decision::reply(PartnerReply::Done)),

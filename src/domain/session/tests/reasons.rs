@@ -24,6 +24,7 @@ fn every_reason_of_ocpp_has_its_end() {
         (asked(C::Partner), Some(R::Remote), E::UserStop, false),
         (asked(C::Operator), Some(R::Remote), E::OperatorStop, false),
         (asked(C::EnergyLimit), Some(R::Remote), E::EnergyLimit, false),
+        (asked(C::SocLimit), Some(R::Remote), E::SocLimit, false),
         (asked(C::DurationLimit), Some(R::Remote), E::DurationLimit, false),
         (asked(C::TooLong), Some(R::Remote), E::MaxDuration, false),
         (asked(C::DeAuthorized), Some(R::Remote), E::DeAuthorized, false),

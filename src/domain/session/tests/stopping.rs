@@ -179,6 +179,20 @@ fn the_energy_asked_for_stops_it() {
 }
 
 #[test]
+fn the_state_of_charge_asked_for_stops_it() {
+    // The charger tells 50 %.
+    for (limit, expected) in [(51, 0), (50, 1)] {
+        let (mut world, session, transaction) = limited(Limits { soc_percent: Some(limit), ..Limits::default() });
+        world.meter(transaction, 1100);
+        world.pass(1);
+        assert_eq!(stops(&world), expected, "{limit}");
+        world.stop(transaction, 1105, Some(StopReason::Remote), "m2");
+        let reached = world.session(session).end.unwrap().reason == EndReason::SocLimit;
+        assert_eq!(reached, expected == 1, "{limit}");
+    }
+}
+
+#[test]
 fn the_time_asked_for_stops_it_also_when_it_passed_while_we_were_down() {
     let (mut world, session, transaction) = limited(Limits { duration_s: Some(300), ..Limits::default() });
     world.pass(100);
