@@ -262,6 +262,10 @@ impl WebhookPort for Service {
         let Some(url) = change.url else {
             return order(self, partner, PartnerOrder::Subscribe { queue, wants }).await;
         };
+        if known.partner.tcec.is_some() && name.is_default() && !by_operator {
+            // It proves itself by no challenge, so it is not moved by its partner alone.
+            return Err(Refusal::field("url", "is the base of T/CEC 102", "what an operator sets"));
+        }
         let held = endpoint.disabled.as_ref().is_some_and(|disabled| disabled.by == Stopped::Operator);
         if held && !by_operator {
             return Err(Code::WebhookDisabled.into());

@@ -89,19 +89,6 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("partner webhook p1 show", "0 events wait"),
         ("partner webhook p1 dead-letters", "0 dead letters"),
         ("partner webhook p1 deliveries --limit 5", "0 attempts"),
-        ("partner webhook p1 verify", "endpoint asked"),
-        ("partner webhook p1 vouch", "endpoint verified by hand"),
-        (
-            "partner webhook p1 --endpoint west set --to https://example.com/w --sites S1 --sites S2 --events all",
-            "endpoint west set",
-        ),
-        ("partner webhook p1 --endpoint west set --sites all", "endpoint west set"),
-        ("partner webhook p1 list", "2 endpoints"),
-        ("partner webhook p1 --endpoint west show", "0 events wait"),
-        ("partner webhook p1 --endpoint west deliveries", "0 attempts"),
-        ("partner secret p1 --endpoint west --overlap-s 0", "new signing secret made; the old one signs too for 0 s"),
-        ("partner replay p1 --endpoint west --event evt_1", "1 events sent again"),
-        ("partner webhook p1 --endpoint west remove", "endpoint removed with 0 events that waited and 0 dead letters"),
         ("partner replay p1 --event evt_1 --event evt_2", "2 events sent again"),
         ("partner add p1 --name One --accounts true", "partner p1 set"),
         ("account block 00000000000000000000000000000000 --reason fraud", "user blocked"),
@@ -130,6 +117,30 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
         ("journal backup monday", "journal backed up as monday"),
         ("journal compact", "journal compacted"),
         ("journal stats", "journal statistics shown"),
+    ] {
+        let told = admin(&rig, words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn webhook_endpoints_are_set_shown_asked_and_removed() {
+    let rig = World::new().serve().await;
+    admin(&rig, "partner add p1 --name One --webhook https://example.com/hook").await;
+    for (words, last) in [
+        ("partner webhook p1 verify", "endpoint asked"),
+        ("partner webhook p1 vouch", "endpoint verified by hand"),
+        (
+            "partner webhook p1 --endpoint west set --to https://example.com/w --sites S1 --sites S2 --events all",
+            "endpoint west set",
+        ),
+        ("partner webhook p1 --endpoint west set --sites all", "endpoint west set"),
+        ("partner webhook p1 list", "2 endpoints"),
+        ("partner webhook p1 --endpoint west show", "0 events wait"),
+        ("partner webhook p1 --endpoint west deliveries", "0 attempts"),
+        ("partner secret p1 --endpoint west --overlap-s 0", "new signing secret made; the old one signs too for 0 s"),
+        ("partner replay p1 --endpoint west --event evt_1", "1 events sent again"),
+        ("partner webhook p1 --endpoint west remove", "endpoint removed with 0 events that waited and 0 dead letters"),
     ] {
         let told = admin(&rig, words).await;
         assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");

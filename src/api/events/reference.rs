@@ -15,7 +15,10 @@ Generated from the types by `cargo xtask docs`; the examples are what the rules 
 
 /// A member's type, its unit by its name, and what it is.
 fn row(out: &mut String, name: &str, schema: &Value, required: bool) {
-    let about = schema["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+    // Of what may be absent it stands with the part that is there.
+    let parts = ["oneOf", "anyOf", "allOf"].into_iter().filter_map(|several| schema[several].as_array()).flatten();
+    let about = schema["description"].as_str().or_else(|| parts.filter_map(|part| part["description"].as_str()).next());
+    let about = about.unwrap_or_default().replace('\n', " ").replace('|', "\\|");
     let optional = if required { "" } else { "optional" };
     let _ = writeln!(out, "| `{name}` | {} | {} | {optional} | {about} |", type_of(schema), unit(name));
 }
