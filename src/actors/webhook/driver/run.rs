@@ -136,8 +136,7 @@ impl Run {
             }
             self.ask();
             self.show();
-            let idle = self.sends.is_empty() && self.asking.is_none() && self.knocking.is_none();
-            if self.stopping && idle && !self.has_to_report() {
+            if self.stopping && self.sends.is_empty() && self.asking.is_none() && !self.has_to_report() {
                 return Ok(());
             }
             self.wait().await?;
@@ -153,6 +152,8 @@ impl Run {
         if QueueHandle::take(&signals.stop) {
             self.stopping = true;
             self.urgent = true;
+            // It is asked again by the next driver.
+            (self.knocking, self.knocked) = (None, None);
         }
     }
 
