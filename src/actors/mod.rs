@@ -4,6 +4,7 @@
 pub mod account;
 pub mod alerts;
 pub mod applications;
+pub mod catalogue;
 pub mod charger;
 pub mod configuration;
 pub mod engine;

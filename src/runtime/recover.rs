@@ -31,6 +31,9 @@ const ROOM_EVERY: Duration = Duration::from_secs(1);
 const READY_LOOK: Duration = Duration::from_millis(100);
 /// How often the gauges of the queues are set: below any scrape interval.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether another tariff has come into force at a site: so late may a partner's mirror be. What an
+/// operator changes is listed at once.
+const LISTED_EVERY: Duration = Duration::from_secs(5);
 /// How many of them are snapshotted at a time.
 const LAGGARDS: usize = 200;
 
@@ -62,6 +65,7 @@ impl Runtime {
         if chargers < expected {
             tracing::error!(chargers, expected, "some chargers could not be rebuilt; see the errors above");
         }
+        self.service.open_catalogue().await?;
         self.open.store(true, Ordering::Release);
         self.phase.set(Phase::Ready);
         let took = self.clock.now().since(began);
@@ -103,7 +107,21 @@ impl Runtime {
         workers.spawn(Arc::clone(self).show_queues());
         workers.spawn(Arc::clone(self).watch_room());
         workers.spawn(Arc::clone(self).check_nightly());
+        workers.spawn(Arc::clone(self).list_sites());
         workers.spawn(super::tcec::run(Arc::clone(&self.service), self.shutdown.clone()));
+    }
+
+    /// Lists sites again where another tariff has come into force, or whose listing failed, until the process stops (EM-6).
+    async fn list_sites(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(LISTED_EVERY) => {}
+            }
+            if matches!(self.phase.get(), Phase::Ready) {
+                self.service.look_at_catalogue().await;
+            }
+        }
     }
 
     /// Prices a part of the day's settled orders again each night, and looks at all books, until the process stops (MO-9, MO-1).

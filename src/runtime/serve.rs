@@ -334,6 +334,7 @@ fn service(
         alerts: parts.alerts.clone(),
         clock: clock.clone(),
         reserving: UserLocks::default(),
+        feed: crate::actors::catalogue::Feed::default(),
         phase: Arc::clone(phase),
         messages: parts.messages.clone(),
         backups: config.journal.path.with_extension("backups"),

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 mod accounts;
+mod catalogue;
 mod certificates;
 mod charger;
 mod crash;

@@ -175,6 +175,12 @@ impl Estate {
     fn aimed(&self, path: &str, real: bool) -> String {
         let nothing = "00000000-0000-7000-8000-000000000000";
         let pick = |name: &str, none: &str| if real { name.to_owned() } else { none.to_owned() };
+        // What is asked for in the query.
+        match path {
+            "/resolve" => return format!("/resolve?code={}", pick("CP-it*1", "CP-none*1")),
+            "/statuses" => return format!("/statuses?site_id={}", pick("site-it", "site-none")),
+            _ => {}
+        }
         let id = match path.starts_with("/sites") {
             true => pick("site-it", "site-none"),
             false => pick(CHARGER, "CP-none"),
@@ -187,6 +193,7 @@ impl Estate {
             ("{key_id}", pick(&self.key, "ck_000000000000000000000000")),
             ("{request_id}", pick("it-start-1", "it-none")),
             ("{user_id}", pick("user-it", "user-none")),
+            ("{connector_id}", "1".to_owned()),
             ("{statement_id}", pick("2026-01-02", "2026-01-03")),
             ("{name}", pick(QUAY, "none-quay")),
             ("{id}", id),

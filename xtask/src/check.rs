@@ -11,6 +11,9 @@ const KILLS: u32 = 5;
 /// Seconds of random frames for each target in every check; `cargo xtask fuzz` does more.
 const FUZZ_SECONDS: u64 = 12;
 
+/// Examples for each call of the partner API in every check, and their seed; `cargo xtask contract` does more.
+const EXAMPLES: (u32, u32) = (10, 1);
+
 /// How a step ended.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
@@ -108,6 +111,7 @@ fn steps(tally: &mut Tally) {
         return;
     }
     tally.step("peers", |_| peers::run().map(ended));
+    tally.step("contract", |_| peers::contract(EXAMPLES.0, EXAMPLES.1).map(ended));
     tally.step("crash", |_| crash(KILLS, false, &[]).map(ended));
 }
 

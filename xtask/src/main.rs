@@ -32,6 +32,15 @@ enum Command {
     },
     /// Real clients that we did not write, against the real binary.
     Peers,
+    /// The served OpenAPI document against the real binary: calls made up from it by schemathesis.
+    Contract {
+        /// How many examples for each call, beside those that the document's bounds give.
+        #[arg(long, default_value_t = 200)]
+        examples: u32,
+        /// The same seed, the same examples.
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+    },
     /// Kills the server with -9 at random points under load and checks that nothing acknowledged is lost.
     Crash {
         /// How many times.
@@ -81,6 +90,7 @@ fn main() -> Result<ExitCode> {
         Command::Check => check::run()?,
         Command::Audit { advisories } => audit::run(advisories)?,
         Command::Peers => peers::run()?,
+        Command::Contract { examples, seed } => peers::contract(examples, seed)?,
         Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
         Command::Powercut { rounds } => check::powercut(rounds)?,
         Command::Fuzz { minutes, guided: false, .. } => fuzz::random(minutes * 60)?,

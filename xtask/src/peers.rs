@@ -19,6 +19,16 @@ pub(crate) fn run() -> Result<bool> {
     Ok(status(&mut program(python, &arguments))?.success())
 }
 
+/// The served OpenAPI document against the binary, by schemathesis: so many examples for each call, the same for the same seed.
+/// The last line printed is `contract.py`'s own.
+pub(crate) fn contract(examples: u32, seed: u32) -> Result<bool> {
+    build()?;
+    let (examples, seed) = (examples.to_string(), seed.to_string());
+    let arguments = ["tests/peers/contract.py", "--server", "target/debug/chargeline"];
+    let mut command = program(python()?, &arguments);
+    Ok(status(command.args(["--examples", &examples, "--seed", &seed]))?.success())
+}
+
 /// Builds what the tests outside `cargo test` run, in the very way in which `check` builds it: no second compilation.
 pub(crate) fn build() -> Result<()> {
     let done = status(cargo().args(["build", "--quiet", "--workspace", "--bins", "--tests"]))?;

@@ -8,6 +8,7 @@ use crate::gateway::profile::Denied;
 use crate::gateway::{Access, ChargerRegister, Generation, LinkHandle, Standing};
 use crate::ids::{ChargerId, SiteId};
 use dashmap::DashMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ struct Entry {
 pub struct Register {
     entries: DashMap<ChargerId, Box<Entry>>,
     links: DashMap<ChargerId, LinkHandle>,
+    /// The chargers of each site.
+    sites: DashMap<SiteId, BTreeSet<ChargerId>>,
 }
 
 impl Register {
@@ -42,7 +45,13 @@ impl Register {
             tracing::error!(charger = %id, "the stored access of a charger cannot be read; register it again");
         }
         let entry = Entry { registration: Arc::clone(registration), standing };
-        self.entries.insert(id.clone(), Box::new(entry));
+        let before = self.entries.insert(id.clone(), Box::new(entry));
+        if let Some(before) = before.filter(|before| before.registration.site != registration.site)
+            && let Some(mut left) = self.sites.get_mut(&before.registration.site)
+        {
+            left.remove(id);
+        }
+        self.sites.entry(registration.site.clone()).or_default().insert(id.clone());
     }
 
     /// Whether there is such a charger. Asked before anything is loaded for an id that a stranger named (control 18).
@@ -62,10 +71,7 @@ impl Register {
 
     /// The chargers of a site, by id.
     pub fn at_site(&self, site: &SiteId) -> Vec<ChargerId> {
-        let at = self.entries.iter().filter(|entry| entry.registration.site == *site);
-        let mut ids: Vec<_> = at.map(|entry| entry.key().clone()).collect();
-        ids.sort();
-        ids
+        self.sites.get(site).map(|chargers| chargers.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// How many are registered.

@@ -1,15 +1,16 @@
 //! Sites and chargers with live status, from rows (EM-6).
 
+use super::feed::{degrees, tariff_ref};
 use super::sessions::Eyes;
 use super::{Service, corrupt};
 use crate::api::catalogue::Code;
 use crate::api::port::{
-    ChargerView, ConnectorStatus, ConnectorView, FaultView, LockView, Moment, Page, PageRequest, PositionView, Refusal,
-    SiteView,
+    ChargerView, ConnectorStatus, ConnectorView, FaultView, LockView, Moment, Page, PageRequest, Refusal, SiteView,
 };
 use crate::clock::Timestamp;
 use crate::domain::charger::{Maintenance, Registration};
-use crate::domain::platform::Site;
+use crate::domain::platform::{Hours, Site};
+use crate::domain::tariff::calendar::zone;
 use crate::ids::{ChargerId, ConnectorId, SiteId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ struct StatusOf {
 }
 
 impl Service {
-    fn sees_site(&self, eyes: Eyes<'_>, site: &SiteId) -> bool {
+    pub(super) fn sees_site(&self, eyes: Eyes<'_>, site: &SiteId) -> bool {
         match eyes {
             Eyes::Operator => true,
             Eyes::Partner(partner) => {
@@ -64,14 +65,23 @@ impl Service {
         }
     }
 
-    fn charger_of(&self, id: ChargerId, row: &[u8], status: Option<&[u8]>) -> Result<Option<ChargerView>, Refusal> {
+    async fn charger_of(
+        &self,
+        id: ChargerId,
+        row: &[u8],
+        status: Option<&[u8]>,
+    ) -> Result<Option<ChargerView>, Refusal> {
         let charger: ChargerRow = serde_json::from_slice(row).map_err(|e| corrupt(CHARGER, id.as_str(), &e))?;
         let Some(registration) = charger.registration else { return Ok(None) };
         let status: StatusRow = match status {
             Some(status) => serde_json::from_slice(status).map_err(|e| corrupt(STATUS, id.as_str(), &e))?,
             None => StatusRow::default(),
         };
-        let connectors: Vec<ConnectorView> = status.connectors.into_iter().map(connector).collect();
+        let mut connectors: Vec<ConnectorView> = status.connectors.into_iter().map(connector).collect();
+        let facts = self.facts(&id).await?.map(|facts| facts.connectors).unwrap_or_default();
+        for (facts, connector) in facts.into_iter().zip(&mut connectors) {
+            connector.facts = Some(facts);
+        }
         Ok(Some(ChargerView {
             site_id: registration.site,
             online: self.register.is_online(&id),
@@ -87,7 +97,7 @@ impl Service {
     pub(super) async fn charger_view(&self, eyes: Eyes<'_>, id: &ChargerId) -> Result<ChargerView, Refusal> {
         let row = self.journal.row(CHARGER, id.as_str()).await?.ok_or(Code::ChargerUnknown)?;
         let status = self.journal.row(STATUS, id.as_str()).await?;
-        let view = self.charger_of(id.clone(), &row, status.as_deref())?.ok_or(Code::ChargerUnknown)?;
+        let view = self.charger_of(id.clone(), &row, status.as_deref()).await?.ok_or(Code::ChargerUnknown)?;
         if self.sees_site(eyes, &view.site_id) { Ok(view) } else { Err(Code::ChargerUnknown.into()) }
     }
 
@@ -101,7 +111,7 @@ impl Service {
             for row in rows {
                 let id: ChargerId = row.key.parse().map_err(|error| corrupt(CHARGER, &row.key, &error))?;
                 after = Some(row.key.clone());
-                let view = self.charger_of(id, &row.value, statuses.get(&row.key).map(Vec::as_slice))?;
+                let view = self.charger_of(id, &row.value, statuses.get(&row.key).map(Vec::as_slice)).await?;
                 items.extend(view.filter(|view| self.sees_site(eyes, &view.site_id)));
                 if items.len() == page.limit {
                     return Ok(Page { items, next: after });
@@ -138,6 +148,17 @@ impl Service {
         self.site_of(id.as_str(), &row).await
     }
 
+    /// A site without its chargers.
+    pub(super) async fn bare_site(&self, id: &SiteId) -> Result<Site, Refusal> {
+        let row = self.journal.row(SITE, id.as_str()).await?.ok_or(Code::NotFound)?;
+        serde_json::from_slice(&row).map_err(|error| corrupt(SITE, id.as_str(), &error))
+    }
+
+    /// Whether a site with these hours is open now; `None`: hours or zone are not known.
+    pub(super) fn open_now(&self, hours: Option<&Hours>, time_zone: Option<&str>) -> Option<bool> {
+        hours?.open_at(&zone(time_zone?).ok()?, self.clock.now())
+    }
+
     async fn site_of(&self, key: &str, row: &[u8]) -> Result<SiteView, Refusal> {
         let site: Site = serde_json::from_slice(row).map_err(|error| corrupt(SITE, key, &error))?;
         let mut chargers = Vec::new();
@@ -145,15 +166,17 @@ impl Service {
             // Registered, so it is the platform's own to show.
             chargers.push(self.charger_view(Eyes::Operator, &id).await?);
         }
+        let tariff = self.tariffs.tariff_at(&site.site_id, self.clock.now());
         Ok(SiteView {
+            tariff: tariff.as_deref().map(|tariff| tariff_ref(&site.site_id, tariff)),
             site_id: site.site_id,
             name: site.name,
             address: site.address,
+            position: site.position.map(degrees),
+            open_now: self.open_now(site.hours.as_ref(), site.time_zone.as_deref()),
             time_zone: site.time_zone,
-            position: site.position.map(|position| PositionView {
-                lat: f64::from(position.latitude_micro) / 1e6,
-                lon: f64::from(position.longitude_micro) / 1e6,
-            }),
+            hours: site.hours,
+            facilities: site.facilities,
             status_at: chargers.iter().filter_map(|charger| charger.status_at).max(),
             chargers,
         })
@@ -189,6 +212,7 @@ fn connector(of: StatusOf) -> ConnectorView {
         status_at: of.status_at.and_then(|at| Timestamp::parse(&at).ok()).filter(|at| at.0 > 0).map(Moment),
         error: of.error,
         lock: of.lock,
+        facts: None,
         session_id: None,
     }
 }

@@ -6,7 +6,9 @@
 mod accounts;
 mod admin;
 mod catalogue;
+mod connectors;
 mod credentials;
+mod feed;
 mod messages;
 mod onboarding;
 mod operator;
@@ -122,6 +124,8 @@ pub struct Service {
     pub clock: SharedClock,
     /// One at a time for each user who reserves.
     pub reserving: UserLocks,
+    /// In which order sites have changed, for partners' mirrors.
+    pub feed: crate::actors::catalogue::Feed,
     /// Where the process stands.
     pub phase: Arc<PhaseCell>,
     /// OCPP frames kept for people.
@@ -215,12 +219,11 @@ fn rejected(rejection: Rejection) -> Refusal {
 
 /// What the partner rules' rejections are called in the catalogue.
 fn partner_rejected(rejection: PartnerRejection) -> Refusal {
-    let limit = |field: &str| Refusal::field(field, rejection.to_string(), "fewer than there are");
     match rejection {
         PartnerRejection::NotDefined => Code::PartnerUnknown.into(),
         PartnerRejection::UnknownKey | PartnerRejection::UnknownReplay => Code::NotFound.into(),
         PartnerRejection::UnknownEndpoint => Code::WebhookMissing.into(),
-        PartnerRejection::TooManyKeys => limit("keys"),
+        PartnerRejection::TooManyKeys => Code::KeysFull.into(),
         PartnerRejection::TooManyEndpoints => Code::EndpointLimit.into(),
         PartnerRejection::EndpointExists => Code::EndpointExists.into(),
         PartnerRejection::HeldByOperator => Code::WebhookDisabled.into(),

@@ -56,6 +56,8 @@ catalogue! {
         "The service could not be reached. Please contact support.", "服务验证失败，请联系客服。";
     Scope: "scope", 403, Partner, No, "this key may not make this call",
         "This is not permitted.", "无权进行此操作。";
+    KeysFull: "keys_full", 409, Partner, No, "the partner has as many keys as it can have",
+        "This is not possible.", "无法进行此操作。";
     Unauthorized: "unauthorized", 401, Partner, No, "the operator's bearer token is missing or wrong",
         "Please sign in.", "请先登录。";
     RateLimited: "rate_limited", 429, Partner, Later, "more calls of this class than agreed; see Retry-After",
@@ -106,6 +108,8 @@ catalogue! {
         "This connector is reserved. Please choose another one.", "充电枪已被预约，请更换其他充电枪。";
     ConnectorStatusUnknown: "connector_status_unknown", 409, Device, Later, "the charger has not told this connector's status",
         "The state of this connector is not known. Please try again in a moment.", "充电枪状态未知，请稍后再试。";
+    CodeUnknown: "code_unknown", 404, Partner, No, "this QR text or number is of no connector that is open to you",
+        "This code is not known. Please check the number.", "无法识别该编码，请核对编号。";
     LockUnknown: "lock_unknown", 404, Partner, No, "the charger has told of no parking lock or barrier there",
         "There is no parking lock here.", "此处没有地锁或道闸。";
     ChargerInMaintenance: "charger_in_maintenance", 409, Platform, Later, "the charger is being serviced",

@@ -153,6 +153,14 @@ fn task(command: Command) -> anyhow::Result<Task> {
             Task::send("PUT", format!("/sites/{id}"), json!(body), format!("site {id} set"))
         }
         Command::Site(Site::List { page }) => Task::get(page.after("/sites"), "{count} sites"),
+        Command::Import { file, check } => {
+            let mut body = tariff::read(&file)?;
+            if let (true, Some(members)) = (check, body.as_object_mut()) {
+                members.insert("check".to_owned(), json!(true));
+            }
+            let done = if check { "checked" } else { "imported" };
+            Task::send("POST", "/import", body, format!("{{sites}} sites and {{chargers}} chargers {done}"))
+        }
         Command::Charger(command) => charger(command)?,
         Command::Partner(command) => partner(command)?,
         Command::Tariff(command) => tariff::task(command)?,

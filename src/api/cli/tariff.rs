@@ -5,7 +5,7 @@ use super::{Task, Value, json};
 use std::path::Path;
 use url::form_urlencoded::Serializer;
 
-fn read(file: &Path) -> anyhow::Result<Value> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(file).map_err(|e| anyhow::anyhow!("{} cannot be read: {e}", file.display()))?;
     serde_json::from_str(&text).map_err(|e| anyhow::anyhow!("{} is no JSON: {e}", file.display()))
 }

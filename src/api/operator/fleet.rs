@@ -2,25 +2,17 @@
 
 use super::{Answered, Shared};
 use crate::api::catalogue::Code;
-use crate::api::port::{
-    Actor, BootPolicy, ChargerAuth, ChargerPut, CommandRequest, CommandView, LockAction, OperatorChargerView, Page,
-    SitePut, SiteView, TokenPut,
-};
+use crate::api::port::{Actor, CommandRequest, CommandView, LockAction, OperatorChargerView, Page, SiteView, TokenPut};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
-use crate::domain::charger::SecurityProfile;
-use crate::ids::{ChargerId, CommandId, ConnectorId, SiteId};
+use crate::ids::{ChargerId, CommandId, ConnectorId};
 use crate::telemetry::redact::Personal;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use http::{StatusCode, Uri};
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// Length of a charger's password (control 3).
-const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 16..=40;
 
 /// Longest OCPP 1.6 idTag.
 const ID_TAG_MAX: usize = 20;
@@ -28,31 +20,6 @@ const ID_TAG_MAX: usize = 20;
 pub(super) async fn sites(State(state): State<Shared>, uri: Uri) -> Answered<Json<Page<SiteView>>> {
     let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
     Ok(Json(state.port.all_sites(page).await?))
-}
-
-pub(super) async fn put_site(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Answered<Json<Value>> {
-    let id: SiteId = wire::path_id(&id, Code::NotFound)?;
-    let site: SitePut = wire::json(&body)?;
-    let mut findings = Findings::default();
-    findings.text("name", &site.name, 1, 100);
-    if let Some(address) = &site.address {
-        findings.text("address", address, 1, 200);
-    }
-    if let Some(zone) = &site.time_zone {
-        let known = jiff::tz::TimeZone::get(zone).is_ok();
-        findings.check(known, "time_zone", "is not known", "an IANA name such as Asia/Shanghai");
-    }
-    if let Some(position) = site.position {
-        findings.check((-90.0..=90.0).contains(&position.lat), "position.lat", "is out of range", "-90 to 90");
-        findings.check((-180.0..=180.0).contains(&position.lon), "position.lon", "is out of range", "-180 to 180");
-    }
-    findings.done()?;
-    state.port.put_site(&id, site).await?;
-    Ok(Json(json!({"site_id": id})))
 }
 
 pub(super) async fn chargers(State(state): State<Shared>, uri: Uri) -> Answered<Json<Page<OperatorChargerView>>> {
@@ -66,64 +33,6 @@ pub(super) async fn charger(
 ) -> Answered<Json<OperatorChargerView>> {
     let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
     Ok(Json(state.port.any_charger(&id).await?))
-}
-
-/// The body of `PUT /chargers/{id}`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChargerBody {
-    site_id: SiteId,
-    connectors: u16,
-    #[serde(default)]
-    boot: BootPolicy,
-    #[serde(default)]
-    auth: ChargerAuth,
-    security_profile: Option<u8>,
-    password: Option<String>,
-}
-
-pub(super) async fn put_charger(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Answered<(StatusCode, Json<Value>)> {
-    let id: ChargerId = wire::path_id(&id, Code::ChargerUnknown)?;
-    let body: ChargerBody = wire::json(&body)?;
-    let mut findings = Findings::default();
-    findings.check((1..=64).contains(&body.connectors), "connectors", "is out of range", "1 to 64");
-    if let Some(password) = &body.password {
-        let fits = PASSWORD_BYTES.contains(&password.len());
-        findings.check(fits, "password", "is too short or too long", "16 to 40 bytes, as text or hex");
-        let needed = body.auth == ChargerAuth::Basic;
-        findings.check(needed, "password", "is of no use", "no password with auth `none` or `certificate`");
-    }
-    let profile = body.security_profile.map(SecurityProfile::try_from);
-    let profile =
-        profile.transpose().map_err(|allowed| findings.check(false, "security_profile", "is out of range", allowed));
-    let profile = profile.unwrap_or_default();
-    if let Some(profile) = profile {
-        let (fits, allowed) = match body.auth {
-            ChargerAuth::None => (profile == SecurityProfile::Open, "0 with auth `none`"),
-            ChargerAuth::Basic => (profile != SecurityProfile::Open, "1 to 3 with auth `basic`"),
-            ChargerAuth::Certificate => (profile == SecurityProfile::Mutual, "3 with auth `certificate`"),
-        };
-        findings.check(fits, "security_profile", "does not go with auth", allowed);
-    }
-    findings.done()?;
-    // A known charger keeps its password unless a new one is given; a new one gets one made for it, shown once.
-    let known = state.port.charger_exists(&id).await?;
-    let wanted = body.auth == ChargerAuth::Basic && !known && body.password.is_none();
-    let made = wanted.then(|| hex::encode(rand::random::<[u8; 20]>()));
-    let password = body.password.or_else(|| made.clone()).map(SecretString::from);
-    let (boot, auth, connectors) = (body.boot, body.auth, body.connectors);
-    let put = ChargerPut { site_id: body.site_id, connectors, boot, auth, security_profile: profile, password };
-    let new = state.port.put_charger(&id, put).await?;
-    let mut answer = json!({"charger_id": id, "new": new});
-    if let (Some(made), Some(object)) = (made, answer.as_object_mut()) {
-        object.insert("password".into(), made.into());
-    }
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(answer)))
 }
 
 pub(super) async fn command(

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod applications;
+mod equipment;
 mod fleet;
 mod health;
 mod messages;
@@ -92,7 +93,7 @@ pub(crate) fn routes() -> Vec<Route> {
 fn fleet_routes() -> Vec<Route> {
     vec![
         ("GET", "/sites", get(fleet::sites)),
-        ("PUT", "/sites/{site_id}", put(fleet::put_site)),
+        ("PUT", "/sites/{site_id}", put(equipment::put_site)),
         ("GET", "/sites/{site_id}/tariff", get(tariffs::in_force)),
         ("GET", "/tariffs", get(tariffs::list)),
         ("GET", "/tariffs/{id}", get(tariffs::show)),
@@ -105,7 +106,8 @@ fn fleet_routes() -> Vec<Route> {
         ("POST", "/tariffs/{id}/ocpi", post(tariffs::import)),
         ("GET", "/chargers", get(fleet::chargers)),
         ("GET", "/chargers/{id}", get(fleet::charger)),
-        ("PUT", "/chargers/{id}", put(fleet::put_charger)),
+        ("PUT", "/chargers/{id}", put(equipment::put_charger)),
+        ("POST", "/import", post(equipment::import)),
         ("POST", "/chargers/{id}/commands", post(fleet::command)),
         ("GET", "/chargers/{id}/commands/{command_id}", get(fleet::command_state)),
         ("POST", "/chargers/{id}/lock", post(fleet::move_lock)),

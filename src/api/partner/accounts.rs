@@ -23,6 +23,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
+/// The longest name that a partner may give a user.
+pub(super) const USER_ID_MAX: usize = 64;
+
 /// The body of `POST /users/{user_id}/top-ups`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +54,7 @@ pub(crate) struct DebtPayment {
 
 fn user(id: &str) -> Answered<()> {
     let mut findings = Findings::default();
-    findings.text("user_id", id, 1, 64);
+    findings.text("user_id", id, 1, USER_ID_MAX);
     Ok(findings.done()?)
 }
 

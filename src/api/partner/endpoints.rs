@@ -3,6 +3,7 @@
 //!
 //! A new secret is stored nowhere in the clear: it follows from the request that made it, as that of a key does.
 
+use super::credentials::overlap;
 use super::gate::Caller;
 use super::idempotency::Claim;
 use super::keys::derive_webhook;
@@ -25,16 +26,10 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Longest URL, in characters.
-const URL_MAX: usize = 2000;
-/// How long old secrets sign too, unless said: time to deploy the new one.
-const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest such time.
-const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
+pub(super) const URL_MAX: usize = 2000;
 /// The body of `POST /webhooks/endpoints`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -250,11 +245,8 @@ pub(super) async fn rotate(
     let name = named(&name)?;
     let request: RotateEndpoint = wire::json(&body)?;
     note.request(request.request_id.as_str());
-    let overlap = request.overlap_s.map_or(OVERLAP, Duration::from_secs);
-    if overlap > OVERLAP_MAX {
-        let refusal = Refusal::field("overlap_s", "is out of range", format!("0 to {}", OVERLAP_MAX.as_secs()));
-        return Err(ApiError::from(refusal).of_request(&request.request_id));
-    }
+    let overlap =
+        overlap(request.overlap_s).map_err(|refusal| ApiError::from(refusal).of_request(&request.request_id))?;
     let write = write(&caller, &request.request_id, OperationKind::RotateEndpointSecret, Some(&name), &request)?;
     let (port, seed, partner) = (Arc::clone(&state.port), state.key_seed, caller.partner.clone());
     let claimed = request.request_id.clone();

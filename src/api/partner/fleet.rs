@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// The answer with an ETag, or 304 if the caller has this very state already.
-fn tagged<T: Serialize>(asked: &HeaderMap, value: &T) -> Answered<Response> {
+pub(super) fn tagged<T: Serialize>(asked: &HeaderMap, value: &T) -> Answered<Response> {
     let body = serde_json::to_vec(value).map_err(|_| Code::Internal)?;
     // 128 bits of SHA-256 are plenty to tell two states apart.
     let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));

@@ -80,6 +80,10 @@ impl Limiters {
 /// What the limit of a class leaves to a key: headers of every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
+    /// Of which class.
+    pub class: Class,
+    /// How many calls come back in a second.
+    pub per_second: u32,
     /// Calls at once.
     pub limit: u32,
     /// Calls left now.
@@ -89,9 +93,20 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// `RateLimit-*` of the draft of the IETF, in the three-header form that most clients read.
+    /// The limit of the class and what is left of it: `RateLimit-Policy` and `RateLimit` of the IETF's draft
+    /// (draft-ietf-httpapi-ratelimit-headers-10), and beside them the three headers of its earlier versions, which more
+    /// clients read.
     pub fn write(self, headers: &mut HeaderMap) {
         let reset = self.wait.map_or(0, seconds);
+        let back = |calls: u32| u64::from(calls.div_ceil(self.per_second.max(1))).max(reset);
+        let (class, limit, left) = (self.class.label(), self.limit, self.remaining);
+        let policy = format!("\"{class}\";q={limit};w={}", back(limit).max(1));
+        let state = format!("\"{class}\";r={left};t={}", back(limit.saturating_sub(left)));
+        for (name, text) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(name, value);
+            }
+        }
         headers.insert("ratelimit-limit", HeaderValue::from(self.limit));
         headers.insert("ratelimit-remaining", HeaderValue::from(self.remaining));
         headers.insert("ratelimit-reset", HeaderValue::from(reset));
@@ -126,13 +141,11 @@ impl Limits {
         }
         let limiters = self.limiters.load();
         let (limiter, rate) = limiters.of(class);
-        match limiter.check_key(&key_id.to_owned()) {
-            Ok(state) => Allowance { limit: rate.burst, remaining: state.remaining_burst_capacity(), wait: None },
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(self.clock.now());
-                Allowance { limit: rate.burst, remaining: 0, wait: Some(wait) }
-            }
-        }
+        let (remaining, wait) = match limiter.check_key(&key_id.to_owned()) {
+            Ok(state) => (state.remaining_burst_capacity(), None),
+            Err(not_until) => (0, Some(not_until.wait_time_from(self.clock.now()))),
+        };
+        Allowance { class, per_second: rate.per_second, limit: rate.burst, remaining, wait }
     }
 
     /// Takes one of the partner's places; `None`: all are taken.
@@ -186,7 +199,26 @@ mod tests {
         assert!(limits.count("a", Class::Read, &api).wait.is_none());
         assert!(limits.count("a", Class::Read, &api).wait.is_some());
         let more = Api { read_burst: 10, ..api };
-        assert_eq!(limits.count("a", Class::Read, &more), Allowance { limit: 10, remaining: 9, wait: None });
+        let now = Allowance { class: Class::Read, per_second: 1, limit: 10, remaining: 9, wait: None };
+        assert_eq!(limits.count("a", Class::Read, &more), now);
+    }
+
+    #[test]
+    fn the_headers_say_limit_and_rest_in_both_forms() {
+        let (read, wait) = (Class::Read, Some(Duration::from_millis(1500)));
+        for (allowance, policy, state, older) in [
+            ((50, 100, 99, None), "\"read\";q=100;w=2", "\"read\";r=99;t=1", "100 99 0"),
+            ((50, 100, 100, None), "\"read\";q=100;w=2", "\"read\";r=100;t=0", "100 100 0"),
+            ((1, 3, 0, wait), "\"read\";q=3;w=3", "\"read\";r=0;t=3", "3 0 2"),
+        ] {
+            let (per_second, limit, remaining, wait) = allowance;
+            let mut headers = HeaderMap::new();
+            Allowance { class: read, per_second, limit, remaining, wait }.write(&mut headers);
+            let said = |name: &str| headers[name].to_str().unwrap().to_owned();
+            assert_eq!((said("ratelimit-policy").as_str(), said("ratelimit").as_str()), (policy, state));
+            let all = ["limit", "remaining", "reset"].map(|end| said(&format!("ratelimit-{end}")));
+            assert_eq!(all.join(" "), older);
+        }
     }
 
     #[test]

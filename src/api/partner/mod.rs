@@ -6,6 +6,7 @@
 mod accounts;
 mod applications;
 pub mod bans;
+mod catalogue;
 pub(crate) mod credentials;
 mod endpoints;
 mod fleet;
@@ -20,6 +21,7 @@ mod orders;
 mod reservations;
 mod scopes;
 mod sessions;
+mod shapes;
 pub mod signature;
 pub(crate) mod statements;
 mod webhooks;
@@ -143,7 +145,7 @@ pub struct PartnerApi {
     /// All routes.
     pub(crate) router: Router,
     /// The OpenAPI document.
-    pub(crate) document: Arc<utoipa::openapi::OpenApi>,
+    pub(crate) document: Arc<serde_json::Value>,
     state: Arc<Partners>,
 }
 
@@ -162,13 +164,15 @@ impl PartnerApi {
         let (open, applicants) = OpenApiRouter::new().nest("/api/v1", applications::routes()).split_for_parts();
         document.merge(applicants);
         scopes::complete(&mut document);
+        let scopes = RouteScopes::of(&document);
         super::events::describe(&mut document);
-        let state = Arc::new(Partners::new(parts, RouteScopes::of(&document)));
+        let document = shapes::complete(&document, parts.config.current().api.page_max);
+        let state = Arc::new(Partners::new(parts, scopes));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
         let signed = signed.layer(gate).with_state(Arc::clone(&state));
         let bounds = from_fn_with_state(Arc::clone(&state), applications::layer);
         let open = open.layer(bounds).with_state(Arc::clone(&state));
-        let text = Arc::new(document.to_json().unwrap_or_default());
+        let text = Arc::new(document.to_string());
         let page = Arc::new(viewer::page(&document));
         let router = Router::new()
             .merge(signed)
@@ -193,7 +197,7 @@ impl PartnerApi {
     }
 
     /// The OpenAPI document, as served.
-    pub fn openapi(&self) -> &utoipa::openapi::OpenApi {
+    pub fn openapi(&self) -> &serde_json::Value {
         &self.document
     }
 }
@@ -225,6 +229,10 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(fleet::tariff))
         .routes(routes!(fleet::chargers))
         .routes(routes!(fleet::charger))
+        .routes(routes!(catalogue::catalogue))
+        .routes(routes!(catalogue::statuses))
+        .routes(routes!(catalogue::connector))
+        .routes(routes!(catalogue::resolve))
         .routes(routes!(webhooks::events))
         .routes(routes!(webhooks::show))
         .routes(routes!(webhooks::test))

@@ -22,6 +22,11 @@ needs is in its `security`, beside `key`; without it: 403 `scope`.
 **Writes** are idempotent by `request_id` for 7 days: the same id with the same body gets the first answer again, with \
 another body 409; 429 and 503 bind nothing.
 
+**Whole numbers** are written without a fraction or exponent: `100`, never `100.0`.
+
+**Limits** count each key and class of calls (`read`, `write`, `events`): `RateLimit-Policy` and `RateLimit` of every answer say \
+the limit and what is left; 429 has `Retry-After`.
+
 **Errors** have one shape; every answer has a trace id in `x-trace-id`.";
 
 #[derive(OpenApi)]
@@ -30,6 +35,9 @@ another body 409; 429 and 503 bind nothing.
     tags(
         (name = "applications", description = "Becoming a partner: no key yet, your own token instead"),
         (name = "sessions", description = "Starting, stopping and following sessions"),
+        (name = "reservations", description = "Holding a connector for a user"),
+        (name = "orders", description = "What sessions come to, and what is paid of it"),
+        (name = "accounts", description = "The accounts of your users, where you have them here"),
         (name = "fleet", description = "Sites and chargers with live status"),
         (name = "statements", description = "Statements, disputes and settlement"),
         (name = "keys", description = "Your own keys: make, rotate, revoke, confine to addresses"),

@@ -10,6 +10,7 @@
 //! * what a partner may not see does not exist for it: no call with a `partner` ever answers with another's object.
 
 mod accounts;
+mod catalogue;
 mod credentials;
 mod device;
 mod messages;
@@ -25,6 +26,7 @@ mod views;
 mod webhooks;
 
 pub use accounts::*;
+pub use catalogue::*;
 pub use credentials::*;
 pub use device::*;
 pub use messages::*;
@@ -170,7 +172,15 @@ pub struct PageRequest {
 /// What partners' calls need from the runtime.
 #[async_trait]
 pub trait PartnerPort:
-    ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort + CredentialPort + OnboardingPort + WebhookPort
+    ReservationPort
+    + OrderPort
+    + AccountPort
+    + StatementPort
+    + TcecPort
+    + CredentialPort
+    + OnboardingPort
+    + CataloguePort
+    + WebhookPort
 {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.

@@ -7,6 +7,7 @@ use super::{
     SessionView, SiteView, WebhookView,
 };
 use crate::api::port::{DeviceView, Moment};
+use crate::domain::platform::{ConnectorFacts, Facility, Hours};
 use crate::domain::tariff::Tariff;
 use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId, TariffId};
 use async_trait::async_trait;
@@ -45,6 +46,12 @@ pub struct SitePut {
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<PositionView>,
+    /// When it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// What else is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facilities: Vec<Facility>,
 }
 
 /// How a boot is answered.
@@ -77,6 +84,8 @@ pub struct ChargerPut {
     pub site_id: SiteId,
     /// How many connectors, 1 to 64.
     pub connectors: u16,
+    /// What they are; absent: as it is.
+    pub facts: Option<Vec<ConnectorFacts>>,
     /// How its boot is answered.
     pub boot: BootPolicy,
     /// How it proves who it is.

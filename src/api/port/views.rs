@@ -1,8 +1,10 @@
 //! What partners and operators see of sessions, sites, chargers and webhooks: the JSON of `docs/partner-api.md`. Owns
 //! names and shapes; never where the values come from.
 
+use super::catalogue::TariffRef;
 use super::reservations::MoneyView;
 use crate::clock::Timestamp;
+use crate::domain::platform::{ConnectorFacts, Facility, Hours};
 
 use crate::ids::{
     ChargerId, ConnectorId, OrderId, PartnerId, RequestId, ReservationId, SessionId, SiteId, TransactionId,
@@ -312,6 +314,9 @@ pub struct ConnectorView {
     /// The parking lock or barrier before it, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockView>,
+    /// What it is: plug, voltage, current, power; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<ConnectorFacts>,
     /// The session on it; shown to operators and to the partner whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
@@ -372,6 +377,18 @@ pub struct SiteView {
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<PositionView>,
+    /// When it is open, by its own clock; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Whether it is open now; absent: hours or time zone are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_now: Option<bool>,
+    /// What else is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facilities: Vec<Facility>,
+    /// The tariff in force now; absent: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<TariffRef>,
     /// Its chargers with their live status.
     #[serde(default)]
     pub chargers: Vec<ChargerView>,

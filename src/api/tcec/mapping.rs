@@ -7,6 +7,8 @@ use crate::api::port::{
 };
 use crate::clock::Timestamp;
 use crate::domain::delivery::{Stations, Tcec};
+use crate::domain::platform::equipment::{Format, PowerType};
+use crate::domain::platform::{ConnectorFacts, Hours};
 use crate::domain::pricing::{Bill, LineKind};
 use crate::domain::tariff::{Calendar, Tariff};
 use crate::ids::{ChargerId, ConnectorId};
@@ -118,30 +120,68 @@ fn whole_status(site: &SiteView) -> i64 {
     }
 }
 
+/// A connector's facts in the standard's figures; what is agreed with the partner goes before them.
+struct Known {
+    connector_type: i64,
+    voltage: i64,
+    current: i64,
+    power_w: u64,
+}
+
+impl Known {
+    fn of(facts: Option<&ConnectorFacts>) -> Known {
+        let Some(facts) = facts else { return Known { connector_type: 6, voltage: 0, current: 0, power_w: 0 } };
+        let connector_type = match (facts.power_type, facts.format) {
+            (PowerType::Dc, _) => 4,
+            (_, Format::Cable) => 3,
+            (_, Format::Socket) if facts.standard.is_household() => 1,
+            (_, Format::Socket) => 2,
+        };
+        let (voltage, current) = (facts.max_voltage.into(), facts.max_amperage.into());
+        Known { connector_type, voltage, current, power_w: facts.power_w() }
+    }
+}
+
+/// `EquipmentType` of a charger: 1 DC, 2 AC, 3 both, 5 not known.
+fn equipment_type(charger: &ChargerView) -> i64 {
+    let facts = || charger.connectors.iter().filter_map(|of| of.facts.as_ref());
+    let dc = facts().any(|of| of.power_type == PowerType::Dc);
+    let ac = facts().any(|of| of.power_type != PowerType::Dc);
+    match (dc, ac) {
+        (true, false) => 1,
+        (false, true) => 2,
+        (true, true) => 3,
+        (false, false) => 5,
+    }
+}
+
 /// A site as a station.
 pub(crate) fn station(site: &SiteView, tcec: &Tcec) -> StationInfo {
     let facts = Stations::of(&tcec.stations, &site.site_id);
     let position = site.position;
     let (lat, lon) = position.map_or((0.0, 0.0), |position| (position.lat, position.lon));
     let number = |told: Option<u16>, unknown: i64| told.map_or(unknown, i64::from);
-    let equipment_type = number(facts.equipment_type, 5);
-    let power = Decimal::new(i64::from(facts.power_w.unwrap_or(0)), 3);
-    let connector = |charger: &ChargerView, connector: &ConnectorView| ConnectorInfo {
-        connector_id: connector_name(&charger.charger_id, connector.connector_id),
-        connector_name: None,
-        connector_type: number(facts.connector_type, 6),
-        voltage_upper_limits: i64::from(facts.voltage_upper.unwrap_or(0)),
-        voltage_lower_limits: i64::from(facts.voltage_lower.unwrap_or(0)),
-        current: i64::from(facts.current_a.unwrap_or(0)),
-        power,
-        national_standard: number(facts.national_standard, 2),
+    let told = |of: Option<u16>, known: i64| of.map_or(known, i64::from);
+    let power = |known: u64| Decimal::new(facts.power_w.map_or(i64::try_from(known).unwrap_or(0), i64::from), 3);
+    let connector = |charger: &ChargerView, connector: &ConnectorView| {
+        let known = Known::of(connector.facts.as_ref());
+        ConnectorInfo {
+            connector_id: connector_name(&charger.charger_id, connector.connector_id),
+            connector_name: None,
+            connector_type: told(facts.connector_type, known.connector_type),
+            voltage_upper_limits: facts.voltage_upper.map_or(known.voltage, i64::from),
+            voltage_lower_limits: i64::from(facts.voltage_lower.unwrap_or(0)),
+            current: facts.current_a.map_or(known.current, i64::from),
+            power: power(known.power_w),
+            national_standard: number(facts.national_standard, 2),
+        }
     };
     let equipment = |charger: &ChargerView| EquipmentInfo {
         equipment_id: charger.charger_id.to_string(),
         manufacturer_name: charger.vendor.as_deref().map(|text| cut(text, 30)),
         equipment_model: charger.model.as_deref().map(|text| cut(text, 20)),
-        equipment_type,
-        power,
+        equipment_type: told(facts.equipment_type, equipment_type(charger)),
+        power: power(charger.connectors.iter().map(|of| Known::of(of.facts.as_ref()).power_w).max().unwrap_or(0)),
         connector_infos: charger.connectors.iter().map(|of| connector(charger, of)).collect(),
     };
     let address = facts.address.clone().or_else(|| site.address.clone());
@@ -161,7 +201,7 @@ pub(crate) fn station(site: &SiteView, tcec: &Tcec) -> StationInfo {
         station_lng: micro(lon, facts.longitude_micro),
         station_lat: micro(lat, facts.latitude_micro),
         construction: number(facts.construction, 255),
-        busine_hours: facts.busine_hours.clone(),
+        busine_hours: facts.busine_hours.clone().or_else(|| site.hours.as_ref().map(Hours::in_words)),
         electricity_fee: None,
         service_fee: None,
         park_fee: facts.park_fee.clone(),
@@ -344,5 +384,31 @@ pub(crate) fn order_info(seq: &str, session: &SessionView, bill: &Bill, energy_d
         stop_reason: session.end_reason.as_deref().map_or(99, reasons::end_reason),
         sum_period: i64::try_from(sums.details.len()).unwrap_or(0),
         charge_details: sums.details,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connectors_facts_are_told_in_the_standards_figures() {
+        let facts = |standard: &str, format: &str, power: &str| -> ConnectorFacts {
+            serde_json::from_value(serde_json::json!({"standard": standard, "format": format, "power_type": power,
+                "max_voltage": 220, "max_amperage": 32}))
+            .unwrap()
+        };
+        for (of, kind, power_w) in [
+            (facts("GBT_DC", "CABLE", "DC"), 4, 7_040),
+            (facts("GBT_AC", "CABLE", "AC_3_PHASE"), 3, 21_120),
+            (facts("GBT_AC", "SOCKET", "AC_1_PHASE"), 2, 7_040),
+            (facts("DOMESTIC_I", "SOCKET", "AC_1_PHASE"), 1, 7_040),
+        ] {
+            let known = Known::of(Some(&of));
+            let figures = (known.connector_type, known.voltage, known.current, known.power_w);
+            assert_eq!(figures, (kind, 220, 32, power_w), "{of:?}");
+        }
+        let none = Known::of(None);
+        assert_eq!((none.connector_type, none.voltage, none.current, none.power_w), (6, 0, 0, 0));
     }
 }

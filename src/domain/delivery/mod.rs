@@ -34,7 +34,7 @@ pub use family::{
     PartnerReply, PartnerState, PartnerTimer, QueueId,
 };
 pub use health::Health;
-pub use partner::{ApiKey, Partner, PartnerFact, PartnerOrder, Profile, Sealed, Sites, Suspension};
+pub use partner::{ApiKey, Grants, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Sites, Suspension};
 pub use policy::Policy;
 pub use queue::{
     Dead, Disabled, Knock, Open, Proof, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report,

@@ -2,6 +2,7 @@
 //! open secret: secrets come in sealed and stay so.
 
 mod decide;
+mod past;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub(super) use decide::decide;
+pub use past::{Grants, Past};
 
 /// A secret as ciphertext, in a text form that the shell chose. Only the shell opens it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +110,9 @@ pub struct Partner {
     /// What is agreed where it speaks T/CEC 102 (EM-11): its main endpoint is then the base of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcec: Option<Box<Tcec>>,
+    /// Which sites it could see before.
+    #[serde(default)]
+    pub grants: Grants,
     /// While it is suspended, it begins nothing new (EM-1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspension>,
@@ -244,6 +249,8 @@ pub enum PartnerOrder {
 pub enum PartnerFact {
     /// Created, or its profile replaced.
     Defined(Profile),
+    /// It could see these sites until then; told before the profile that says what it may see now.
+    SitesChanged(Past),
     /// A key was added.
     KeyAdded(ApiKey),
     /// A key was revoked.
@@ -307,6 +314,7 @@ impl Partner {
     pub(super) fn apply(&mut self, fact: &PartnerFact) {
         match fact {
             PartnerFact::Defined(profile) => self.profile = Some(profile.clone()),
+            PartnerFact::SitesChanged(past) => self.grants.over(past.sites.clone(), past.until),
             PartnerFact::KeyAdded(key) => {
                 self.keys.insert(key.id.clone(), key.clone());
                 self.forget_keys(key.created);

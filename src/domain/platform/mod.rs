@@ -4,6 +4,15 @@
 //! Invariant: the state holds only what a decision needs (counters, the book of tariffs, which is shared and bounded);
 //! everything else that is listed lives in rows, so that a million tokens cost the writer nothing.
 
+pub mod code;
+pub mod equipment;
+pub mod hours;
+mod listing;
+
+pub use equipment::{ChargerFacts, ConnectorFacts, Facility};
+pub use hours::Hours;
+pub use listing::{FEED, Listed, Listing};
+
 use crate::clock::Timestamp;
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
 use crate::domain::tariff::{Book, BookChange, BookRefusal, Checked, Scope};
@@ -46,6 +55,12 @@ pub struct Site {
     /// Degrees WGS 84: latitude, longitude, as decimal texts in micro-degrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// When it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// What else is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facilities: Vec<Facility>,
 }
 
 /// A position in millionths of a degree, WGS 84.
@@ -93,6 +108,10 @@ pub struct Token {
 pub enum Command {
     /// Creates or changes a site.
     PutSite(Site),
+    /// Says what a charger is as equipment (EM-6).
+    PutFacts(ChargerFacts),
+    /// What partners are shown of a site has changed: it goes to the end of the feed.
+    List(Listing),
     /// Creates or changes a token.
     PutToken(Token),
     /// Keeps an applied configuration as a numbered version (RT-10).
@@ -146,6 +165,10 @@ pub struct Alert {
 pub enum Event {
     /// A site was created or changed.
     SitePut(Site),
+    /// What a charger is as equipment was said.
+    FactsPut(ChargerFacts),
+    /// What partners are shown of a site has changed.
+    SiteListed(Listed),
     /// A token was created or changed.
     TokenPut(Token),
     /// A configuration was applied.
@@ -224,6 +247,11 @@ impl Family for PlatformFamily {
     ) -> Result<Decision<Self>, BookRefusal> {
         Ok(match command {
             Command::PutSite(site) => Decision::reply(None).event(Event::SitePut(site)),
+            Command::PutFacts(facts) => Decision::reply(None).event(Event::FactsPut(facts)),
+            Command::List(listing) => {
+                let listed = Listed { listing, sequence: context.sequence, at: context.now };
+                Decision::reply(Some(context.sequence)).event(Event::SiteListed(listed))
+            }
             Command::PutToken(token) => Decision::reply(None).event(Event::TokenPut(token)),
             Command::KeepConfig { number, .. } if number != state.config_version + 1 => Decision::reply(None),
             Command::KeepConfig { number, document } => {
@@ -251,7 +279,11 @@ impl Family for PlatformFamily {
         match event {
             Event::ConfigKept { number, .. } => state.config_version = *number,
             Event::Tariffs(change) => Arc::make_mut(&mut state.tariffs).apply(change),
-            Event::SitePut(_) | Event::TokenPut(_) | Event::Raised { .. } => {}
+            Event::SitePut(_)
+            | Event::FactsPut(_)
+            | Event::SiteListed(_)
+            | Event::TokenPut(_)
+            | Event::Raised { .. } => {}
         }
     }
 
@@ -275,6 +307,8 @@ impl Family for PlatformFamily {
 fn rows(event: &Event) -> Vec<Row> {
     match event {
         Event::SitePut(site) => vec![row("site", site.site_id.to_string(), site)],
+        Event::FactsPut(facts) => vec![row("charger-facts", facts.charger_id.to_string(), facts)],
+        Event::SiteListed(listed) => listed.rows(),
         Event::TokenPut(token) => vec![row("token", token.reference.clone(), token)],
         // They are few, and read from memory.
         Event::Tariffs(_) => Vec::new(),
@@ -343,6 +377,14 @@ mod tests {
         assert_eq!(shown(&state), Some(1));
         let kept = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&kept).unwrap(), state);
+    }
+
+    #[test]
+    fn a_site_of_the_time_before_hours_is_read_and_written_as_it_was() {
+        let old = serde_json::json!({"SitePut": {"site_id": "A", "name": "A", "time_zone": "Asia/Shanghai",
+            "position": {"latitude_micro": 1, "longitude_micro": 2}}});
+        let read: Event = serde_json::from_value(old.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), old);
     }
 
     #[test]

@@ -47,6 +47,12 @@ class Operator:
         self._url = url
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
+    def named(self, name):
+        """The same token in another person's hands."""
+        other = Operator(self._url, "")
+        other._headers = {**self._headers, "X-Chargeline-Operator": name}
+        return other
+
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         return send(method, f"{self._url}/ops/v1{path}", self._headers, data)

@@ -131,6 +131,10 @@ class PythonCharger:
             if name == action:
                 return payload
 
+    async def told(self):
+        """The next command from the server, whatever it is: its name and what it says."""
+        return await self._asked.get()
+
     async def cut(self):
         """The connection breaks without a closing handshake."""
         self._socket.transport.abort()

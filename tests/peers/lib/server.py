@@ -22,7 +22,7 @@ def free_ports(count):
     return ports
 
 
-def configuration(ports, directory):
+def configuration(ports, directory, api=""):
     """The keys that differ from the defaults: ports, places, loopback webhooks, and waits short enough for a test."""
     ocpp, partner, operator, metrics = ports
     return f"""
@@ -30,6 +30,7 @@ def configuration(ports, directory):
 partner_listen = "127.0.0.1:{partner}"
 operator_listen = "127.0.0.1:{operator}"
 operator_token_file = "{directory}/operator.token"
+{api}
 
 [gateway]
 listen = "127.0.0.1:{ocpp}"
@@ -66,6 +67,8 @@ class Server:
         self.binary = Path(binary).resolve()
         # Keys that only some runs set.
         self.more = ""
+        # Keys of `[api]` that only some runs set.
+        self.api = ""
         self._keep = keep
         self.sink_port = sink_port
         self.directory = Path(tempfile.mkdtemp(prefix="chargeline-peers-"))
@@ -85,7 +88,7 @@ class Server:
 
     def configure(self):
         config = self.directory / "chargeline.toml"
-        config.write_text(configuration(self._ports, self.directory) + self.more)
+        config.write_text(configuration(self._ports, self.directory, self.api) + self.more)
 
     def start(self):
         command = [str(self.binary), "serve", "--config", str(self.directory / "chargeline.toml")]

@@ -15,6 +15,7 @@ use crate::api::port::{
 use crate::clock::Timestamp;
 use crate::domain::charger::{self, Command, NewKey, Registration};
 use crate::domain::charging::{Key, Rejection, Reply, State};
+use crate::domain::platform::ChargerFacts;
 use crate::gateway::Access;
 use crate::ids::{ChargerId, CommandId, ConnectorId};
 use secrecy::{ExposeSecret as _, SecretBox};
@@ -62,9 +63,14 @@ pub(in crate::actors::service) async fn put(
     let given = put.security_profile;
     let profile = given.or(same.as_ref().and_then(|known| known.profile));
     let raising = same.and_then(|known| known.raising).filter(|raising| profile.is_none_or(|least| least < *raising));
+    if let Some(connectors) = put.facts {
+        service.put_facts(ChargerFacts { charger_id: id.clone(), connectors }).await?;
+    }
     let (site, connectors) = (put.site_id, put.connectors);
+    let touched = known.iter().map(|known| known.site.clone()).chain([site.clone()]).collect();
     let registration = Registration { site, connectors, boot, auth, profile, raising, rotation };
     ask(service, id, Command::Register(registration)).await?;
+    service.relist(touched).await;
     Ok(known.is_none())
 }
 

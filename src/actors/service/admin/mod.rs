@@ -34,9 +34,11 @@ pub(super) async fn put_site(service: &Service, id: &SiteId, site: SitePut) -> R
     let position = site
         .position
         .map(|position| Position { latitude_micro: micro(position.lat), longitude_micro: micro(position.lon) });
-    let site =
-        Site { site_id: id.clone(), name: site.name, address: site.address, time_zone: site.time_zone, position };
-    platform(service, Command::PutSite(site)).await
+    let SitePut { name, address, time_zone, hours, facilities, .. } = site;
+    let site = Site { site_id: id.clone(), name, address, time_zone, position, hours, facilities };
+    platform(service, Command::PutSite(site)).await?;
+    service.relist([id.clone()].into()).await;
+    Ok(())
 }
 
 pub(super) async fn put_token(service: &Service, id_tag: &str, token: TokenPut) -> Result<(), Refusal> {

@@ -57,7 +57,9 @@ pub(in crate::actors::service) async fn roll_out(
 ) -> Result<(), Refusal> {
     let RollOut { version, sites, from } = order;
     let from = from.map(|from| from.0);
-    super::platform(service, Command::RollOutTariff { id: id.clone(), version, scope: scope(sites), from }).await
+    super::platform(service, Command::RollOutTariff { id: id.clone(), version, scope: scope(sites), from }).await?;
+    service.look_at_catalogue().await;
+    Ok(())
 }
 
 pub(in crate::actors::service) async fn roll_back(
@@ -65,7 +67,9 @@ pub(in crate::actors::service) async fn roll_back(
     id: &TariffId,
     sites: Option<Vec<SiteId>>,
 ) -> Result<(), Refusal> {
-    super::platform(service, Command::RollBackTariff { id: id.clone(), scope: scope(sites) }).await
+    super::platform(service, Command::RollBackTariff { id: id.clone(), scope: scope(sites) }).await?;
+    service.look_at_catalogue().await;
+    Ok(())
 }
 
 /// Tariffs by name.

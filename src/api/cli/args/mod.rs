@@ -55,6 +55,14 @@ pub enum Command {
     /// Sites.
     #[command(subcommand)]
     Site(Site),
+    /// Creates or changes many sites and chargers out of a file (docs/operator-api.md).
+    Import {
+        /// The file, JSON.
+        file: PathBuf,
+        /// Only checks it.
+        #[arg(long)]
+        check: bool,
+    },
     /// Chargers and commands to them.
     #[command(subcommand)]
     Charger(Charger),

@@ -2,6 +2,7 @@
 //! sessions, sites, chargers and keys of a test; never forgets.
 
 mod accounts;
+mod catalogue;
 mod credentials;
 mod onboarding;
 mod operator;
@@ -175,6 +176,7 @@ pub(crate) fn charger_view(id: &str, site: &str, connectors: u16) -> ChargerView
         status_at: Some(NOW),
         error: None,
         lock: None,
+        facts: None,
         session_id: None,
     };
     ChargerView {

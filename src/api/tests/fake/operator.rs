@@ -17,9 +17,22 @@ impl OperatorPort for Runtime {
         Readiness { ready: reasons.is_empty(), reasons }
     }
     async fn put_site(&self, id: &SiteId, site: SitePut) -> Result<(), Refusal> {
-        let SitePut { name, address, time_zone, position } = site;
-        let view =
-            SiteView { site_id: id.clone(), name, address, time_zone, position, chargers: vec![], status_at: None };
+        let SitePut { name, address, time_zone, position, hours, facilities } = site;
+        let (site_id, chargers) = (id.clone(), vec![]);
+        let (open_now, tariff, status_at) = (None, None, None);
+        let view = SiteView {
+            site_id,
+            name,
+            address,
+            time_zone,
+            position,
+            hours,
+            open_now,
+            facilities,
+            tariff,
+            chargers,
+            status_at,
+        };
         self.world().sites.insert(id.clone(), view);
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Decisions about a partner. Owns the rules of its keys and endpoints; an endpoint that changes takes its queue along in
 //! the same step.
 
-use super::{ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Sealed, Suspension, Wants, WebhookSecret};
+use super::{
+    ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Suspension, Wants, WebhookSecret,
+};
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
 use crate::domain::delivery::family::{
@@ -30,7 +32,7 @@ pub(in crate::domain::delivery) fn decide(
     }
     let now = context.now;
     match order {
-        PartnerOrder::Define(profile) => Ok(changed(PartnerFact::Defined(profile))),
+        PartnerOrder::Define(profile) => Ok(define(state, profile, now)),
         PartnerOrder::Subscribe { queue, wants } => {
             let endpoint = Endpoint { wants: Some(wants), ..endpoint(state, queue)?.clone() };
             Ok(changed(PartnerFact::EndpointSet { queue, endpoint }))
@@ -151,6 +153,15 @@ fn new_key(id: String, secret: Sealed, grant: Grant, created: Timestamp) -> ApiK
 
 fn live_key<'a>(state: &'a Partner, id: &str, now: Timestamp) -> Result<&'a ApiKey, PartnerRejection> {
     state.keys.get(id).filter(|key| key.is_live(now)).ok_or(PartnerRejection::UnknownKey)
+}
+
+/// What it could see until now is kept, so that it can be told what it may see no longer (EM-6).
+fn define(state: &Partner, profile: Profile, until: Timestamp) -> Decision<PartnerFamily> {
+    let before = state.profile.as_ref().map(|profile| &profile.sites).filter(|sites| **sites != profile.sites);
+    let over = before.map(|sites| PartnerFact::SitesChanged(Past { sites: sites.clone(), until }));
+    let mut decision = changed(PartnerFact::Defined(profile));
+    decision.events.splice(0..0, over.map(PartnerEvent::Partner));
+    decision
 }
 
 /// Keys that sign at `now`, but for the one called `without`.

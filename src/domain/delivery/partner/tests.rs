@@ -401,3 +401,25 @@ fn an_endpoint_of_old_takes_what_the_profile_says_until_it_says_so_itself() {
     assert_eq!(partner.wants(&partner.endpoints[&MAIN]), Wants { events, sites: Sites::All });
     assert_eq!(partner.next_queue, 1);
 }
+
+#[test]
+fn a_change_of_sites_keeps_what_could_be_seen_before_and_no_other_change_does() {
+    let only = |sites: &[&str]| Sites::Only(sites.iter().map(|site| site.parse().unwrap()).collect());
+    let mut partition = Partition::new();
+    for (now, name, sites, number) in [
+        (1, "A", Sites::All, 0),
+        (2, "B", Sites::All, 0),
+        (3, "B", only(&["x"]), 1),
+        (4, "B", only(&["y"]), 2),
+        (5, "C", only(&["y"]), 2),
+    ] {
+        let profile = Profile { name: name.into(), sites, ..Profile::default() };
+        partition.order(PartnerOrder::Define(profile), now).unwrap();
+        assert_eq!(partition.partner().grants.number, number, "{now}");
+    }
+    let grants = partition.partner().grants;
+    assert_eq!((grants.before(0), grants.before(1)), (Some(&Sites::All), Some(&only(&["x"]))));
+    assert_eq!(grants.past[0].until, Timestamp(3));
+    let old: Partner = serde_json::from_str("{\"profile\":null,\"keys\":{},\"endpoints\":{}}").unwrap();
+    assert_eq!(old, Partner::default());
+}
