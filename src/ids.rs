@@ -125,6 +125,14 @@ impl StatementId {
 }
 
 text_id!(
+    /// An operator's account: a person, or a program that acts for one (OP-3).
+    OperatorId, "operator id", 32
+);
+text_id!(
+    /// A ticket: a case for a person (OP-2). Cases of the same kind about the same thing are one ticket.
+    TicketId, "ticket id", 200
+);
+text_id!(
     /// The partner's own name of a write request; the key of idempotency (EM-5).
     RequestId, "request_id", 64
 );
@@ -176,6 +184,10 @@ uuid_id!(
 uuid_id!(
     /// One proposed adjustment of an account (MO-6).
     AdjustmentId
+);
+uuid_id!(
+    /// One act that waits for a second person (OP-3).
+    ApprovalId
 );
 uuid_id!(
     /// One command to a charger (CH-6): the OCPP unique message id of its CALL as well.

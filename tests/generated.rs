@@ -32,6 +32,11 @@ fn the_error_reference_agrees_with_the_catalogue() {
 }
 
 #[test]
+fn the_reference_of_roles_agrees_with_the_table() {
+    agrees("docs/operator-roles.md", &chargeline::api::operator::reference::markdown());
+}
+
+#[test]
 fn the_fault_reference_agrees_with_the_table() {
     agrees("docs/fault-codes.md", &chargeline::domain::fault::reference::markdown());
 }

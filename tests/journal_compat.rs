@@ -10,6 +10,7 @@ use chargeline::config::{DEFAULTS, journal::Journal as Config};
 use chargeline::domain::account::AccountFamily;
 use chargeline::domain::charging::ChargingFamily;
 use chargeline::domain::entity::Family;
+use chargeline::domain::operator::OperatorFamily;
 use chargeline::persistence::contract::{ManualClock, notice, record, row, turn};
 use chargeline::persistence::envelope::FORMAT;
 use chargeline::persistence::sled::{Tool, load_raw, store_raw};
@@ -92,7 +93,7 @@ async fn a_journal_of_format_version_1_is_read() {
 /// A recorded day: every step is read, written again as it was, and folds to the states that the recording build had.
 fn replayed<F: Family>(name: &str)
 where
-    F::Key: serde::Serialize + serde::de::DeserializeOwned + Ord + Copy,
+    F::Key: serde::Serialize + serde::de::DeserializeOwned + Ord + Clone,
     F::State: PartialEq + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     #[derive(serde::Deserialize)]
@@ -110,7 +111,7 @@ where
         let again = serde_json::json!({"v": step.v, "b": serde_json::to_value(&step.b).unwrap()});
         assert_eq!(again, serde_json::from_str::<serde_json::Value>(line).unwrap(), "line {}", n + 1);
         for (key, events) in step.b {
-            let state = states.entry(key).or_insert_with(|| F::birth(&key));
+            let state = states.entry(key.clone()).or_insert_with(|| F::birth(&key));
             events.iter().for_each(|event| F::apply(state, event));
         }
     }
@@ -168,4 +169,9 @@ fn recorded_webhook_endpoints_fold_to_several() {
     assert_eq!((stopped.by, queue(1).low_water, queue(1).unverified), (Stopped::Failing, 9, None));
     assert!(queue(1).knock().is_some());
     assert_eq!((partner.removed[0].dropped, partner.removed[0].dead, queue(2).retired), (4, 1, true));
+}
+
+#[test]
+fn recorded_operators_fold_as_they_did() {
+    replayed::<OperatorFamily>("operator");
 }

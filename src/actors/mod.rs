@@ -8,6 +8,8 @@ pub mod catalogue;
 pub mod charger;
 pub mod configuration;
 pub mod engine;
+pub mod last_use;
+pub mod operators;
 pub mod partner;
 pub mod partners;
 pub mod personal;

@@ -4,6 +4,7 @@
 //! Invariants: secrets are open here and nowhere else in memory; the directory changes only after the change is durable.
 
 use super::applications::Applications;
+use super::last_use::LastUse;
 use super::webhook::{EndpointSource, QueueHandle, Target, TcecCaller, TcecFace};
 use crate::api::port::Relation;
 use crate::api::tcec::pushes;
@@ -18,8 +19,7 @@ use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Opens a sealed secret. `None`: it was sealed under another master key.
 pub type Unseal = Arc<dyn Fn(&Sealed) -> Option<SecretString> + Send + Sync>;
@@ -54,16 +54,12 @@ pub struct Key {
     pub grant: Arc<Grant>,
 }
 
-/// A key's last use is journaled when the journaled one is this old: what is shown is exact while the process lives, and
-/// to the hour after a restart.
-const USE_KEPT_EVERY: Duration = Duration::from_secs(3600);
-
 /// All partners. One in the process.
 pub struct Partners {
     known: DashMap<PartnerId, Arc<Known>>,
     keys: DashMap<String, Key>,
-    /// When each key was last used, and when that was last journaled, in ms.
-    used: DashMap<String, (AtomicI64, AtomicI64)>,
+    /// When each key was last used.
+    used: LastUse,
     queues: DashMap<PartnerId, BTreeMap<QueueId, QueueHandle>>,
     /// Organisation codes of partners who speak T/CEC 102; one that changed stays until the relation is looked at.
     operators: DashMap<String, PartnerId>,
@@ -86,7 +82,7 @@ impl Partners {
         Partners {
             known: DashMap::new(),
             keys: DashMap::new(),
-            used: DashMap::new(),
+            used: LastUse::default(),
             queues: DashMap::new(),
             operators: DashMap::new(),
             applications: Applications::default(),
@@ -191,26 +187,14 @@ impl Partners {
 
     /// When a key was last used.
     pub fn last_use(&self, key: &ApiKey) -> Option<Timestamp> {
-        let seen = self.used.get(&key.id).map(|used| Timestamp(used.0.load(Ordering::Relaxed)));
-        seen.max(key.used)
+        self.used.of(&key.id).max(key.used)
     }
 
     /// A key was used by its holder. The partner, when it is time to journal that.
     pub fn used(&self, key_id: &str, now: Timestamp) -> Option<PartnerId> {
-        let Some(used) = self.used.get(key_id) else {
-            let owner = self.keys.get(key_id)?.partner.clone();
-            let kept = self.get(&owner)?.partner.keys.get(key_id)?.used;
-            let of = (AtomicI64::new(now.0), AtomicI64::new(kept.map_or(i64::MIN, |kept| kept.0)));
-            self.used.entry(key_id.to_owned()).or_insert(of);
-            return self.used(key_id, now);
-        };
-        used.0.fetch_max(now.0, Ordering::Relaxed);
-        let kept = used.1.load(Ordering::Relaxed);
-        let due = now.since(Timestamp(kept)) >= USE_KEPT_EVERY;
-        // Of calls at the same time one journals it.
-        let mine = due && used.1.compare_exchange(kept, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        drop(used);
-        if mine { self.keys.get(key_id).map(|key| key.partner.clone()) } else { None }
+        let owner = self.keys.get(key_id)?.partner.clone();
+        let kept = self.get(&owner)?.partner.keys.get(key_id)?.used;
+        self.used.note(key_id, now, kept).then_some(owner)
     }
 
     /// Who is told of a site's connectors.

@@ -68,6 +68,11 @@ impl Note {
         self.lock().request_id = Some(request_id.to_owned());
     }
 
+    /// What the call is about, as far as it was told.
+    pub fn told(&self) -> Option<String> {
+        self.lock().target.clone()
+    }
+
     /// What the call is about, where the path does not say it.
     pub fn target(&self, target: impl ToString) {
         self.lock().target = Some(target.to_string());
@@ -192,7 +197,7 @@ impl Drop for Call {
 }
 
 /// A path as it may be logged: the text of an RFID token is personal, and a partner's name of its user (OP-9).
-fn shown(route: &str, path: &str) -> String {
+pub(super) fn shown(route: &str, path: &str) -> String {
     if let (true, Some((head, rest))) = (route.contains("{user_id}"), path.split_once("/users/")) {
         let (user, tail) = rest.split_once('/').unwrap_or((rest, ""));
         return format!("{head}/users/{}/{tail}", Personal(user));

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod live;
 pub mod load;
 pub mod message_log;
+pub mod operators;
 pub mod order;
 pub mod reference;
 pub mod reservation;
@@ -54,6 +55,8 @@ pub struct Config {
     pub journal: journal::Journal,
     /// OCPP frames kept for people.
     pub message_log: message_log::MessageLog,
+    /// Operators: audit trail, second person.
+    pub operators: operators::Operators,
     /// Orders: the money side of sessions.
     pub order: order::Order,
     /// Reservations of connectors.
@@ -77,7 +80,7 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 16] = [
+        let sections: [&dyn Checked; 17] = [
             &self.accounts,
             &self.api,
             &self.charger,
@@ -85,6 +88,7 @@ impl Config {
             &self.gateway,
             &self.journal,
             &self.message_log,
+            &self.operators,
             &self.order,
             &self.reservation,
             &self.payments,

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod ledger;
 pub mod money;
 pub mod onboarding;
+pub mod operator;
 pub mod order;
 pub mod platform;
 pub mod pricing;

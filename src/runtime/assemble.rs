@@ -14,6 +14,7 @@ use crate::actors::configuration::{Configuration, Swaps};
 use crate::actors::engine::pacer::Pacer;
 use crate::actors::engine::restarts::RestartBudget;
 use crate::actors::engine::{Environment, HostAddr, Shell};
+use crate::actors::operators::{OperatorShell, Operators};
 use crate::actors::partner::{PartnerShell, QueueParts};
 use crate::actors::partners::{PARTNER_SECRETS, Partners, Unseal};
 use crate::actors::platform::PlatformShell;
@@ -27,6 +28,7 @@ use crate::domain::account::AccountFamily;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::{PartnerFamily, Sealed};
 use crate::domain::entity::Family;
+use crate::domain::operator::OperatorFamily;
 use crate::domain::platform::PlatformFamily;
 use crate::domain::statement::StatementFamily;
 use crate::gateway::Pepper;
@@ -35,9 +37,11 @@ use crate::gateway::tls::TlsError;
 use crate::persistence::messages::MessageLogError;
 use crate::persistence::vault::Vault;
 use crate::persistence::{MessageLog, SharedJournal};
+use actix_rt::ArbiterHandle;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// All parts, joined.
 pub(super) struct Parts {
@@ -47,6 +51,8 @@ pub(super) struct Parts {
     pub(super) platform: HostAddr<PlatformFamily>,
     pub(super) accounts: Accounts,
     pub(super) statements: HostAddr<StatementFamily>,
+    pub(super) office: HostAddr<OperatorFamily>,
+    pub(super) operators: Arc<Operators>,
     pub(super) payment_secret: Option<SecretString>,
     pub(super) register: Arc<Register>,
     pub(super) directory: Arc<Partners>,
@@ -230,6 +236,22 @@ fn unseal(vault: &Arc<Vault>) -> Unseal {
     })
 }
 
+/// Operators, and who follows them in memory.
+async fn office(
+    seed: &Seed,
+    arbiters: &[ArbiterHandle],
+    alerts: Alerts,
+    retry_after: Duration,
+) -> Result<(HostAddr<OperatorFamily>, Arc<Operators>), ArbiterGone> {
+    let operators = Arc::<Operators>::default();
+    let view = Arc::clone(&operators);
+    let shell = move || {
+        let (operators, alerts) = (Arc::clone(&view), alerts.clone());
+        Rc::new(OperatorShell { operators, alerts }) as Rc<dyn Shell<OperatorFamily>>
+    };
+    Ok((tree::host(arbiters, retry_after, seed.environments(shell)).await?, operators))
+}
+
 /// Makes the parts, each family's host on its arbiters.
 pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let engine = &base.config.engine;
@@ -250,6 +272,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
     let platform = seed
         .environments(move || Rc::new(PlatformShell { tariffs: Arc::clone(&view) }) as Rc<dyn Shell<PlatformFamily>>);
     let platform = tree::host(&back_office, engine.retry_after, platform).await?;
+    let (office, operators) = office(&seed, &back_office, known.alerts.clone(), engine.retry_after).await?;
     let queues = known.queues(&base);
     let partners =
         seed.environments(move || Rc::new(PartnerShell::new(queues.clone())) as Rc<dyn Shell<PartnerFamily>>);
@@ -277,6 +300,8 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
         platform,
         accounts,
         statements,
+        office,
+        operators,
         payment_secret,
         connections: known.connections(&base.clock),
         pepper: Arc::new(Pepper::new(base.vault.charger_pepper())),

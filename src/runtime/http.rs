@@ -86,5 +86,10 @@ fn security(event: &SecurityEvent) -> Alert {
 
 /// The operator API over the runtime.
 pub(super) fn operator_api(service: &Arc<Service>, live: &Arc<LiveConfig>, token: OperatorToken) -> OperatorApi {
-    OperatorApi::new(OperatorParts { port: service.clone(), token, config: Arc::clone(live) })
+    OperatorApi::new(OperatorParts {
+        port: service.clone(),
+        token,
+        config: Arc::clone(live),
+        clock: service.clock.clone(),
+    })
 }

@@ -9,6 +9,7 @@ use crate::domain::charger::Registration;
 use crate::domain::charging::ChargingFamily;
 use crate::domain::delivery::PartnerFamily;
 use crate::domain::entity::Family;
+use crate::domain::operator::OperatorFamily;
 use crate::domain::platform::{Alert, PlatformFamily};
 use crate::domain::statement::StatementFamily;
 use crate::ids::ChargerId;
@@ -27,6 +28,8 @@ const CHUNK: usize = 1000;
 const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
 /// How often the journal's room is looked at. Work is refused by the journal itself; only the alert depends on it.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
+/// How often old lines of the audit trail are looked for: it is kept for months.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// How often it is looked whether recovery is over.
 const READY_LOOK: Duration = Duration::from_millis(100);
 /// How often the gauges of the queues are set: below any scrape interval.
@@ -52,6 +55,8 @@ impl Runtime {
         let registered = self.fill_register().await?;
         let downtime = self.store.downtime();
         self.platform.recover(vec![crate::domain::platform::PARTITION.to_owned()], downtime).await;
+        let operators = self.service.fill_operators().await?;
+        self.service.office.recover(vec![crate::domain::operator::PARTITION.to_owned()], downtime).await;
         let partners = self.all(PartnerFamily::NAME).await?;
         let partners = self.partners.recover(partners, downtime).await;
         let owing = self.live(AccountFamily::NAME).await?;
@@ -70,7 +75,7 @@ impl Runtime {
         self.phase.set(Phase::Ready);
         let took = self.clock.now().since(began);
         metrics::RECOVERY.set(took.as_secs_f64(), []);
-        tracing::info!(registered, partners, accounts, chargers, ?downtime, ?took, "ready");
+        tracing::info!(registered, operators, partners, accounts, chargers, ?downtime, ?took, "ready");
         Ok(())
     }
 
@@ -107,6 +112,7 @@ impl Runtime {
         workers.spawn(Arc::clone(self).show_queues());
         workers.spawn(Arc::clone(self).watch_room());
         workers.spawn(Arc::clone(self).check_nightly());
+        workers.spawn(Arc::clone(self).prune_trail());
         workers.spawn(Arc::clone(self).list_sites());
         workers.spawn(super::tcec::run(Arc::clone(&self.service), self.shutdown.clone()));
     }
@@ -155,6 +161,31 @@ impl Runtime {
         }
     }
 
+    /// Does what operators agreed to before the process ended; then takes old lines of the audit trail away, until it stops (OP-3).
+    async fn prune_trail(self: Arc<Self>) {
+        let mut wait = READY_LOOK;
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !matches!(self.phase.get(), Phase::Ready) {
+                continue;
+            }
+            if wait == READY_LOOK {
+                self.service.finish_agreed().await;
+                wait = PRUNE_EVERY;
+            }
+            match self.service.prune_trail().await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, "old lines of the audit trail are gone"),
+                Err(refusal) => {
+                    tracing::warn!(code = %refusal.code, "old lines of the audit trail could not be taken away")
+                }
+            }
+        }
+    }
+
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
     async fn fold_history(self: Arc<Self>) {
         loop {
@@ -170,6 +201,7 @@ impl Runtime {
                     StatementFamily::NAME => self.service.statements.snapshot(id).await,
                     AccountFamily::NAME => self.service.accounts.host().snapshot(id).await,
                     PlatformFamily::NAME => self.platform.snapshot(id).await,
+                    OperatorFamily::NAME => self.service.office.snapshot(id).await,
                     other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
                 }
             }

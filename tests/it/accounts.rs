@@ -91,7 +91,9 @@ impl House {
 
     /// `chargeline admin` as this operator: what it printed and whether it went well.
     fn admin(&self, operator: &str, arguments: &[&str]) -> (bool, String) {
-        let token = self.rig.path("operator.token").display().to_string();
+        // Whoever has a token of their own uses that.
+        let own = self.rig.path(&format!("{operator}.token"));
+        let token = if own.exists() { own } else { self.rig.path("operator.token") }.display().to_string();
         let url = format!("http://127.0.0.1:{}", self.rig.server.ports().operator);
         let reach = ["--operator", operator, "--url", &url, "--token-file", &token];
         let output = self.rig.admin(&[arguments, &reach].concat());
@@ -177,6 +179,11 @@ async fn operators_adjust_with_four_eyes_and_the_books_verify() {
     let id = proposed["outcome"]["Proposed"]["proposal"].as_str().unwrap().to_owned();
     assert!(good, "{proposed}");
     let approve = ["account", "approve", &account, &id];
+    let (good, said) = house.admin("bob", &approve);
+    assert!(!good && said.contains("operator_account"), "the installation's token is nobody: {said}");
+    for who in ["ada", "bob"] {
+        house.rig.token_file(who).await;
+    }
     let (good, said) = house.admin("ada", &approve);
     assert!(!good && said.contains("second_person"), "{said}");
     let (good, said) = house.admin("bob", &approve);

@@ -17,6 +17,7 @@ mod faults;
 mod messages;
 mod onboarding;
 mod open;
+mod operators;
 mod orders;
 mod repeats;
 mod reservations;

@@ -160,7 +160,8 @@ async fn every_other_end_is_reached_and_pushed() {
     pushed(&sink, "reservation.disputed").await;
     let tickets = rig.ops("/ops/v1/tickets").await;
     let ticket = tickets["items"].as_array().unwrap().iter().find(|ticket| ticket["code"] == "reservation_disputed");
-    assert!(ticket.unwrap()["evidence"].as_str().unwrap().contains("a van stands there"), "{tickets}");
+    let ticket = rig.ops(&format!("/ops/v1/tickets/{}", ticket.unwrap()["id"].as_str().unwrap())).await;
+    assert!(ticket["evidence"].as_str().unwrap().contains("a van stands there"), "{ticket}");
 
     let id = rig.reserved("r-3", 1, "user-a").await;
     charger.status(1, "Faulted").await;

@@ -6,9 +6,10 @@ use loadtest::operator::Operator;
 use loadtest::partner::{Key, Outcome, PartnerClient, Session, StartCall, http_client};
 use loadtest::server::{Ports, Server};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The charger.
@@ -72,6 +73,7 @@ pub(crate) struct Rig {
     pub(crate) server: Server,
     directory: tempfile::TempDir,
     partner: Option<PartnerClient>,
+    tokens: Mutex<HashMap<String, String>>,
 }
 
 impl Rig {
@@ -84,7 +86,7 @@ impl Rig {
         let directory = tempfile::tempdir().unwrap();
         let server = Server::new(Path::new(BINARY), directory.path()).unwrap();
         let place = directory.path().canonicalize().unwrap();
-        let rig = Rig { server, directory, partner: None };
+        let rig = Rig { server, directory, partner: None, tokens: Mutex::default() };
         let text = settings(rig.server.ports(), &place);
         std::fs::write(rig.server.config(), change(&text)).unwrap();
         rig
@@ -197,26 +199,59 @@ impl Rig {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// A call of that operator's that goes well.
-    pub(crate) async fn order(&self, who: &str, verb: &str, path: &str, body: &Value) -> Value {
+    /// Any call under that token: status and answer.
+    pub(crate) async fn with_token(&self, token: &str, verb: &str, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("http://127.0.0.1:{}/ops/v1{path}", self.server.ports().operator);
         let http = http_client(Duration::from_secs(10)).unwrap();
-        let call = http.request(verb.parse().unwrap(), url).bearer_auth(self.server.token().unwrap());
-        let call = call.header("x-chargeline-operator", who).header("content-type", "application/json");
-        let answer = call.body(body.to_string()).send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{verb} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_default()
+        let call = http.request(verb.parse().unwrap(), url).bearer_auth(token);
+        let answer = call.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// Makes an operator with these roles, and a token.
+    pub(crate) async fn enrol(&self, who: &str, roles: &[&str]) -> String {
+        let root = self.server.token().unwrap();
+        let body = json!({"name": who, "roles": roles});
+        let (status, answer) = self.with_token(&root, "PUT", &format!("/operators/{who}"), &body).await;
+        assert!(status < 300, "{status} {answer}");
+        let path = format!("/operators/{who}/tokens");
+        let (status, made) = self.with_token(&root, "POST", &path, &json!({"label": "test"})).await;
+        assert_eq!(status, 201, "{made}");
+        let token = made["token"].as_str().unwrap().to_owned();
+        self.tokens.lock().unwrap().insert(who.to_owned(), token.clone());
+        token
+    }
+
+    /// The token of an operator, who is an administrator unless there is one of that name.
+    async fn token_of(&self, who: &str) -> String {
+        let known = self.tokens.lock().unwrap().get(who).cloned();
+        match known {
+            Some(token) => token,
+            None => self.enrol(who, &["administrator"]).await,
+        }
+    }
+
+    /// The file with the token of an operator, for the command line.
+    pub(crate) async fn token_file(&self, who: &str) -> PathBuf {
+        let (token, file) = (self.token_of(who).await, self.path(&format!("{who}.token")));
+        std::fs::write(&file, token).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        file
+    }
+
+    /// A call of that operator's that goes well.
+    pub(crate) async fn order(&self, who: &str, verb: &str, path: &str, body: &Value) -> Value {
+        let token = self.token_of(who).await;
+        let (status, answer) = self.with_token(&token, verb, path, body).await;
+        assert!((200..300).contains(&status), "{verb} {path}: {status} {answer}");
+        answer
     }
 
     /// A call of that operator's that is refused: status and code.
     pub(crate) async fn refused(&self, who: &str, path: &str) -> (u16, String) {
-        let url = format!("http://127.0.0.1:{}/ops/v1{path}", self.server.ports().operator);
-        let call = http_client(Duration::from_secs(10)).unwrap().post(url).bearer_auth(self.server.token().unwrap());
-        let answer = call.header("x-chargeline-operator", who).body("{}").send().await.unwrap();
-        let status = answer.status().as_u16();
-        let body: Value = answer.json().await.unwrap_or_default();
-        (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
+        let token = self.token_of(who).await;
+        let (status, answer) = self.with_token(&token, "POST", path, &json!({})).await;
+        (status, answer["error"]["code"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Money for a user with an account, whose first top-up opened it, by two operators.

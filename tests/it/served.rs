@@ -1,6 +1,6 @@
 //! What is served besides the calls themselves (OP-6, EM-13).
 
-use crate::rig::Rig;
+use crate::rig::{Rig, texts};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -66,12 +66,18 @@ async fn an_erased_user_is_named_nowhere_and_the_session_stays() {
     let token = rig.path("operator.token").display().to_string();
     let url = format!("http://127.0.0.1:{}", rig.server.ports().operator);
     let erase = ["partner", "erase-user", crate::rig::PARTNER, "user-it", "--url", &url, "--token-file", &token];
-    assert!(rig.admin(&erase).status.success());
+    let erased = async |rig: &Rig| {
+        let said = texts(&rig.admin(&erase)).0;
+        let id =
+            said.split("approval approve ").nth(1).unwrap_or_else(|| panic!("{said}")).trim_end().trim_end_matches('`');
+        rig.order("second", "POST", &format!("/approvals/{id}/approve"), &serde_json::json!({})).await
+    };
+    assert_eq!(erased(&rig).await["outcome"]["erased"], true);
     rig.stop().await;
     rig.again().await;
     let session = rig.ops(&path).await;
     assert_eq!((&session["energy_wh"], &session["user_id"]), (&200.into(), &serde_json::Value::Null), "{session}");
-    assert!(rig.admin(&erase).status.success(), "as often as one likes");
+    assert_eq!(erased(&rig).await["outcome"]["erased"], true, "as often as one likes");
     let _charger = rig.charger().await;
     let next = rig.started("it-start-2", 1).await;
     assert_eq!(rig.ops(&format!("/ops/v1/sessions/{next}")).await["user_id"], "user-it", "a new key for what is new");

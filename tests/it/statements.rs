@@ -244,6 +244,8 @@ async fn orders_are_stated_disputed_corrected_and_settled_over_kills() {
     let tickets = town.rig.ops("/ops/v1/tickets").await;
     let ticket = tickets["items"].as_array().unwrap().iter().find(|it| it["code"] == "statement_disputed").unwrap();
     assert_eq!(ticket["state"], "open", "{ticket}");
+    let disputes = town.rig.ops(&format!("/ops/v1/partners/{PARTNER}/statements/{id}/disputes")).await;
+    assert_eq!(disputes["items"][0]["ticket"], ticket["id"], "the dispute names its ticket");
 
     town.comes_to_terms(&id, &second, &files).await;
     let next = town.cut().await;

@@ -56,7 +56,7 @@ struct StatusOf {
 }
 
 impl Service {
-    pub(super) fn sees_site(&self, eyes: Eyes<'_>, site: &SiteId) -> bool {
+    fn sees_site(&self, eyes: Eyes<'_>, site: &SiteId) -> bool {
         match eyes {
             Eyes::Operator => true,
             Eyes::Partner(partner) => {

@@ -52,10 +52,8 @@ impl CataloguePort for Service {
                 Ok(StatusPage { items, unknown: Vec::new(), next: chargers.next })
             }
             StatusOf::Site(site) => {
-                if !self.sees_site(eyes, &site) {
-                    return Err(Code::SiteUnknown.into());
-                }
-                let site = self.site_view(eyes, &site).await?;
+                let unknown = |refusal| if absent(&refusal) { Code::SiteUnknown.into() } else { refusal };
+                let site = self.site_view(eyes, &site).await.map_err(unknown)?;
                 Ok(StatusPage {
                     items: site.chargers.into_iter().flat_map(all).collect(),
                     unknown: Vec::new(),

@@ -8,6 +8,7 @@ mod admin;
 mod catalogue;
 mod connectors;
 mod credentials;
+mod desk;
 mod feed;
 mod messages;
 mod onboarding;
@@ -26,6 +27,7 @@ use super::charger::Register;
 use super::charger::tokens::Tokens;
 use super::configuration::Configuration;
 use super::engine::{HostAddr, Refusal as Refused};
+use super::operators::Operators;
 use super::partners::Partners;
 use super::tariffs::Tariffs;
 use super::webhook::{HttpSender, QueueBoard, WebhookService};
@@ -35,6 +37,7 @@ use crate::clock::SharedClock;
 use crate::domain::charging::{ChargingFamily, Rejection};
 use crate::domain::delivery::{PartnerFamily, PartnerRejection};
 use crate::domain::onboarding::Stage;
+use crate::domain::operator::OperatorFamily;
 use crate::domain::platform::PlatformFamily;
 use crate::domain::statement::StatementFamily;
 use crate::gateway::Pepper;
@@ -92,6 +95,12 @@ pub struct Service {
     pub accounts: Accounts,
     /// Statements of partners.
     pub statements: HostAddr<StatementFamily>,
+    /// Operators, their audit trail and their work.
+    pub office: HostAddr<OperatorFamily>,
+    /// Operators in memory.
+    pub operators: Arc<Operators>,
+    /// One at a time who works on tickets.
+    pub ticketing: tokio::sync::Mutex<()>,
     /// Shared with the payment gateway; `None`: callbacks are refused.
     pub payment_secret: Option<SecretString>,
     /// Who may connect, and who is.

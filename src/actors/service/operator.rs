@@ -87,10 +87,6 @@ impl OperatorPort for Service {
         admin::partners::list(self, &page)
     }
 
-    async fn erase_user(&self, id: &PartnerId, user_id: &str) -> Result<(), Refusal> {
-        admin::partners::erase_user(self, id, user_id).await
-    }
-
     async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal> {
         admin::tariffs::publish(self, tariff, check).await
     }
@@ -143,10 +139,6 @@ impl OperatorPort for Service {
         self.stop(Eyes::Operator, id, StopBy::Operator(actor.name.clone().into())).await
     }
 
-    async fn tickets(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
-        admin::newest(self, "ticket", &page).await
-    }
-
     async fn alerts(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
         admin::newest(self, "alert", &page).await
     }
@@ -165,10 +157,6 @@ impl OperatorPort for Service {
 
     async fn apply_config(&self, toml: &str, actor: &Actor) -> Result<u64, Refusal> {
         self.configuration.apply(toml, &actor.name).await.map_err(admin::not_applied)
-    }
-
-    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal> {
-        self.configuration.rollback(version, &actor.name).await.map_err(admin::not_applied)
     }
 
     async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal> {

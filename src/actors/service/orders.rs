@@ -63,7 +63,12 @@ impl OrderPort for Service {
     }
 
     async fn order_reviews(&self, page: PageRequest) -> Result<Page<OrderView>, Refusal> {
-        self.orders_of(Eyes::Operator, (REVIEWS, String::new()), &OrderFilter::default(), page).await
+        let reviews = (REVIEWS, String::new());
+        let mut page = self.orders_of(Eyes::Operator, reviews, &OrderFilter::default(), page).await?;
+        for view in &mut page.items {
+            view.tickets = self.open_tickets_about(&format!("order/{}", view.order_id)).await?;
+        }
+        Ok(page)
     }
 
     async fn decide_order(&self, id: OrderId, decision: OrderDecision, actor: &Actor) -> Result<OrderStatus, Refusal> {
@@ -110,6 +115,9 @@ impl Service {
         let mut view = self.order_view(eyes, id, true).await?;
         if view.bill.is_some() {
             view.readings = self.session_view(eyes, view.session_id).await?.readings;
+        }
+        if matches!(eyes, Eyes::Operator) {
+            view.tickets = self.open_tickets_about(&format!("order/{id}")).await?;
         }
         Ok(view)
     }

@@ -195,6 +195,24 @@ catalogue! {
         "This top-up is not known.", "未找到该充值单。";
     AdjustmentUnknown: "adjustment_unknown", 404, Partner, No, "there is no such adjustment, or it is decided",
         "This adjustment is not known.", "未找到该调账单。";
+    OperatorName: "operator_name", 403, Partner, No,
+        "X-Chargeline-Operator names another operator than the one whose token this is: leave it out",
+        "This is not permitted.", "无权进行此操作。";
+    OperatorRole: "operator_role", 403, Partner, No, "this operator has none of the roles that may make this call; see details",
+        "This is not permitted.", "无权进行此操作。";
+    OperatorAccount: "operator_account", 403, Partner, No,
+        "the installation's token is nobody for certain: a second person agrees with an operator's own token",
+        "This is not permitted.", "无权进行此操作。";
+    OperatorUnknown: "operator_unknown", 404, Partner, No, "there is no such operator",
+        "This was not found.", "未找到。";
+    OwnAccount: "own_account", 409, Partner, No, "nobody changes the roles or the suspension of their own account",
+        "Another person must do this.", "需由另一人操作。";
+    TicketUnknown: "ticket_unknown", 404, Partner, No, "there is no such ticket",
+        "This was not found.", "未找到。";
+    TicketClosed: "ticket_closed", 409, Partner, No, "the ticket is closed, and its case has not come again since",
+        "This is closed already.", "该工单已关闭。";
+    ApprovalUnknown: "approval_unknown", 404, Partner, No, "nothing of this name waits for a second person, or it is decided",
+        "This was not found.", "未找到。";
     SecondPerson: "second_person", 409, Partner, No, "whoever has proposed an adjustment or a refund cannot approve it",
         "Another person must approve this.", "需由另一人审批。";
     OperatorNameless: "operator_nameless", 400, Partner, No,

@@ -36,8 +36,11 @@ impl Client {
         // Somebody else may have installed one: any will do, the operator API speaks plain HTTP on this machine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().context("no HTTP client")?;
+        // A token of one's own says who one is; the installation's needs a name beside it.
+        let named = || reach.operator.clone().or_else(|| std::env::var("USER").ok());
+        let operator = if token.is_of_an_account() { reach.operator.clone() } else { named() };
         let base = reach.url.trim_end_matches('/').to_owned();
-        Ok(Client { http, base, token, operator: reach.operator.clone() })
+        Ok(Client { http, base, token, operator })
     }
 
     pub(super) async fn send(&self, method: &'static str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {

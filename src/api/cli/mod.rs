@@ -75,6 +75,9 @@ async fn execute(args: Args) -> anyhow::Result<Told> {
     Ok(tell(&answer, &task, args.reach.json))
 }
 
+/// What is said of an act that waits for a second person.
+const WAITS: &str = "another operator has to agree until {until}: `chargeline admin approval approve {approval_id}`";
+
 /// What to print of an answer: its content, and the last line.
 fn tell(answer: &Answer, task: &Task, as_json: bool) -> Told {
     if !answer.good() {
@@ -92,7 +95,10 @@ fn tell(answer: &Answer, task: &Task, as_json: bool) -> Told {
         return Told { good: true, lines: vec![text] };
     }
     let mut lines = lines(&answer.json);
-    lines.push(said(&task.said, &answer.json));
+    // Not done yet: another operator has to agree.
+    let waits = answer.status == 202 && answer.json["approval_id"].is_string();
+    let pattern = if waits { WAITS } else { &task.said };
+    lines.push(said(pattern, &answer.json));
     // A look at the books says itself whether they are right.
     Told { good: answer.json["sound"] != json!(false), lines }
 }
@@ -128,7 +134,7 @@ fn lines(json: &Value) -> Vec<String> {
 }
 
 fn once(name: &str) -> &'static str {
-    if ["password", "secret", "webhook_secret"].contains(&name) { "   (shown once: keep it)" } else { "" }
+    if ["password", "secret", "token", "webhook_secret"].contains(&name) { "   (shown once: keep it)" } else { "" }
 }
 
 fn row(item: &Value) -> String {
@@ -174,7 +180,11 @@ fn task(command: Command) -> anyhow::Result<Task> {
         }
         Command::Session(command) => session(command),
         Command::Reservation(command) => reservation(command),
-        Command::Tickets { page } => Task::get(page.after("/tickets"), "{count} tickets"),
+        Command::Tickets(which) => which.task(),
+        Command::Ticket(command) => command.task(),
+        Command::Operator(command) => command.task(),
+        Command::Audit(which) => which.task(),
+        Command::Approval(command) => command.task(),
         Command::Alerts { page } => Task::get(page.after("/alerts"), "{count} alerts"),
         Command::Config(command) => config(command)?,
         Command::Quarantine(Quarantine::List) => Task::get("/quarantine", "{count} entities in quarantine"),

@@ -42,6 +42,54 @@ async fn accounts_are_looked_at_and_statements_settled_from_the_command_line() {
 }
 
 #[tokio::test]
+async fn operators_tickets_the_trail_and_what_waits_are_handled_from_the_command_line() {
+    let rig = World::new().serve().await;
+    let erase = "partner erase-user p1 u-1";
+    for (words, last) in [
+        ("partner add p1 --name One", "partner p1 set"),
+        ("operator add ada --name Ada --role support --role finance", "operator ada set: [\"support\",\"finance\"]"),
+        ("operator list", "1 operators"),
+        ("operator show ada", "operator ada shown"),
+        ("operator suspend ada --reason left", "operator ada suspended: its tokens open nothing"),
+        ("operator resume ada", "operator ada may act again"),
+        ("ticket list --open true --code quarantined", "1 tickets"),
+        ("tickets", "1 tickets"),
+        ("ticket list --code x", "0 tickets"),
+        ("ticket show t1", "ticket is open; its cause: still_there"),
+        ("ticket assign t1 ada", "ticket assigned to ada"),
+        ("ticket note t1 called", "noted"),
+        ("ticket close t1 --reason done", "ticket is closed; its cause: still_there"),
+        (erase, "another operator has to agree until 2026-01-01T00:00:00.000Z: `chargeline admin approval approve a1`"),
+        ("approval list", "1 acts wait for a second person"),
+        ("approval withdraw a1", "it is withdrawn"),
+        ("audit --verify", "9 lines looked at"),
+        ("audit --actor root/ann --limit 3", "3 lines"),
+    ] {
+        let told = admin(&rig, words).await;
+        let said = told.lines.last().map(String::as_str).unwrap_or_default();
+        let same = said == last || (words == erase && said.ends_with("approval approve a1`"));
+        assert!(told.good && same, "{words}: {told:?}");
+    }
+    let made = admin(&rig, "operator token add ada --label laptop").await;
+    let line = made.lines.iter().find(|line| line.starts_with("token: co_")).unwrap();
+    assert!(line.ends_with("(shown once: keep it)"), "{made:?}");
+    let token = line.strip_prefix("token: ").unwrap().split(' ').next().unwrap();
+    let file = rig.folder.path().join("ada.key");
+    std::fs::write(&file, token).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let own = async |words: &str| {
+        let reach = ["admin", "--url", &rig.ops, "--token-file", file.to_str().unwrap()];
+        execute(Args::try_parse_from(reach.into_iter().chain(words.split(' '))).unwrap()).await.unwrap()
+    };
+    let approve = "account approve 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001";
+    assert_eq!(own(approve).await.lines.last().map(String::as_str), Some("adjustment booked"));
+    assert!(own("ticket note t1 mine").await.good, "no name is said beside one's own token");
+    assert!(own("--operator bob ticket note t1 mine").await.lines.last().unwrap().contains("operator_name"));
+    let refused = own("operator list").await;
+    assert!(!refused.good && refused.lines[0].contains("(allowed: administrator)"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_is_agreed_in_tcec_is_set_shown_and_rotated() {
     let rig = World::new().serve().await;
     for (words, last) in [
@@ -102,7 +150,6 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
             "account propose 00000000000000000000000000000000 --minor -5 --reason meter",
             "proposed: Done; another person approves it",
         ),
-        ("account approve 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001", "adjustment booked"),
         (
             "account withdraw 00000000000000000000000000000000 00000000-0000-7000-8000-000000000001",
             "adjustment dropped",
@@ -193,7 +240,7 @@ async fn configurations_come_from_files() {
     assert_eq!(admin(&rig, "config rollback 1").await.lines.last().unwrap(), "rolled back to version 1, now version 2");
     let shown = admin(&rig, "config show").await;
     assert_eq!(shown.lines.last().unwrap(), "version 2 is in force");
-    assert!(shown.lines.iter().any(|line| line.contains("by=ann")), "the operator's name arrives: {shown:?}");
+    assert!(shown.lines.iter().any(|line| line.contains("by=root/ann")), "the operator's name arrives: {shown:?}");
     assert!(admin(&rig, "--json config show").await.lines[0].starts_with('{'));
 }
 

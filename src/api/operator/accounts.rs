@@ -17,9 +17,6 @@ use http::Uri;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The name of an operator who has given none: fit for nothing that needs a second person.
-const NAMELESS: &str = "operator";
-
 /// An account's name: the pseudonym of its user.
 fn account(id: &str) -> Answered<&str> {
     let plain = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -67,9 +64,14 @@ fn text(field: &str, text: &str) -> Answered<()> {
     Ok(findings.done()?)
 }
 
-/// Adjustments and refunds need two people, and so their names.
+/// Adjustments and refunds need two people, and so whoever wants one says who they are.
 pub(super) fn named(actor: &Actor) -> Answered<()> {
-    if actor.name == NAMELESS { Err(Code::OperatorNameless.into()) } else { Ok(()) }
+    if actor.is_nameless() { Err(Code::OperatorNameless.into()) } else { Ok(()) }
+}
+
+/// Whoever agrees to what another has proposed does it with a token of their own.
+pub(super) fn second(actor: &Actor) -> Answered<()> {
+    if actor.is_root() { Err(Code::OperatorAccount.into()) } else { Ok(()) }
 }
 
 /// The body of `POST …/block`.
@@ -197,7 +199,7 @@ pub(super) async fn approve(
     Extension(note): Extension<Note>,
     Path((id, adjustment)): Path<(String, String)>,
 ) -> Answered<Json<Value>> {
-    named(&actor)?;
+    second(&actor)?;
     let adjustment: AdjustmentId = wire::path_id(&adjustment, Code::AdjustmentUnknown)?;
     order(&state, &note, &id, (AccountOrder::Approve(adjustment), None), &actor).await
 }

@@ -1,55 +1,62 @@
 //! The operator API (`docs/operator-api.md`): master data, keys, webhooks, sessions, cases, configuration, the store. Owns its
 //! routes and the proof that an operator asks; what they do is behind [`super::port::OperatorPort`].
 //!
-//! Invariants: it has a listener of its own and no partner's signature opens it (control 26); every call is in the audit
-//! log with actor, action, target and outcome; a secret is shown once, in the answer that made it.
+//! Invariants: it has a listener of its own and no partner's signature opens it (control 26); every route names the roles that may
+//! call it; every write and every refusal is in the audit trail with actor, action, target and outcome; a secret is shown once,
+//! in the answer that made it.
 
 mod accounts;
 mod applications;
+mod approvals;
+mod audit;
+mod door;
 mod equipment;
 mod fleet;
 mod health;
 mod messages;
+mod operators;
 mod orders;
 mod partners;
+pub(crate) mod permissions;
 mod platform;
+pub mod reference;
 mod reservations;
 mod sessions;
 mod statements;
 mod tariffs;
 mod tcec;
+mod tickets;
 pub mod token;
 mod webhooks;
 
 pub use token::{OperatorToken, TokenError};
 
-use super::catalogue::Code;
 use super::error::ApiError;
-use super::port::{Actor, OperatorPort};
-use super::trace::{self, Note};
+use super::partner::bans::Bans;
+use super::port::OperatorPort;
+use super::trace;
 use super::wire::Pages;
+use crate::clock::SharedClock;
 use crate::config::live::LiveConfig;
-use crate::telemetry::metrics::api as metrics;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, post, put};
-use http::header;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// Names the operator who acts; the token proves only that it is one.
+/// Names the person who acts under the installation's token. With an operator's own token it can only say the same.
 pub const OPERATOR_HEADER: &str = "x-chargeline-operator";
 
 /// What the operator API is made of.
 pub struct OperatorParts {
     /// The runtime.
     pub port: Arc<dyn OperatorPort>,
-    /// The token that opens it.
+    /// The installation's token, which opens it before there are operators, and when none can come in.
     pub token: OperatorToken,
     /// The configuration in force.
     pub config: Arc<LiveConfig>,
+    /// The time.
+    pub clock: SharedClock,
 }
 
 /// The state behind all operator routes.
@@ -57,6 +64,8 @@ pub(crate) struct Operators {
     port: Arc<dyn OperatorPort>,
     token: OperatorToken,
     config: Arc<LiveConfig>,
+    clock: SharedClock,
+    bans: Bans,
 }
 
 impl Operators {
@@ -85,8 +94,16 @@ type Route = (&'static str, &'static str, MethodRouter<Shared>);
 
 /// Every guarded route, so that the inventory test sees all of them (control 31).
 pub(crate) fn routes() -> Vec<Route> {
-    [fleet_routes(), partner_routes(), webhook_routes(), charging_routes(), statement_routes(), platform_routes()]
-        .concat()
+    [
+        fleet_routes(),
+        partner_routes(),
+        webhook_routes(),
+        charging_routes(),
+        statement_routes(),
+        desk_routes(),
+        platform_routes(),
+    ]
+    .concat()
 }
 
 /// Sites, tariffs, chargers, tokens.
@@ -220,10 +237,33 @@ fn statement_routes() -> Vec<Route> {
     ]
 }
 
+/// What people do: tickets, second persons, operators, the audit trail.
+fn desk_routes() -> Vec<Route> {
+    vec![
+        ("GET", "/tickets", get(tickets::list)),
+        ("GET", "/tickets/{id}", get(tickets::show)),
+        ("POST", "/tickets/{id}/assign", post(tickets::assign)),
+        ("POST", "/tickets/{id}/note", post(tickets::note)),
+        ("POST", "/tickets/{id}/close", post(tickets::close)),
+        ("GET", "/approvals", get(approvals::list)),
+        ("GET", "/approvals/{id}", get(approvals::show)),
+        ("POST", "/approvals/{id}/approve", post(approvals::approve)),
+        ("POST", "/approvals/{id}/withdraw", post(approvals::withdraw)),
+        ("GET", "/operators", get(operators::list)),
+        ("GET", "/operators/{id}", get(operators::show)),
+        ("PUT", "/operators/{id}", put(operators::put)),
+        ("POST", "/operators/{id}/suspend", post(operators::suspend)),
+        ("POST", "/operators/{id}/resume", post(operators::resume)),
+        ("POST", "/operators/{id}/tokens", post(operators::add_token)),
+        ("DELETE", "/operators/{id}/tokens/{token_id}", delete(operators::revoke_token)),
+        ("GET", "/audit", get(audit::list)),
+        ("GET", "/audit/verify", get(audit::verify)),
+    ]
+}
+
 /// What the runtime itself is asked.
 fn platform_routes() -> Vec<Route> {
     vec![
-        ("GET", "/tickets", get(platform::tickets)),
         ("GET", "/alerts", get(platform::alerts)),
         ("GET", "/quarantine", get(platform::quarantine)),
         ("POST", "/quarantine/release", post(platform::release)),
@@ -239,12 +279,14 @@ fn platform_routes() -> Vec<Route> {
 impl OperatorApi {
     /// Puts the parts together.
     pub fn new(parts: OperatorParts) -> Self {
-        let state = Arc::new(Operators { port: parts.port, token: parts.token, config: parts.config });
+        let OperatorParts { port, token, config, clock } = parts;
+        let bans = Bans::new(config.current().api.failures_tracked);
+        let state = Arc::new(Operators { port, token, config, clock, bans });
         let mut guarded = Router::new();
         for (_, path, route) in routes() {
             guarded = guarded.route(path, route);
         }
-        let guarded = guarded.route_layer(from_fn_with_state(Arc::clone(&state), guard));
+        let guarded = guarded.route_layer(from_fn_with_state(Arc::clone(&state), door::guard));
         let router = Router::new()
             .nest("/ops/v1", guarded)
             .route("/healthz", get(health::alive))
@@ -256,45 +298,6 @@ impl OperatorApi {
             .layer(from_fn(trace::layer));
         OperatorApi { router }
     }
-}
-
-/// Lets operators through, within the deadline and the bound of a body.
-async fn guard(State(state): State<Shared>, mut request: Request, next: Next) -> Response {
-    let note = request.extensions().get::<Note>().cloned().unwrap_or_default();
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if !state.token.opens(shown.and_then(|value| value.strip_prefix("Bearer "))) {
-        metrics::REFUSED_CALLERS.add(1, ["operator_token"]);
-        return ApiError::from(Code::Unauthorized).into_response();
-    }
-    let actor = actor(&request);
-    note.actor(&actor.name);
-    request.extensions_mut().insert(actor);
-    let settings = state.config.current();
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, settings.api.body_bytes_max).await else {
-        metrics::LIMITED.add(1, ["body"]);
-        return ApiError::from(Code::BodyTooLarge).into_response();
-    };
-    // A backup, a compaction or a look at all books takes as long as it takes.
-    if ["/ops/v1/journal/", "/ops/v1/ledger/"].iter().any(|long| parts.uri.path().starts_with(long)) {
-        return next.run(Request::from_parts(parts, body.into())).await;
-    }
-    let answer = next.run(Request::from_parts(parts, body.into()));
-    match tokio::time::timeout(settings.api.request_deadline, answer).await {
-        Ok(response) => response,
-        Err(_) => {
-            metrics::LIMITED.add(1, ["deadline"]);
-            ApiError::from(Code::OutcomeUnknown).into_response()
-        }
-    }
-}
-
-/// The operator's name, if it is well formed; it goes into the audit log.
-fn actor(request: &Request) -> Actor {
-    let named = request.headers().get(OPERATOR_HEADER).and_then(|value| value.to_str().ok());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
-    let named = named.filter(|name| (1..=64).contains(&name.len()) && name.chars().all(plain));
-    Actor { name: named.unwrap_or("operator").to_owned() }
 }
 
 /// What a handler gives back.

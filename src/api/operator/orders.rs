@@ -1,6 +1,6 @@
 //! Orders, and those that wait for a person, for operators (SE-14, MO-7, OP-2). Owns reading the requests.
 
-use super::accounts::named;
+use super::accounts::{named, second};
 use super::{Answered, Shared};
 use crate::api::catalogue::Code;
 use crate::api::port::{Actor, OrderDecision, OrderFilter, OrderView, Page};
@@ -100,7 +100,7 @@ pub(super) async fn approve_refund(
     Extension(actor): Extension<Actor>,
     Path(id): Path<String>,
 ) -> Answered<(StatusCode, Json<Value>)> {
-    named(&actor)?;
+    second(&actor)?;
     decide(&state, &id, OrderDecision::ApproveRefund, &actor).await
 }
 

@@ -1,10 +1,10 @@
 //! Partners and their keys. Owns reading the requests and showing a new secret once; never delivery.
 
-use super::{Answered, Shared};
+use super::{Answered, Shared, approvals};
 use crate::api::catalogue::Code;
 use crate::api::partner::credentials::{self, some_scopes};
 use crate::api::partner::keys;
-use crate::api::port::{NewKey, Page, PartnerPut, PartnerView};
+use crate::api::port::{Actor, Granted, NewKey, Page, PartnerPut, PartnerView, Wish};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use crate::domain::access::{Grant, Scope};
@@ -141,16 +141,16 @@ struct Erase {
 
 pub(super) async fn erase_user(
     State(state): State<Shared>,
+    Extension(actor): Extension<Actor>,
     Extension(note): Extension<Note>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answered<Json<Value>> {
+) -> Answered<(StatusCode, Json<Granted>)> {
     let id = partner(&id)?;
     let Erase { user_id } = wire::json(&body)?;
     let mut findings = Findings::default();
     findings.text("user_id", &user_id, 1, 64);
     findings.done()?;
     note.target(format!("{id} user {}", Personal(&user_id)));
-    state.port.erase_user(&id, &user_id).await?;
-    Ok(Json(json!({"partner_id": id, "erased": true})))
+    approvals::answer(state.port.grant_wish(Wish::EraseUser { partner: id, user_id }, &actor).await?)
 }

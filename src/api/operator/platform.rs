@@ -1,20 +1,15 @@
-//! Cases, alerts, quarantine, configuration and the store. Owns reading the requests.
+//! Alerts, quarantine, configuration and the store. Owns reading the requests.
 
-use super::{Answered, Shared};
-use crate::api::port::{Actor, Page};
+use super::{Answered, Shared, approvals};
+use crate::api::port::{Actor, Granted, Page, Wish};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use http::Uri;
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-pub(super) async fn tickets(State(state): State<Shared>, uri: Uri) -> Answered<Json<Page<Value>>> {
-    let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
-    Ok(Json(state.port.tickets(page).await?))
-}
 
 pub(super) async fn alerts(State(state): State<Shared>, uri: Uri) -> Answered<Json<Page<Value>>> {
     let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
@@ -82,11 +77,10 @@ pub(super) async fn rollback(
     Extension(actor): Extension<Actor>,
     Extension(note): Extension<Note>,
     body: Bytes,
-) -> Answered<Json<Value>> {
+) -> Answered<(StatusCode, Json<Granted>)> {
     let Rollback { version } = wire::json(&body)?;
     note.target(format_args!("to version {version}"));
-    let version = state.port.rollback_config(version, &actor).await?;
-    Ok(Json(json!({"version": version})))
+    approvals::answer(state.port.grant_wish(Wish::RollBackConfig { version }, &actor).await?)
 }
 
 /// The body of `POST /journal/backup`.

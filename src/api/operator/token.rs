@@ -1,6 +1,7 @@
-//! The operators' bearer token. Owns its file and its comparison.
+//! Operators' bearer tokens: the installation's own, in a file, and those of accounts (OP-3). Owns their form, the file, and the
+//! comparison of what is in it.
 //!
-//! Invariants: 256 random bits, readable by the file's owner only, compared in constant time, never logged.
+//! Invariants: 256 random bits each, compared in constant time, never logged; a file is readable by its owner only.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +13,58 @@ use subtle::ConstantTimeEq as _;
 
 /// Text before a token, so that scanners for leaked secrets can know it.
 const PREFIX: &str = "co_";
+
+/// Hexadecimal digits of an account's token's public name.
+const ID: usize = 12;
+
+/// A token as it was presented.
+#[derive(Clone, Copy)]
+pub(crate) enum Presented<'a> {
+    /// In the form of an account's: `co_<name>_<secret>`.
+    Own {
+        /// Its public name.
+        id: &'a str,
+        /// What proves it.
+        secret: &'a str,
+    },
+    /// Anything else.
+    Other(Option<&'a str>),
+}
+
+impl<'a> Presented<'a> {
+    /// Tells the forms apart.
+    pub(crate) fn read(shown: Option<&'a str>) -> Self {
+        let own = shown.and_then(|text| text.strip_prefix(PREFIX)?.split_once('_'));
+        let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        match own.filter(|(id, secret)| id.len() == ID && hex(id) && secret.len() == 64 && hex(secret)) {
+            Some((id, secret)) => Presented::Own { id, secret },
+            None => Presented::Other(shown),
+        }
+    }
+
+    /// Its public name, if it has one.
+    pub(crate) fn token_id(&self) -> Option<&'a str> {
+        match self {
+            Presented::Own { id, .. } => Some(id),
+            Presented::Other(_) => None,
+        }
+    }
+
+    /// All of it, where it may be the installation's.
+    pub(crate) fn whole(&self) -> Option<&'a str> {
+        match self {
+            Presented::Own { .. } => None,
+            Presented::Other(shown) => *shown,
+        }
+    }
+}
+
+/// A new token of an account: its public name, its secret, and the whole of it, which is shown once.
+pub(crate) fn make() -> (String, SecretString, SecretString) {
+    let (id, secret) = (hex::encode(rand::random::<[u8; ID / 2]>()), hex::encode(rand::random::<[u8; 32]>()));
+    let whole = format!("{PREFIX}{id}_{secret}");
+    (id, secret.into(), whole.into())
+}
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +134,11 @@ impl OperatorToken {
         bool::from(ours.ct_eq(&theirs))
     }
 
+    /// Whether it is an account's, by its form.
+    pub fn is_of_an_account(&self) -> bool {
+        matches!(Presented::read(Some(self.0.expose_secret())), Presented::Own { .. })
+    }
+
     /// The value of the `Authorization` header, for the command line.
     pub fn header(&self) -> String {
         format!("Bearer {}", self.0.expose_secret())
@@ -90,6 +148,21 @@ impl OperatorToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_accounts_token_is_known_by_its_form() {
+        let (id, secret, whole) = make();
+        let shown = Presented::read(Some(whole.expose_secret()));
+        assert_eq!((shown.token_id(), shown.whole()), (Some(id.as_str()), None));
+        assert!(matches!(shown, Presented::Own { secret: of, .. } if of == secret.expose_secret()));
+        assert!(OperatorToken(whole).is_of_an_account());
+        let digits = "0".repeat(64);
+        for other in
+            ["co_".to_owned(), format!("co_{digits}"), format!("co_0123456789AB_{digits}"), format!("co_0_{digits}")]
+        {
+            assert_eq!(Presented::read(Some(&other)).token_id(), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_token_is_made_once_and_private() {

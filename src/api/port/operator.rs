@@ -3,8 +3,8 @@
 
 use super::tariffs::{RollOut, TariffView};
 use super::{
-    ChargerView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, SessionFilter, SessionStatus,
-    SessionView, SiteView, WebhookView,
+    Actor, ChargerView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, SessionFilter,
+    SessionStatus, SessionView, SiteView, WebhookView,
 };
 use crate::api::port::{DeviceView, Moment};
 use crate::domain::platform::{ConnectorFacts, Facility, Hours};
@@ -22,13 +22,6 @@ pub struct Readiness {
     pub ready: bool,
     /// What is missing otherwise, one short text each.
     pub reasons: Vec<String>,
-}
-
-/// Who acts, for the audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// The operator's name, as the token file's holder gave it in `X-Chargeline-Operator`; `operator` without.
-    pub name: String,
 }
 
 /// A site's master data.
@@ -354,6 +347,7 @@ pub trait OperatorPort:
     + super::TcecPort
     + super::CredentialPort
     + super::WebhookPort
+    + super::DeskPort
     + super::OnboardingPort
 {
     /// Whether the process can do its work. Must not wait.
@@ -400,9 +394,6 @@ pub trait OperatorPort:
     async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal>;
     /// All partners, by id.
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal>;
-    /// Destroys the key of a user's personal data: what was kept under it can never be read again, sessions and
-    /// amounts stay (OP-9). The same for a user that is not known, so that nothing is told by it; or `partner_unknown`.
-    async fn erase_user(&self, id: &PartnerId, user_id: &str) -> Result<(), Refusal>;
 
     /// Publishes the next version of a tariff, or only checks it; its number. `tariff_invalid` with all findings.
     async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal>;
@@ -431,8 +422,6 @@ pub trait OperatorPort:
     /// Stops a session whoever owns it.
     async fn force_stop(&self, id: SessionId, actor: &Actor) -> Result<SessionStatus, Refusal>;
 
-    /// Cases for a person, newest first.
-    async fn tickets(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
     /// Alerts, newest first.
     async fn alerts(&self, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
 
@@ -445,8 +434,6 @@ pub trait OperatorPort:
     async fn config_versions(&self) -> Result<Vec<ConfigVersionView>, Refusal>;
     /// Checks and applies a whole file's text; the new version. Problems come as details of `config_invalid`.
     async fn apply_config(&self, toml: &str, actor: &Actor) -> Result<u64, Refusal>;
-    /// Goes back to a version; the new version.
-    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal>;
 
     /// Backs the store up while running; where to.
     async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal>;

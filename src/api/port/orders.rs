@@ -116,6 +116,9 @@ pub struct OrderView {
     /// Who settled it by hand; shown to operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<String>,
+    /// Open tickets about it; shown to operators only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<String>,
 }
 
 /// Which orders.

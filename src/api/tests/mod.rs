@@ -4,6 +4,7 @@
 mod accounts;
 mod applications;
 mod credentials;
+mod desk;
 mod examples;
 pub(crate) mod fake;
 mod operator;
@@ -106,7 +107,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let token = OperatorToken::load_or_make(&folder.path().join("operator.key")).unwrap();
         let bearer = token.header();
-        let operator = OperatorApi::new(OperatorParts { port: self.runtime.clone(), token, config: live.clone() });
+        let operator = OperatorApi::new(OperatorParts {
+            port: self.runtime.clone(),
+            token,
+            config: live.clone(),
+            clock: self.clock.clone(),
+        });
         let stop = CancellationToken::new();
         let (partner_socket, operator_socket) = (bind().await, bind().await);
         let (url, address) = url_of(&partner_socket);
@@ -261,9 +267,17 @@ impl Rig {
 
     /// A call of an operator.
     async fn ops(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.ops_as(&self.bearer, None, method, path, body).await
+    }
+
+    /// A call of the operator with that header, who may say a name.
+    async fn ops_as(&self, bearer: &str, named: Option<&str>, method: &str, path: &str, body: Value) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.http.request(method, format!("{}{path}", self.ops));
-        request = request.header("authorization", &self.bearer);
+        request = request.header("authorization", bearer);
+        if let Some(named) = named {
+            request = request.header("x-chargeline-operator", named);
+        }
         if !body.is_null() {
             request = request.body(body.to_string());
         }

@@ -127,7 +127,7 @@ async fn every_call_is_audited_without_secrets_and_personal_data() {
         &["actor=p1", "key_id=ck_1", "POST /api/v1/sessions", "target_of=CP1/1", "request_id=r1", "outcome=\"done\""],
     );
     has(2, &["actor= ", "key_id=ck_1", "outcome=\"bad_signature\"", "status=401"]);
-    has(3, &["actor=operator", "PUT /ops/v1/tokens/{id_tag}", "outcome=\"done\""]);
+    has(3, &["actor=root", "PUT /ops/v1/tokens/{id_tag}", "outcome=\"done\""]);
     let secret = key.json["secret"].as_str().unwrap();
     let bearer = rig.bearer.strip_prefix("Bearer ").unwrap();
     for hidden in [SECRET, secret, bearer, "13800138000", "u-personal", "04DEADBEEF"] {

@@ -6,6 +6,7 @@ use super::request::{Outcome, Rejection};
 use super::state::Proposal;
 use crate::domain::ledger::{Cause, LedgerAccount, OrderId};
 use crate::domain::money::Money;
+use crate::domain::operator::person;
 use crate::ids::AdjustmentId;
 use serde_json::json;
 
@@ -34,9 +35,7 @@ fn known(draft: &Draft<'_>, id: AdjustmentId) -> Result<Proposal, Rejection> {
 
 pub(super) fn approve(draft: &mut Draft<'_>, cause: &Cause, id: AdjustmentId, by: &str) -> Result<Outcome, Rejection> {
     let proposal = known(draft, id)?;
-    if proposal.by.trim().eq_ignore_ascii_case(by.trim()) {
-        return Err(Rejection::SamePerson(by.into()));
-    }
+    person::another(&proposal.by, by).map_err(|_| Rejection::SamePerson(by.into()))?;
     let minor = proposal.amount.minor;
     let available = draft.account.spendable();
     if minor < 0 && -minor > available {

@@ -7,6 +7,7 @@
 //! | `top-up` | `<intent>` | [`TopUpRow`]: whose, and where it stands |
 //! | `account-memo` | `<account>/<memo key>` | [`Memo`](super::Memo): what left the state |
 //! | `adjustment` | `<account>/<adjustment>` | [`AdjustmentRow`]: who proposed, who decided |
+//! | `approval-open` | `adjustment-<account>-<adjustment>` | an adjustment that waits for a second person |
 //! | `alert`, `ticket` | `<account>-<sequence>-<n>` | a case |
 
 use super::event::{Booked, Event};
@@ -15,7 +16,8 @@ use super::state::{Account, Proposal, TopUp};
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
 use crate::domain::money::Money;
-use crate::ids::PartnerId;
+use crate::domain::operator::rows::APPROVAL_OPEN;
+use crate::ids::{AdjustmentId, PartnerId};
 use serde::{Deserialize, Serialize};
 
 /// Table of accounts.
@@ -72,6 +74,11 @@ pub struct AdjustmentRow {
     pub decided_by: Option<String>,
 }
 
+/// The name under which an adjustment waits for a second person, among all that waits.
+pub fn approval_key(account: &str, id: AdjustmentId) -> String {
+    format!("adjustment-{account}-{id}")
+}
+
 /// The key of an entry: sorts by number.
 pub fn entry_key(account: &str, number: u64) -> String {
     format!("{account}/{number:020}")
@@ -113,12 +120,17 @@ fn of_event(account: &str, event: &Event) -> Vec<Row> {
         Event::Folded { memos } => memos.iter().map(|(key, memo)| row(MEMO, memo_key(account, key), memo)).collect(),
         Event::Proposed(proposal) => {
             let value = AdjustmentRow { proposal: proposal.clone(), state: "proposed".to_owned(), decided_by: None };
-            vec![row(ADJUSTMENT, format!("{account}/{}", proposal.id), &value)]
+            let waits = serde_json::json!({"act": "adjustment", "account": account, "adjustment_id": proposal.id,
+                "amount": proposal.amount, "reason": proposal.reason, "status": "waiting",
+                "proposed_by": proposal.by, "at": proposal.at});
+            let open = row(APPROVAL_OPEN, approval_key(account, proposal.id), &waits);
+            vec![row(ADJUSTMENT, format!("{account}/{}", proposal.id), &value), open]
         }
         Event::ProposalClosed { proposal, by, approved } => {
             let state = if *approved { "approved" } else { "withdrawn" }.to_owned();
             let value = AdjustmentRow { proposal: proposal.clone(), state, decided_by: Some(by.to_string()) };
-            vec![row(ADJUSTMENT, format!("{account}/{}", proposal.id), &value)]
+            let open = Row { table: APPROVAL_OPEN, key: approval_key(account, proposal.id), value: None };
+            vec![row(ADJUSTMENT, format!("{account}/{}", proposal.id), &value), open]
         }
         Event::Raised(raised) => case::rows(raised),
         Event::Opened { .. }

@@ -12,6 +12,7 @@ use super::family::{PartnerEvent, QueueId};
 use super::partner::Partner;
 use super::queue::{Dead, Queue, QueueFact};
 use crate::clock::Timestamp;
+use crate::domain::charging::case;
 use crate::domain::entity::Row;
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +123,11 @@ pub(super) fn of_queue(partition: &str, id: QueueId, queue: &Queue, events: &[Pa
         }
     }
     if dead_changed {
-        rows.push(ticket_row(partition, id, queue, last_dead));
+        let ticket = ticket_row(partition, id, queue, last_dead);
+        if let Some(since) = queue.dead_since {
+            rows.extend(case::ticket_index(&ticket.key, since, "webhook-dead", &format!("webhook/{partition}/{id}")));
+        }
+        rows.push(ticket);
     }
     rows
 }

@@ -4,6 +4,7 @@
 use super::state::{Ask, Doubt, Kind, Proposed, Status};
 use super::{Charge, Event, OrderStep, notices, saga, stated};
 use crate::domain::charging::{Case, Level, Rejection};
+use crate::domain::operator::person;
 use crate::domain::pricing::BillFlag;
 use crate::ids::RequestId;
 
@@ -271,9 +272,7 @@ pub(super) fn refund(step: &mut OrderStep<'_>, minor: i64, by: Box<str>) -> Resu
 /// A second person agrees to a refund (MO-6).
 pub(super) fn approve_refund(step: &mut OrderStep<'_>, by: Box<str>) -> Result<(), Rejection> {
     let Some(proposed) = step.state.refund_proposed.clone() else { return Err(Rejection::RefundUnknown) };
-    if proposed.by.trim().eq_ignore_ascii_case(by.trim()) {
-        return Err(Rejection::SamePerson);
-    }
+    person::another(&proposed.by, &by).map_err(|_| Rejection::SamePerson)?;
     if step.state.outstanding.is_some() {
         return Err(Rejection::OrderBusy);
     }

@@ -1,10 +1,11 @@
 //! The read models that follow from an order's events: `order/<id>`, `user-order/<partner>/<user>/<order>`,
-//! `order-review/<order>` as long as a person must look, `settled` and `settled-order` for statements, `alert`, `ticket`. Owns
+//! `order-review/<order>` as long as a person must look, `approval-open/refund-<order>` as long as a second person is awaited, `settled` and `settled-order` for statements, `alert`, `ticket`. Owns
 //! their shape.
 
 use super::{Event, Order, Status, stated};
 use crate::domain::charging::case::{self, row};
 use crate::domain::entity::Row;
+use crate::domain::operator::rows::APPROVAL_OPEN;
 use crate::ids::OrderId;
 
 /// The abnormal queue (SE-14).
@@ -13,7 +14,7 @@ pub const REVIEWS: &str = "order-review";
 /// The rows that follow from a step's events.
 pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Iterator<Item = &'a Event>) -> Vec<Row> {
     let mut rows = Vec::new();
-    let (mut changed, mut doubted, mut judged) = (false, false, false);
+    let (mut changed, mut doubted, mut judged, mut proposed) = (false, false, false, false);
     for event in events {
         match event {
             Event::Raised(raised) => rows.extend(case::rows(raised)),
@@ -24,6 +25,9 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
             }
             // What changed after it was settled waits for a person as well, until something is given back.
             Event::Doubted { .. } => (changed, doubted) = (true, true),
+            Event::RefundWanted { .. } | Event::RefundProposed(_) | Event::RefundWithdrawn { .. } => {
+                (changed, proposed) = (true, true);
+            }
             Event::ToTake { .. } | Event::Refunded { .. } => (changed, judged) = (true, true),
             Event::Placed(_)
             | Event::Failed { .. }
@@ -34,9 +38,6 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
             | Event::Kept { .. }
             | Event::DebtPaid { .. }
             | Event::Priced(_)
-            | Event::RefundWanted { .. }
-            | Event::RefundProposed(_)
-            | Event::RefundWithdrawn { .. }
             | Event::Contested
             | Event::Linked { .. }
             | Event::Awaited { .. }
@@ -67,6 +68,9 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
         }
         rows.push(row("order", id.to_string(), &value));
     }
+    if proposed {
+        rows.push(waiting(id, order));
+    }
     let undecided = order.status == Some(Status::UnderReview) && order.charge.is_none();
     if undecided || (doubted && !judged) {
         let short = serde_json::json!({"order_id": id, "charger_id": partition, "doubts": order.doubts});
@@ -75,4 +79,17 @@ pub fn project<'a>(partition: &str, id: OrderId, order: &Order, events: impl Ite
         rows.push(Row { table: REVIEWS, key: id.to_string(), value: None });
     }
     rows
+}
+
+/// The name under which a refund waits for a second person, among all that waits.
+fn approval_key(id: OrderId) -> String {
+    format!("refund-{id}")
+}
+
+fn waiting(id: OrderId, order: &Order) -> Row {
+    let key = approval_key(id);
+    let Some(proposed) = &order.refund_proposed else { return Row { table: APPROVAL_OPEN, key, value: None } };
+    let value = serde_json::json!({"act": "refund", "order_id": id, "amount": order.amount(proposed.minor),
+        "status": "waiting", "proposed_by": proposed.by, "at": proposed.at});
+    row(APPROVAL_OPEN, key, &value)
 }

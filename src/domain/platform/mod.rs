@@ -14,6 +14,7 @@ pub use hours::Hours;
 pub use listing::{FEED, Listed, Listing};
 
 use crate::clock::Timestamp;
+use crate::domain::charging::case;
 use crate::domain::entity::{Context, Deadline, Decision, Family, Row, Standing};
 use crate::domain::tariff::{Book, BookChange, BookRefusal, Checked, Scope};
 use crate::ids::{PartnerId, SiteId, TariffId};
@@ -318,11 +319,9 @@ fn rows(event: &Event) -> Vec<Row> {
             let id = format!("platform-{sequence:020}");
             let value = serde_json::json!({"id": id, "at": at.to_rfc3339(), "level": alert.level, "code": alert.code,
                 "subject": alert.subject, "text": alert.text});
-            let mut rows = vec![row("alert", id.clone(), &value)];
+            let mut rows = vec![row("alert", id, &value)];
             if alert.ticket {
-                let ticket = serde_json::json!({"id": id, "at": at.to_rfc3339(), "state": "open", "code": alert.code,
-                    "subject": alert.subject, "text": alert.text});
-                rows.push(row("ticket", id, &ticket));
+                rows.extend(case::ticket_rows(value, *at, Vec::new()));
             }
             rows
         }
@@ -397,7 +396,9 @@ mod tests {
             ticket: true,
         };
         let (_, rows) = decide(&mut State::default(), 9, Command::Raise(alert));
-        let keys: Vec<_> = rows.iter().map(|row| (row.table, row.key.as_str())).collect();
-        assert_eq!(keys, [("alert", "platform-00000000000000000009"), ("ticket", "platform-00000000000000000009")]);
+        for table in ["alert", case::TICKET] {
+            let row = rows.iter().find(|row| row.table == table).unwrap();
+            assert_eq!(row.key, "platform-00000000000000000009", "{table}");
+        }
     }
 }

@@ -412,7 +412,8 @@ fn dispute(
     bounded(draft, draft.period.disputes.len(), "disputes")?;
     let (at, partner) = (draft.context.now, draft.context.partition);
     let text = format!("{partner} disputes order {order} of its statement {}: {reason}", draft.id);
-    let case = Case::alert(Level::Warning, "statement_disputed", format!("statement/{partner}/{}", draft.id), text);
+    let case =
+        Case::alert(Level::Warning, "statement_disputed", format!("statement/{partner}/{}/{order}", draft.id), text);
     let case = case.ticket("resolve it, with a correction or without").with(evidence);
     let id = format!("statement-{partner}-{}-{}", draft.context.sequence, draft.id).into();
     let ticket = Raised { id, at, case: case.clone() };

@@ -4,6 +4,7 @@ use super::period::{Dispute, Paper, Period, Status};
 use super::totals::{Balance, Totals};
 use super::{file::Sum, line::Figures};
 use crate::clock::Timestamp;
+use crate::domain::charging::case;
 use crate::ids::{OrderId, PartnerId, StatementId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -100,7 +101,7 @@ pub fn dispute(order_id: OrderId, dispute: &Dispute) -> DisputeView {
         open: resolution.is_none(),
         reason: dispute.reason.clone(),
         at: dispute.at.to_rfc3339(),
-        ticket: dispute.ticket.id.clone(),
+        ticket: case::ticket_of(&dispute.ticket.case.subject, &dispute.ticket.case.code).into(),
         resolved_at: resolution.map(|it| it.at.to_rfc3339()),
         note: resolution.map(|it| it.note.clone()),
         correction: resolution.and_then(|it| it.line.as_ref()).map(|line| line.figures),

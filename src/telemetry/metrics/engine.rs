@@ -3,7 +3,7 @@
 use super::{COUNTS, Described, Kind, Metric, SECONDS};
 
 /// The kinds of partitions.
-const FAMILIES: &[&str] = &["charger", "partner", "platform", "account", "statement", "counter"];
+const FAMILIES: &[&str] = &["charger", "partner", "platform", "account", "statement", "operator", "counter"];
 
 /// Commands decided.
 pub static STEPS: Metric<2> = Metric {

@@ -11,6 +11,7 @@ pub(crate) mod handles;
 pub mod journal;
 pub mod messages;
 pub mod names;
+pub mod operator;
 pub mod process;
 pub mod reference;
 pub mod reservation;
@@ -139,6 +140,7 @@ pub fn all() -> Vec<Described> {
         process::ALL,
         reservation::ALL,
         statement::ALL,
+        operator::ALL,
         webhook::ALL,
     ]
     .concat()

@@ -2,7 +2,6 @@
 
 use crate::actors::partners::Known;
 use crate::actors::service::credentials::keys_of;
-use crate::actors::service::sessions::user_scope;
 use crate::actors::service::webhooks::Aim;
 use crate::actors::service::{Service, partner_rejected, refused};
 use crate::api::catalogue::Code;
@@ -112,14 +111,10 @@ pub(in crate::actors::service) fn list(service: &Service, page: &PageRequest) ->
     Ok(Page { next: last.filter(|_| items.len() == page.limit), items })
 }
 
-pub(in crate::actors::service) async fn erase_user(
-    service: &Service,
-    id: &PartnerId,
-    user_id: &str,
-) -> Result<(), Refusal> {
-    service.directory.get(id).ok_or(Code::PartnerUnknown)?;
-    let user = service.vault.pseudonym(&user_scope(id), user_id);
-    service.vault.forget(&user).await.map_err(|error| {
+/// Destroys the key of a user's personal data: what was kept under it can never be read again, sessions and amounts stay (OP-9).
+/// The same for a user that is not known, so that nothing is told by it.
+pub(in crate::actors::service) async fn erase(service: &Service, pseudonym: &str) -> Result<(), Refusal> {
+    service.vault.forget(&pseudonym.into()).await.map_err(|error| {
         tracing::warn!(%error, "a user's key could not be destroyed");
         Code::Unavailable.into()
     })

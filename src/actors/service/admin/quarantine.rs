@@ -28,6 +28,7 @@ pub(in crate::actors::service) async fn list(service: &Service) -> Vec<serde_jso
     let mut all = of_family(&service.chargers).await;
     all.extend(of_family(&service.partners).await);
     all.extend(of_family(&service.platform).await);
+    all.extend(of_family(&service.office).await);
     all
 }
 
@@ -56,7 +57,10 @@ pub(in crate::actors::service) async fn release(service: &Service, entity: &str)
         Some(outcome) => Some(outcome),
         None => match release_in(&service.partners, entity).await {
             Some(outcome) => Some(outcome),
-            None => release_in(&service.platform, entity).await,
+            None => match release_in(&service.platform, entity).await {
+                Some(outcome) => Some(outcome),
+                None => release_in(&service.office, entity).await,
+            },
         },
     };
     match outcome {

@@ -2,12 +2,14 @@
 
 mod account;
 mod application;
+mod desk;
 mod messages;
 mod partner;
 pub(super) mod statement;
 mod tariff;
 
 pub(super) use account::Account;
+pub(super) use desk::{Approval, AuditArgs, Operator, Ticket, TicketArgs};
 pub(super) use messages::MessageArgs;
 pub(super) use partner::{Partner, Tcec, Webhook};
 pub(super) use statement::Statement;
@@ -38,11 +40,11 @@ pub struct Reach {
     /// The operator API.
     #[arg(long, global = true, env = "CHARGELINE_OPERATOR_URL", default_value = "http://127.0.0.1:8081")]
     pub url: String,
-    /// The file with the operators' token.
+    /// The file with your token, or the installation's.
     #[arg(long, global = true, env = "CHARGELINE_OPERATOR_TOKEN_FILE", default_value = "./chargeline-operator.key")]
     pub token_file: PathBuf,
-    /// Your name, for the audit log.
-    #[arg(long, global = true, env = "USER")]
+    /// Your name, for the audit trail, where the token is the installation's; otherwise $USER. Your own token says who you are.
+    #[arg(long, global = true)]
     pub operator: Option<String>,
     /// Print the server's answer as JSON.
     #[arg(long, global = true)]
@@ -89,12 +91,19 @@ pub enum Command {
     /// Reservations of connectors.
     #[command(subcommand)]
     Reservation(Reservation),
-    /// Cases for a person.
-    Tickets {
-        /// Which part.
-        #[command(flatten)]
-        page: PageArgs,
-    },
+    /// Cases for a person: the list of `ticket list`.
+    Tickets(TicketArgs),
+    /// Cases for a person, and what is done with them.
+    #[command(subcommand)]
+    Ticket(Ticket),
+    /// Operators, their roles and tokens.
+    #[command(subcommand)]
+    Operator(Operator),
+    /// The audit trail.
+    Audit(AuditArgs),
+    /// What waits for a second person.
+    #[command(subcommand)]
+    Approval(Approval),
     /// Alerts.
     Alerts {
         /// Which part.

@@ -4,6 +4,7 @@
 mod accounts;
 mod catalogue;
 mod credentials;
+mod desk;
 mod onboarding;
 mod operator;
 mod orders;
@@ -148,6 +149,7 @@ struct World {
     pub(crate) erased: Vec<String>,
     configs: Vec<ConfigVersionView>,
     tokens: Vec<String>,
+    pub(crate) desk: desk::Desk,
 }
 
 /// The runtime.

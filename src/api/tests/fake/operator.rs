@@ -140,10 +140,6 @@ impl OperatorPort for Runtime {
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
         Ok(paged(self.world().partners.iter().map(|(id, p)| (id.to_string(), p.clone())), &page))
     }
-    async fn erase_user(&self, _: &PartnerId, user_id: &str) -> Result<(), Refusal> {
-        self.world().erased.push(user_id.to_owned());
-        Ok(())
-    }
     async fn put_token(&self, id_tag: &str, _: TokenPut) -> Result<(), Refusal> {
         self.world().tokens.push(id_tag.to_owned());
         Ok(())
@@ -214,9 +210,6 @@ impl OperatorPort for Runtime {
         world.sessions.get_mut(&id).ok_or(Code::SessionUnknown)?.1.status = SessionStatus::StopPending;
         Ok(SessionStatus::StopPending)
     }
-    async fn tickets(&self, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
-        Ok(Page { items: vec![serde_json::json!({"id": "t1", "code": "quarantined"})], next: None })
-    }
     async fn alerts(&self, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
         Ok(Page { items: vec![], next: None })
     }
@@ -242,10 +235,6 @@ impl OperatorPort for Runtime {
         let by = actor.name.clone();
         world.configs.push(ConfigVersionView { version, at: NOW, by, toml: toml.into(), changed: vec![] });
         Ok(version)
-    }
-    async fn rollback_config(&self, version: u64, actor: &Actor) -> Result<u64, Refusal> {
-        let known = self.world().configs.iter().find(|known| known.version == version).cloned();
-        self.apply_config(&known.ok_or(Code::NotFound)?.toml, actor).await
     }
     async fn backup_journal(&self, name: &str) -> Result<serde_json::Value, Refusal> {
         Ok(serde_json::json!({"path": format!("backups/{name}"), "bytes": 1}))

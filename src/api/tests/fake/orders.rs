@@ -51,6 +51,7 @@ fn view(owner: &PartnerId, session: &SessionView) -> OrderView {
         payment_due: None,
         refund_proposed: None,
         settled_by: None,
+        tickets: Vec::new(),
     }
 }
 

@@ -62,7 +62,10 @@ impl World {
             AccountFamily::apply(&mut self.account, event);
         }
         for row in AccountFamily::project("u1", &Key, &self.account, &decision.events) {
-            self.rows.insert((row.table, row.key), row.value.unwrap());
+            match row.value {
+                Some(value) => drop(self.rows.insert((row.table, row.key), value)),
+                None => drop(self.rows.remove(&(row.table, row.key))),
+            }
         }
         self.history.extend(decision.events);
         self.effects.extend(decision.effects);
