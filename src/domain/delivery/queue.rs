@@ -278,6 +278,9 @@ pub enum QueueFact {
         dead: Vec<u64>,
         /// Rows that its log has at most.
         slots: u64,
+        /// A ticket about its dead letters was open.
+        #[serde(default)]
+        open: bool,
     },
     /// Held back by a person.
     Paused,

@@ -100,12 +100,12 @@ pub(super) fn of_queue(partition: &str, id: QueueId, queue: &Queue, events: &[Pa
                 rows.extend(dead.iter().map(|position| dropped_row(partition, id, *position)));
                 dead_changed |= !dead.is_empty();
             }
-            QueueFact::Retired { dead, slots } => {
+            QueueFact::Retired { dead, slots, open } => {
                 rows.extend(dead.iter().map(|position| dropped_row(partition, id, *position)));
                 let log = |slot| Row { table: LOG, key: format!("{partition}/{id}/{slot:06}"), value: None };
                 rows.extend((0..*slots).map(log));
-                let ticket = format!("webhook-dead/{partition}/{id}");
-                rows.push(Row { table: TICKET, key: ticket, value: None });
+                // Nothing of it is left to be done.
+                dead_changed |= *open;
             }
             QueueFact::Settled { .. }
             | QueueFact::Failed(_)

@@ -256,14 +256,17 @@ fn an_endpoint_goes_with_its_dead_letters_its_log_and_its_ticket_and_a_late_repo
         let attempts = vec![tried(&entry(position, "k"), Timestamp(3), Answer::Missing)];
         partition.report(Report { attempts, ..Report::default() }, Timestamp(3));
     }
-    let of_queue = |partition: &Partition| -> Vec<&'static str> {
-        partition.rows.keys().map(|(table, _)| *table).filter(|table| *table != rows::PARTNER).collect()
+    let left = |partition: &Partition| {
+        let of = |wanted: &str| partition.rows.keys().filter(|(table, _)| *table == wanted).count();
+        let ticket = &partition.rows[&(rows::TICKET, "webhook-dead/acme/0".to_owned())];
+        let ticket: rows::Ticket = serde_json::from_slice(ticket).unwrap();
+        (of(rows::DEAD), of(rows::LOG), ticket.state, ticket.count)
     };
-    assert_eq!(of_queue(&partition).len(), 3 + 1 + 3);
+    assert_eq!(left(&partition), (3, 3, "open".to_owned(), 3));
     partition.ask(QueueCommand::Discard(vec![1, 2]), Timestamp(4)).unwrap();
-    assert_eq!((partition.queue().dead, of_queue(&partition).len()), (1, 1 + 1 + 3));
+    assert_eq!((partition.queue().dead, left(&partition)), (1, (1, 3, "open".to_owned(), 1)));
     partition.order(remove(MAIN, vec![3]), 5).unwrap();
-    assert_eq!(of_queue(&partition), [] as [&str; 0]);
+    assert_eq!(left(&partition), (0, 0, "closed".to_owned(), 0));
     let gone = partition.queue();
     let attempts = vec![tried(&entry(9, "k"), Timestamp(6), http(500))];
     let late = Report { attempts, low_water: 9, ..Report::default() };

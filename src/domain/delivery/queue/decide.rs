@@ -55,7 +55,7 @@ pub(in crate::domain::delivery) fn decide(
         }
         QueueCommand::Retire { dead } => {
             let slots = state.log_pages.min(context.ambient.log_pages.max(1));
-            Ok(controlled(id, QueueFact::Retired { dead, slots }))
+            Ok(controlled(id, QueueFact::Retired { dead, slots, open: state.dead > 0 }))
         }
         QueueCommand::Test(name) => test(&name, context),
         QueueCommand::Tell(told) => tell(told, context),
