@@ -91,6 +91,23 @@ text_id!(
     SiteId, "site id", 48
 );
 text_id!(
+    /// A partner's own name of one of its webhook endpoints (EM-9).
+    EndpointName, "endpoint name", 32
+);
+
+impl EndpointName {
+    /// That of the endpoint which the routes without a name mean, and of every endpoint from before there were several.
+    pub fn default_endpoint() -> Self {
+        EndpointName(Arc::from("default"))
+    }
+
+    /// Whether it is that one.
+    pub fn is_default(&self) -> bool {
+        &*self.0 == "default"
+    }
+}
+
+text_id!(
     /// A tariff's name, the same over its versions (MO-2). As long as an OCPI `Tariff.id` may be.
     TariffId, "tariff id", 36
 );

@@ -41,6 +41,13 @@ fn the_fault_reference_agrees_with_the_table() {
     agrees("docs/fault-codes.md", &chargeline::domain::fault::reference::markdown());
 }
 
+#[test]
+fn the_event_reference_agrees_with_the_types() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api/events/examples.json");
+    let examples = serde_json::from_slice(&std::fs::read(examples).unwrap()).unwrap();
+    agrees("docs/events.md", &chargeline::api::events::reference::markdown(&examples));
+}
+
 /// All Rust sources below a folder, as one text.
 fn sources(folder: &Path) -> String {
     let mut text = String::new();

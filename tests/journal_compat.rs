@@ -130,6 +130,47 @@ fn recorded_accounts_fold_as_they_did() {
     replayed::<AccountFamily>("account");
 }
 
+/// Records of partners from when each had one webhook endpoint, and of those who have several: the first is called `default`, has
+/// proved itself, and takes what the profile says.
+#[test]
+fn recorded_webhook_endpoints_fold_to_several() {
+    use chargeline::domain::delivery::{
+        Partner, PartnerFamily, PartnerKey, PartnerState, Queue, QueueId, Sites, Stopped, Subscriptions,
+    };
+    #[derive(serde::Deserialize)]
+    struct Written {
+        b: Vec<(PartnerKey, Vec<<PartnerFamily as Family>::Event>)>,
+    }
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journal_compat/v1/partner.jsonl");
+    let mut states: BTreeMap<PartnerKey, PartnerState> = BTreeMap::new();
+    for line in std::fs::read_to_string(place).unwrap().lines() {
+        for (key, events) in serde_json::from_str::<Written>(line).unwrap_or_else(|e| panic!("{line}: {e}")).b {
+            let state = states.entry(key).or_insert_with(|| PartnerFamily::birth(&key));
+            events.iter().for_each(|event| PartnerFamily::apply(state, event));
+        }
+    }
+    let queue = |n| -> Queue {
+        match &states[&PartnerKey::Queue(QueueId(n))] {
+            PartnerState::Queue(queue) => (**queue).clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let partner: Partner = match &states[&PartnerKey::Partner] {
+        PartnerState::Partner(partner) => (**partner).clone(),
+        other => panic!("{other:?}"),
+    };
+    let names: Vec<_> = partner.endpoints.values().map(|endpoint| endpoint.name.to_string()).collect();
+    assert_eq!((names, partner.next_queue), (vec!["default".to_owned(), "west".to_owned()], 3));
+    let first = partner.wants(&partner.endpoints[&QueueId(0)]);
+    assert_eq!(first.events, Subscriptions::Only(["session.ended".to_owned()].into()));
+    assert!(matches!(partner.wants(&partner.endpoints[&QueueId(1)]).sites, Sites::Only(sites) if sites.len() == 1));
+    assert_eq!((queue(0).is_running(), queue(0).open.len(), queue(0).low_water), (true, 1, 3));
+    let stopped = queue(1).disabled.unwrap();
+    assert_eq!((stopped.by, queue(1).low_water, queue(1).unverified), (Stopped::Failing, 9, None));
+    assert!(queue(1).knock().is_some());
+    assert_eq!((partner.removed[0].dropped, partner.removed[0].dead, queue(2).retired), (4, 1, true));
+}
+
 #[test]
 fn recorded_operators_fold_as_they_did() {
     replayed::<OperatorFamily>("operator");

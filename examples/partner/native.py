@@ -115,10 +115,11 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = receiver.take(body, self.headers)
+                status, answer = receiver.take(body, self.headers)
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_):
                 pass
@@ -128,14 +129,17 @@ class Receiver:
 
     def take(self, body, headers):
         if self.verifier is None:
-            return 503
+            return 503, b""
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
         # Raises, and so never answers 2xx, when the signature is wrong.
         event = self.verifier.verify(body.decode(), {name: headers[name] for name in names})
+        if event["type"] == "webhook.verification":
+            # Nothing else comes before this has been given back.
+            return 200, event["data"]["challenge"].encode()
         if event["id"] not in self.seen:
             self.seen.add(event["id"])
             self.events.put(event)
-        return 204
+        return 204, b""
 
     def wait(self, kind):
         """The next event of this type; others are told and passed."""
@@ -195,6 +199,8 @@ def main():
     credentials = Applicant(settings["url"]).becomes_partner(settings["application"])
     receiver.verifier = Webhook(credentials["webhook_secret"])
     partner = Partner(settings["url"], credentials)
+    # The challenge came while we had no secret yet: now we can answer it, so we ask for another.
+    partner.call("POST", "/webhooks/endpoints/default/verify", {"request_id": secrets.token_hex(8)})
     settle(partner, receiver, charge(partner, receiver))
     print("done")
 

@@ -8,13 +8,14 @@ use super::webhook::{Deliver, Dress, DriverError, FactsError, QueueBoard, QueueD
 use crate::clock::SharedClock;
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
-    Alert, AlertKind, PartnerCommand, PartnerEffect, PartnerFamily, PartnerKey, PartnerReply, PartnerState,
+    Alert, AlertKind, Partner, PartnerCommand, PartnerEffect, PartnerFamily, PartnerKey, PartnerReply, PartnerState,
     QueueCommand, QueueId, QueueReply,
 };
 use crate::domain::platform;
 use crate::ids::PartnerId;
 use crate::persistence::vault::Vault;
 use crate::persistence::{SharedJournal, StreamName};
+use crate::telemetry::metrics::webhook as metrics;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::cell::RefCell;
@@ -52,21 +53,34 @@ pub struct QueueParts {
 /// The impure half of [`PartnerFamily`].
 pub struct PartnerShell {
     parts: QueueParts,
-    running: RefCell<HashSet<PartnerId>>,
+    running: Rc<RefCell<HashSet<(PartnerId, QueueId)>>>,
 }
 
 impl PartnerShell {
     /// The shell of the back office's arbiter.
     pub fn new(parts: QueueParts) -> Self {
-        PartnerShell { parts, running: RefCell::default() }
+        PartnerShell { parts, running: Rc::default() }
     }
 
-    /// Runs the partner's queue from now on, if it does not run yet.
-    fn drive(&self, partition: &Rc<Partition<PartnerFamily>>, partner: &PartnerId) {
+    /// Runs the queue of each endpoint from now on, and none of those that are gone.
+    fn drive(&self, partition: &Rc<Partition<PartnerFamily>>, id: &PartnerId, partner: &Partner) {
         let Some(host) = partition.host() else { return };
-        if self.running.borrow_mut().insert(partner.clone()) {
-            let (parts, partner) = (self.parts.clone(), partner.clone());
-            actix_rt::spawn(async move { keep_driving(host, parts, partner).await });
+        let mut changed = false;
+        for queue in partner.endpoints.keys().copied() {
+            if self.running.borrow_mut().insert((id.clone(), queue)) {
+                let (parts, running, id) = (self.parts.clone(), Rc::clone(&self.running), id.clone());
+                let host = Rc::clone(&host);
+                changed = true;
+                actix_rt::spawn(async move {
+                    keep_driving(host, parts, id.clone(), queue).await;
+                    running.borrow_mut().remove(&(id, queue));
+                });
+            }
+        }
+        changed |= self.parts.partners.retire(id, |queue| !partner.endpoints.contains_key(queue));
+        if changed {
+            // Each one's share of what the partner may use is another now.
+            self.parts.partners.look_again(id, None);
         }
     }
 
@@ -74,6 +88,17 @@ impl PartnerShell {
         let (code, level, text, ticket) = match alert.kind {
             AlertKind::EndpointGone => {
                 ("webhook_gone", "critical", "the endpoint answered 410 and is disabled".to_owned(), true)
+            }
+            AlertKind::EndpointDisabled => {
+                let text = "every try has failed for too long: the endpoint is disabled and probed";
+                ("webhook_disabled", "critical", text.to_owned(), true)
+            }
+            AlertKind::EndpointBack => {
+                ("webhook_back", "warning", "a disabled endpoint answers and is enabled again".to_owned(), false)
+            }
+            AlertKind::Unverified => {
+                let text = "nobody at the URL has answered the challenge, and no more are sent";
+                ("webhook_unverified", "warning", text.to_owned(), false)
             }
             AlertKind::DeadLetter { event_id } => {
                 // The queue's own ticket row counts its dead letters: no second one here.
@@ -85,10 +110,21 @@ impl PartnerShell {
             }
             AlertKind::Recovered => ("webhook_recovered", "warning", "tries succeed again".to_owned(), false),
         };
+        match code {
+            "webhook_gone" => metrics::DISABLED.add(1, ["gone"]),
+            "webhook_disabled" => metrics::DISABLED.add(1, ["failing"]),
+            _ => {}
+        }
+        let known = stream.partition().parse().ok().and_then(|id: PartnerId| self.parts.partners.get(&id));
+        let name = known.and_then(|known| Some(known.partner.endpoints.get(&alert.queue)?.name.clone()));
         self.parts.alerts.raise(platform::Alert {
             code: code.to_owned(),
             level: level.to_owned(),
-            subject: stream.to_string(),
+            subject: match &name {
+                // Each endpoint is a case of its own.
+                Some(name) if !name.is_default() => format!("{stream}/{name}"),
+                Some(_) | None => stream.to_string(),
+            },
             text,
             ticket,
         });
@@ -100,9 +136,9 @@ impl Shell<PartnerFamily> for PartnerShell {
         match effect {
             // `applied` has put the new state there already.
             PartnerEffect::DirectoryChanged => {}
-            PartnerEffect::QueueChanged(_) => {
+            PartnerEffect::QueueChanged(queue) => {
                 if let Ok(partner) = partition.id().parse() {
-                    self.parts.partners.queue(&partner).look_again();
+                    self.parts.partners.look_again(&partner, Some(queue));
                 }
             }
             PartnerEffect::Alert(alert) => self.alert(&partition.stream, alert),
@@ -119,15 +155,20 @@ impl Shell<PartnerFamily> for PartnerShell {
         });
     }
 
-    fn applied(&self, partition: &Rc<Partition<PartnerFamily>>, _: &PartnerKey, state: &PartnerState) {
+    fn applied(&self, partition: &Rc<Partition<PartnerFamily>>, key: &PartnerKey, state: &PartnerState) {
         let Ok(id) = partition.id().parse::<PartnerId>() else { return };
         match state {
             PartnerState::Partner(partner) if partner.profile.is_some() => {
                 self.parts.partners.put(&id, partner);
-                self.drive(partition, &id);
+                self.drive(partition, &id, partner);
             }
+            PartnerState::Queue(queue) => {
+                if let PartnerKey::Queue(number) = key {
+                    self.parts.board.note(&id, *number, queue);
+                }
+            }
+            PartnerState::Partner(_) => {}
             PartnerState::Application(application) => self.parts.partners.applications.put(&id, application),
-            PartnerState::Partner(_) | PartnerState::Queue(_) => {}
         }
     }
 
@@ -146,19 +187,22 @@ impl Shell<PartnerFamily> for PartnerShell {
 }
 
 /// Runs a queue's driver, and another whenever one cannot go on: nothing is lost between them.
-async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, partner: PartnerId) {
-    let handle = parts.partners.queue(&partner);
+async fn keep_driving(host: Rc<HostCore<PartnerFamily>>, parts: QueueParts, partner: PartnerId, queue: QueueId) {
+    let handle = parts.partners.queue(&partner, queue);
     let mut wait = AGAIN;
     loop {
+        if parts.partners.get(&partner).is_none_or(|known| !known.partner.endpoints.contains_key(&queue)) {
+            return;
+        }
         let began = parts.clock.now();
         let driver = QueueDriver {
             partner: partner.clone(),
-            queue: QueueId::MAIN,
+            queue,
             journal: parts.journal.clone(),
-            facts: Rc::new(EngineFacts { host: Rc::clone(&host), partner: partner.clone() }),
+            facts: Rc::new(EngineFacts { host: Rc::clone(&host), partner: partner.clone(), queue }),
             deliver: parts.deliver.clone(),
             dress: Arc::new(VaultDress(parts.vault.clone())),
-            endpoint: Rc::new(DirectoryEndpoint { partners: parts.partners.clone(), partner: partner.clone() }),
+            endpoint: Rc::new(DirectoryEndpoint { partners: parts.partners.clone(), partner: partner.clone(), queue }),
             clock: parts.clock.clone(),
             board: parts.board.clone(),
             settings: parts.settings.clone(),
@@ -193,12 +237,14 @@ pub struct EngineFacts {
     pub host: Rc<HostCore<PartnerFamily>>,
     /// Whose.
     pub partner: PartnerId,
+    /// Which endpoint's.
+    pub queue: QueueId,
 }
 
 #[async_trait(?Send)]
 impl QueueFacts for EngineFacts {
     async fn ask(&self, command: QueueCommand) -> Result<QueueReply, FactsError> {
-        let key = PartnerKey::Queue(QueueId::MAIN);
+        let key = PartnerKey::Queue(self.queue);
         let asked = self.host.ask(self.partner.as_str(), key, PartnerCommand::Queue(command)).await;
         queue_reply(asked, self.host.env().limits.retry_after)
     }

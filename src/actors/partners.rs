@@ -10,13 +10,13 @@ use crate::api::port::Relation;
 use crate::api::tcec::pushes;
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
-use crate::domain::delivery::{ApiKey, Endpoint, Partner, QueueId, Sealed, SealedSet, Sites, Subscriptions, Tcec};
+use crate::domain::delivery::{ApiKey, Endpoint, Partner, QueueId, Sealed, SealedSet, Sites, Tcec, Wants};
 use crate::ids::{PartnerId, SiteId};
 use crate::protocol::tcec::Secrets;
 use crate::protocol::webhook::SigningSecret;
 use dashmap::DashMap;
 use secrecy::SecretString;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +34,7 @@ pub struct Known {
     /// The journaled state, secrets sealed.
     pub partner: Arc<Partner>,
     /// Where webhooks go, secrets opened.
-    pub target: Option<Arc<Target>>,
+    pub targets: BTreeMap<QueueId, Arc<Target>>,
     /// What is agreed where it speaks T/CEC 102, secrets opened (EM-11).
     pub relation: Option<Arc<Relation>>,
 }
@@ -60,7 +60,7 @@ pub struct Partners {
     keys: DashMap<String, Key>,
     /// When each key was last used.
     used: LastUse,
-    queues: DashMap<PartnerId, QueueHandle>,
+    queues: DashMap<PartnerId, BTreeMap<QueueId, QueueHandle>>,
     /// Organisation codes of partners who speak T/CEC 102; one that changed stays until the relation is looked at.
     operators: DashMap<String, PartnerId>,
     /// Who wants to become one (EM-1).
@@ -110,12 +110,15 @@ impl Partners {
             }
         }
         let relation = partner.tcec.as_deref().and_then(|tcec| self.opened(id, tcec)).map(Arc::new);
-        let endpoint = partner.endpoints.get(&QueueId::MAIN);
-        let target = endpoint.and_then(|endpoint| self.target(partner, endpoint, relation.as_ref())).map(Arc::new);
+        let targets = partner.endpoints.iter().filter_map(|(queue, endpoint)| {
+            let target = self.target(partner, endpoint, relation.as_ref())?;
+            Some((*queue, Arc::new(target)))
+        });
+        let targets = targets.collect();
         if let Some(relation) = &relation {
             self.operators.insert(relation.tcec.operator_id.clone(), id.clone());
         }
-        let known = Known { id: id.clone(), partner: Arc::new(partner.clone()), target, relation };
+        let known = Known { id: id.clone(), partner: Arc::new(partner.clone()), targets, relation };
         self.known.insert(id.clone(), Arc::new(known));
         self.edition.fetch_add(1, Ordering::Release);
     }
@@ -132,17 +135,17 @@ impl Partners {
             let open = (self.unseal)(&secret.secret)?;
             Some((SigningSecret::parse(open.expose_secret()).ok()?, secret.expires))
         });
-        let native = partner.profile.as_ref().map(|profile| profile.events.clone()).unwrap_or_default();
-        let (face, subscriptions) = match partner.tcec {
-            Some(_) => {
+        let (face, wants) = match partner.tcec {
+            Some(_) if endpoint.name.is_default() => {
                 let (relation, caller) = (Arc::clone(relation?), Arc::clone(self.caller.as_ref()?));
                 let kinds = pushes::KINDS.into_iter().map(str::to_owned).collect();
                 let face = TcecFace { relation, base: endpoint.url.clone(), caller };
-                (Some(Arc::new(face)), Subscriptions::Only(kinds))
+                (Some(Arc::new(face)), Wants::kinds(kinds))
             }
-            None => (None, native),
+            Some(_) | None => (None, partner.wants(endpoint)),
         };
-        Some(Target { url: endpoint.url.clone(), secrets: secrets.collect(), subscriptions, face })
+        let (name, url, share) = (endpoint.name.clone(), endpoint.url.clone(), partner.endpoints.len());
+        Some(Target { name, url, secrets: secrets.collect(), wants, share, face })
     }
 
     /// What is agreed with the partner of this organisation code.
@@ -204,20 +207,44 @@ impl Partners {
     /// Notices to these partners are durable.
     pub fn nudge(&self, partners: &BTreeSet<PartnerId>) {
         for partner in partners {
-            if let Some(queue) = self.queues.get(partner) {
-                queue.nudge();
+            if let Some(queues) = self.queues.get(partner) {
+                queues.values().for_each(QueueHandle::nudge);
             }
         }
     }
 
-    /// The way to a partner's queue, made if need be.
-    pub fn queue(&self, partner: &PartnerId) -> QueueHandle {
-        self.queues.entry(partner.clone()).or_default().clone()
+    /// The way to a queue, made if need be.
+    pub fn queue(&self, partner: &PartnerId, queue: QueueId) -> QueueHandle {
+        self.queues.entry(partner.clone()).or_default().entry(queue).or_default().clone()
+    }
+
+    /// A queue looks again at what it is, or all of the partner's do.
+    pub fn look_again(&self, partner: &PartnerId, only: Option<QueueId>) {
+        if let Some(queues) = self.queues.get(partner) {
+            let these = queues.iter().filter(|(queue, _)| only.is_none_or(|only| only == **queue));
+            these.for_each(|(_, handle)| handle.look_again());
+        }
+    }
+
+    /// The endpoints of these queues are gone: what is under way ends, and no more begins. Whether there were any.
+    pub fn retire(&self, partner: &PartnerId, gone: impl Fn(&QueueId) -> bool) -> bool {
+        let Some(mut queues) = self.queues.get_mut(partner) else { return false };
+        let before = queues.len();
+        {
+            queues.retain(|queue, handle| {
+                let gone = gone(queue);
+                if gone {
+                    handle.stop();
+                }
+                !gone
+            });
+        }
+        before != queues.len()
     }
 
     /// Tells every queue to finish what is under way and end.
     pub fn stop_queues(&self) {
-        self.queues.iter().for_each(|queue| queue.stop());
+        self.queues.iter().for_each(|queues| queues.values().for_each(QueueHandle::stop));
     }
 }
 
@@ -236,10 +263,12 @@ pub struct DirectoryEndpoint {
     pub partners: Arc<Partners>,
     /// Whose.
     pub partner: PartnerId,
+    /// Which.
+    pub queue: QueueId,
 }
 
 impl EndpointSource for DirectoryEndpoint {
     fn target(&self) -> Option<Arc<Target>> {
-        self.partners.get(&self.partner)?.target.clone()
+        self.partners.get(&self.partner)?.targets.get(&self.queue).cloned()
     }
 }

@@ -11,25 +11,38 @@ use serde_json::Value;
 /// # Errors
 /// When the user's key cannot be read now; the view is not fit to be shown then.
 pub async fn dress(vault: &Vault, view: &mut Value, operator: bool) -> Result<(), VaultError> {
-    let Some(members) = view.as_object_mut() else { return Ok(()) };
+    let (user, sealed) = strip(view, operator);
+    let user = match (user.as_ref().and_then(Value::as_str), sealed.as_ref().and_then(Value::as_str)) {
+        (Some(user), Some(sealed)) => open(vault, user, sealed).await?,
+        _ => None,
+    };
+    name(view, user.map(|user| user.id));
+    Ok(())
+}
+
+/// Takes out what is ours alone: the user's pseudonym and the sealed name.
+pub(crate) fn strip(view: &mut Value, operator: bool) -> (Option<Value>, Option<Value>) {
+    let Some(members) = view.as_object_mut() else { return (None, None) };
     let (partner, user, sealed) = (members.remove("partner"), members.remove("user"), members.remove("sealed"));
     if let (true, Some(partner)) = (operator, partner) {
         members.insert("partner_id".to_owned(), partner);
     }
-    let texts = (user.as_ref().and_then(Value::as_str), sealed.as_ref().and_then(Value::as_str));
-    if let (Some(user), Some(sealed)) = texts
-        && let Some(user) = open(vault, user, sealed).await?
-    {
-        members.insert("user_id".to_owned(), user.id.into());
+    (user, sealed)
+}
+
+/// Puts the partner's own name of the user in, and the wire's names in the place of the rules'.
+pub(crate) fn name(view: &mut Value, user: Option<String>) {
+    let Some(members) = view.as_object_mut() else { return };
+    if let Some(user) = user {
+        members.insert("user_id".to_owned(), user.into());
     }
-    let Some(readings) = members.get_mut("readings").and_then(Value::as_array_mut) else { return Ok(()) };
+    let Some(readings) = members.get_mut("readings").and_then(Value::as_array_mut) else { return };
     for reading in readings.iter_mut().filter_map(Value::as_object_mut) {
         if let Some(energy) = reading.remove("energy_wh") {
             reading.insert("register_wh".to_owned(), energy);
         }
     }
     readings.retain(|reading| reading.get("register_wh").is_some());
-    Ok(())
 }
 
 /// `None`: erased, or not readable: the view simply does not name the user.

@@ -11,6 +11,7 @@
 pub mod catalogue;
 pub mod cli;
 pub mod error;
+pub mod events;
 pub mod operator;
 pub mod partner;
 pub mod port;

@@ -43,17 +43,17 @@ pub struct Webhook {
     pub idle_timeout: Duration,
     /// Names being resolved at once, for all partners.
     pub lookups: usize,
-    /// Tries under way at once to one endpoint.
+    /// Tries under way at once to all endpoints of a partner.
     pub in_flight: usize,
-    /// Tries begun in a second to one endpoint; 0 for no limit.
+    /// Tries begun in a second to all endpoints of a partner; 0 for no limit.
     pub rate_per_s: u32,
     /// Tries that may begin at once after a rest.
     pub burst: u32,
     /// Failures in a row after which one try at a time is made; 0 for never.
     pub probe_after: u32,
-    /// Events of one queue held in memory.
+    /// Events of one partner held in memory.
     pub window: usize,
-    /// Events whose payload a queue holds ready.
+    /// Events of one partner whose payload is held ready.
     pub read_ahead: usize,
     /// How long a success may wait for its journal record.
     #[serde(with = "seconds")]
@@ -64,6 +64,23 @@ pub struct Webhook {
     pub log_pages: u64,
     /// Fewer tries than this say nothing about an endpoint's health.
     pub health_samples_min: u32,
+    /// The newest tries that an endpoint's health is made of.
+    pub health_window: u32,
+    /// Shares of failing tries, in percent, at which an alert goes out.
+    pub health_levels: Vec<u8>,
+    /// Below this share an alerted endpoint counts as recovered.
+    pub health_recovered: u8,
+    /// When every try has failed for so long the endpoint is disabled; zero for never.
+    #[serde(with = "seconds")]
+    pub disable_after: Duration,
+    /// How often such an endpoint is asked whether it is there again; zero for never.
+    #[serde(with = "seconds")]
+    pub probe_every: Duration,
+    /// Waits after the first, second … challenge to a new URL that was not answered rightly.
+    #[serde(with = "durations")]
+    pub challenge_schedule: Vec<Duration>,
+    /// Endpoints that a partner can have.
+    pub endpoints_max: usize,
     /// How long old secrets sign on after a rotation, unless the caller says otherwise.
     #[serde(with = "seconds")]
     pub overlap: Duration,
@@ -92,6 +109,13 @@ impl Webhook {
             jitter: self.jitter,
             retry_after_max: self.retry_after_max,
             health_samples_min: self.health_samples_min,
+            health_window: self.health_window,
+            health_levels: self.health_levels.clone(),
+            health_recovered: self.health_recovered,
+            disable_after: self.disable_after,
+            probe_every: self.probe_every,
+            challenge_schedule: self.challenge_schedule.clone(),
+            endpoints_max: self.endpoints_max,
             log_pages: self.log_pages,
             keys_max: self.keys_max,
             secrets_max: self.secrets_max,
@@ -116,14 +140,37 @@ impl Webhook {
 
 /// Most steps of a schedule: the waits of the default already add up to two days.
 const STEPS_MAX: usize = 20;
+/// Most levels of alerts.
+const LEVELS_MAX: usize = 10;
 
 impl Checked for Webhook {
     fn check(&self, problems: &mut Vec<Problem>) {
         between(problems, "webhook.schedule", self.schedule.len(), 1, STEPS_MAX);
+        between(problems, "webhook.challenge_schedule", self.challenge_schedule.len(), 1, STEPS_MAX);
+        between(problems, "webhook.health_levels", self.health_levels.len(), 1, LEVELS_MAX);
+        self.check_levels(problems);
         not_above(problems, "webhook.slow_min", self.slow_min, ("webhook.slow_max", self.slow_max));
         not_above(problems, "webhook.connect_timeout", self.connect_timeout, ("webhook.timeout", self.timeout));
         not_above(problems, "webhook.drain_timeout", self.drain_timeout, ("webhook.timeout", self.timeout));
         not_above(problems, "webhook.overlap", self.overlap, ("webhook.overlap_max", self.overlap_max));
+    }
+}
+
+impl Webhook {
+    fn check_levels(&self, problems: &mut Vec<Problem>) {
+        let levels = &self.health_levels;
+        let rising = levels.windows(2).all(|pair| pair[0] < pair[1]);
+        if !rising || levels.iter().any(|level| !(1..=100).contains(level)) {
+            let given = format!("{levels:?}");
+            problems.push(Problem::new("webhook.health_levels", given, "rising percentages, 1 to 100, are allowed"));
+        }
+        if levels.first().is_some_and(|first| self.health_recovered >= *first) {
+            let allowed =
+                format!("only what is above `webhook.health_recovered` ({}) is allowed", self.health_recovered);
+            problems.push(Problem::new("webhook.health_levels", format!("{levels:?}"), allowed));
+        }
+        let samples = (self.health_samples_min, self.health_window);
+        not_above(problems, "webhook.health_samples_min", samples.0, ("webhook.health_window", samples.1));
     }
 }
 
@@ -170,6 +217,14 @@ mod tests {
             ("timeout = \"10m\"", "`webhook.timeout` is \"10m\": 1s to 1m is allowed"),
             ("schedule = []", "`webhook.schedule` is 0: 1 to 20 is allowed"),
             ("schedule = [\"8d\"]", "1s to 7d is allowed"),
+            ("health_levels = [50, 40]", "rising percentages, 1 to 100, are allowed"),
+            ("health_levels = [20, 50]", "only what is above `webhook.health_recovered` (25) is allowed"),
+            ("health_window = 7", "8 to 64 is allowed"),
+            (
+                "health_samples_min = 9\nhealth_window = 8",
+                "at most the value of `webhook.health_window` (8) is allowed",
+            ),
+            ("endpoints_max = 0", "1 to 20 is allowed"),
             ("connect_timeout = \"20s\"", "at most the value of `webhook.timeout` (15s) is allowed"),
         ] {
             let text = format!("[webhook]\n{text}");

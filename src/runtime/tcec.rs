@@ -13,7 +13,7 @@ use crate::api::tcec::USER;
 use crate::api::tcec::pushes::{CHECK_KIND, Day, STATUS_KIND, settled};
 use crate::clock::Timestamp;
 use crate::domain::delivery::{PartnerCommand, PartnerKey, QueueCommand, QueueId, Told};
-use crate::ids::{OrderId, PartnerId};
+use crate::ids::{EndpointName, OrderId, PartnerId};
 use crate::persistence::{CreateOnce, JournalError};
 use crate::protocol::tcec::values::ChinaTime;
 use serde_json::{Value, json};
@@ -70,7 +70,9 @@ async fn look(service: &Service, relation: &Relation, due: &mut HashMap<PartnerI
 }
 
 async fn tell(service: &Service, partner: &PartnerId, told: Vec<Told>) -> Result<(), Refusal> {
-    let key = PartnerKey::Queue(QueueId::MAIN);
+    let known = service.directory.get(partner);
+    let base = known.as_ref().and_then(|known| known.partner.endpoint(&EndpointName::default_endpoint()));
+    let key = PartnerKey::Queue(base.map_or(QueueId::MAIN, |(queue, _)| queue));
     let command = PartnerCommand::Queue(QueueCommand::Tell(told));
     let asked = service.partners.ask(partner.as_str(), key, command).await;
     asked.map(drop).map_err(|refusal| {

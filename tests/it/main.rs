@@ -12,6 +12,7 @@ mod catalogue;
 mod certificates;
 mod charger;
 mod crash;
+mod endpoints;
 mod faults;
 mod messages;
 mod onboarding;

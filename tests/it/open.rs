@@ -114,6 +114,9 @@ fn timeless(seen: &mut Value) {
     }
 }
 
+/// The owner's second webhook endpoint.
+const QUAY: &str = "quay-of-the-owner";
+
 /// What the owner has, and a stranger must not find.
 struct Estate {
     rig: Rig,
@@ -153,15 +156,19 @@ impl Estate {
         let stranger = rig.operator().make_key("stranger").await.unwrap();
         let key = rig.operator().make_key(PARTNER).await.unwrap().key_id;
         let event = rig.partner().events().await.unwrap()[0].id.clone();
+        let endpoint =
+            json!({"request_id": "it-hook-1", "name": QUAY, "url": "http://127.0.0.1:9/", "sites": ["site-it"]});
+        let (status, made) = rig.partner().post("/webhooks/endpoints", &endpoint).await.unwrap();
+        assert_eq!(status, 201, "{made}");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (reservation, top_up) = (text(&held["reservation_id"]), text(&top_up["top_up_id"]));
         (Estate { rig, stranger, session, reservation, top_up, key, event }, charger)
     }
 
     /// What must be in no answer to a stranger.
-    fn marks(&self) -> [&str; 8] {
+    fn marks(&self) -> [&str; 9] {
         let own = [&self.session, &self.reservation, &self.top_up, &self.key, &self.event].map(String::as_str);
-        [own[0], own[1], own[2], own[3], own[4], CHARGER, "site-it", PARTNER]
+        [own[0], own[1], own[2], own[3], own[4], CHARGER, "site-it", PARTNER, QUAY]
     }
 
     /// The path with the owner's names in it, or with names of nothing.
@@ -188,6 +195,7 @@ impl Estate {
             ("{user_id}", pick("user-it", "user-none")),
             ("{connector_id}", "1".to_owned()),
             ("{statement_id}", pick("2026-01-02", "2026-01-03")),
+            ("{name}", pick(QUAY, "none-quay")),
             ("{id}", id),
         ];
         let aimed = aimed.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
@@ -207,7 +215,11 @@ impl Estate {
             "/orders/{order_id}/extend" => json!({"amount": 100}),
             "/orders/{order_id}/contest" => json!({"text": "it was not me"}),
             "/statements/{statement_id}/orders/{order_id}/dispute" => json!({"reason": "not mine"}),
-            "/webhook/replay" => json!({"event_ids": [event]}),
+            "/webhook/replay" | "/webhooks/endpoints/{name}/replay" => json!({"event_ids": [event]}),
+            "/webhooks/endpoints" => {
+                let site = if real { "site-it" } else { "site-none" };
+                json!({"name": "mine", "url": "http://127.0.0.1:9/", "sites": [site]})
+            }
             "/users/{user_id}/top-ups" => json!({"amount": {"minor": 100, "currency": "CNY"}}),
             "/users/{user_id}/debts/pay" => json!({"order_id": self.session}),
             "/keys/{key_id}/networks" => json!({"networks": ["192.0.2.0/24"]}),
@@ -243,6 +255,12 @@ impl Estate {
             key["last_used_at"] = Value::Null;
         }
         seen.push(keys);
+        let endpoints = partner.get("/webhooks/endpoints").await.unwrap().unwrap();
+        // What is tried meanwhile is told beside.
+        let set = ["name", "url", "events", "sites", "paused", "enabled"];
+        let endpoints = endpoints["items"].as_array().unwrap().iter();
+        let endpoints: Vec<_> = endpoints.map(|endpoint| set.map(|member| endpoint[member].clone())).collect();
+        seen.push(json!({"endpoints": endpoints}));
         // Time passes for a session that goes on.
         seen.iter_mut().for_each(timeless);
         json!(seen)

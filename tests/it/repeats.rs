@@ -122,6 +122,28 @@ impl Range {
         self.fire("/keys/{key_id}/revoke", id, &json!({}), Some(200)).await;
     }
 
+    async fn endpoints(&mut self, event: &str) {
+        let set = json!({"name": "west", "url": "http://127.0.0.1:9/west"});
+        let made = self.fire("/webhooks/endpoints", NO_ID, &set, Some(201)).await;
+        assert!(made["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
+        assert_eq!(self.count("/webhooks/endpoints").await, 2, "one of a hundred");
+        let west = ("{name}", "west");
+        self.fire("/webhooks/endpoints/{name}", west, &json!({"events": ["session.ended"]}), Some(200)).await;
+        let again = json!({"event_ids": [event]});
+        for (route, more, status) in [
+            ("/webhooks/endpoints/{name}/secret", json!({"overlap_s": 60}), 201),
+            ("/webhooks/endpoints/{name}/verify", json!({}), 202),
+            ("/webhooks/endpoints/{name}/pause", json!({}), 202),
+            ("/webhooks/endpoints/{name}/resume", json!({}), 202),
+            ("/webhooks/endpoints/{name}/test", json!({}), 202),
+            ("/webhooks/endpoints/{name}/replay", again, 202),
+            ("/webhooks/endpoints/{name}/remove", json!({}), 200),
+        ] {
+            self.fire(route, west, &more, Some(status)).await;
+        }
+        assert_eq!(self.count("/webhooks/endpoints").await, 1);
+    }
+
     /// There is no statement of that day: refused, a hundred times alike.
     async fn statements(&mut self) {
         let day = ("{statement_id}", "2026-01-02");
@@ -160,6 +182,7 @@ async fn a_hundred_copies_of_each_write_over_a_kill_have_one_effect_and_one_answ
     range.fire("/webhook/pause", NO_ID, &json!({}), Some(202)).await;
     range.fire("/webhook/resume", NO_ID, &json!({}), Some(202)).await;
     range.fire("/webhook/subscription", NO_ID, &json!({"events": ["session.ended"]}), Some(202)).await;
+    range.endpoints(&event).await;
     let app = json!({"name": "App", "accounts": true});
     range.rig.order("ada", "PUT", &format!("/partners/{PARTNER}"), &app).await;
     let user = ("{user_id}", "user-it");

@@ -158,9 +158,13 @@ pub(crate) fn simulate(seeds: Option<u64>, seed: Option<u64>, lie: Option<u64>) 
 
 /// Writes the generated documents anew.
 pub(crate) fn docs() -> Result<bool> {
-    let mut tests = cargo();
-    tests.args(["test", "--quiet", "--test", "generated"]).env("CHARGELINE_WRITE_DOCS", "1");
-    let good = status(&mut tests)?.success();
+    let mut good = true;
+    // The examples of events first: their page shows them.
+    for which in [["--lib", "api::events"], ["--test", "generated"]] {
+        let mut tests = cargo();
+        tests.args(["test", "--quiet"]).args(which).env("CHARGELINE_WRITE_DOCS", "1");
+        good &= status(&mut tests)?.success();
+    }
     println!("docs: {}", if good { "written" } else { "failed, see above" });
     Ok(good)
 }

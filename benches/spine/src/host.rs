@@ -97,6 +97,9 @@ impl Host {
         self.operator.call(Method::PUT, &format!("/ops/v1/partners/{id}"), Some(body)).await?;
         if webhook.is_some() {
             self.operator.make_webhook_secret(id).await?;
+            // A bad endpoint gives no challenge back: what it does once it is trusted is what is played.
+            let vouch = format!("/ops/v1/partners/{id}/webhook/vouch");
+            self.operator.call(Method::POST, &vouch, Some(json!({}))).await?;
         }
         self.operator.put_token(&format!("tag-{id}"), "Accepted", id).await
     }

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use loadtest::time::{now_ms, parse_rfc3339};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,14 +62,25 @@ impl Shared {
     }
 }
 
-async fn deliver(State(mut shared): State<Shared>, body: Bytes) -> StatusCode {
+async fn deliver(State(mut shared): State<Shared>, body: Bytes) -> Response {
     let arrived = now_ms();
+    if let Some(challenge) = challenge(&body) {
+        return challenge.into_response();
+    }
     // An error means that the bench ends.
     let _ = shared.gate.wait_for(|open| *open).await;
     tokio::time::sleep(shared.wait).await;
     let text = String::from_utf8_lossy(&body);
     let created = text.split_once(r#""timestamp":""#).and_then(|(_, rest)| parse_rfc3339(rest.split('"').next()?));
-    let Some(created) = created else { return StatusCode::BAD_REQUEST };
+    let Some(created) = created else { return StatusCode::BAD_REQUEST.into_response() };
     shared.lock().push((Instant::now(), (arrived - created) as f64));
-    StatusCode::NO_CONTENT
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// What has to come back before anything else is sent here. It is no event.
+fn challenge(body: &[u8]) -> Option<String> {
+    const TYPE: &[u8] = br#""type":"webhook.verification""#;
+    let asked = body.windows(TYPE.len()).any(|part| part == TYPE);
+    let event: serde_json::Value = serde_json::from_slice(body).ok().filter(|_| asked)?;
+    event["data"]["challenge"].as_str().map(str::to_owned)
 }

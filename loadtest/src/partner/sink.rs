@@ -7,12 +7,12 @@ use super::types::{Event, Session};
 use crate::history::{History, SinkRecord};
 use crate::stats::{Measure, Stats, count};
 use crate::time::now_ms;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use standardwebhooks::Webhook;
@@ -87,6 +87,7 @@ struct Inner {
     sessions: BTreeMap<String, (i64, Session)>,
     unverified: u64,
     accepted: u64,
+    challenges: u64,
     last_arrival_ms: i64,
 }
 
@@ -130,6 +131,7 @@ impl Sink {
             sessions: BTreeMap::new(),
             unverified: 0,
             accepted: 0,
+            challenges: 0,
             last_arrival_ms: 0,
         };
         let shared = Shared { inner: Arc::new(Mutex::new(inner)), history, stats };
@@ -180,6 +182,11 @@ impl Sink {
         (inner.accepted, inner.unverified)
     }
 
+    /// Challenges that were given back.
+    pub fn challenges(&self) -> u64 {
+        self.shared.lock().challenges
+    }
+
     /// When the last delivery arrived, ms since 1970; 0 before the first.
     pub fn last_arrival_ms(&self) -> i64 {
         self.shared.lock().last_arrival_ms
@@ -189,6 +196,15 @@ impl Sink {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Gives a challenge back, whoever signed it: it comes at once, and the secret only with the answer to the call that set the
+    /// endpoint. Nothing follows from it here.
+    fn challenged(&self, event: &Event) -> Response {
+        self.lock().challenges += 1;
+        Json(serde_json::json!({"challenge": event.data["challenge"]})).into_response()
     }
 }
 
@@ -249,6 +265,9 @@ async fn deliver(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) 
         shared.lock().unverified += 1;
         return StatusCode::BAD_REQUEST.into_response();
     };
+    if event.event_type == "webhook.verification" {
+        return shared.challenged(&event);
+    }
     let (arrival, attempt, verified, mode, chance) = {
         let mut inner = shared.lock();
         inner.last_arrival_ms = arrived_ms;
@@ -371,6 +390,26 @@ mod tests {
         assert_eq!(push(&sink, "evt_1", "evt_1", "whsec_d3Jvbmc=").await.0, 401);
         assert_eq!(push(&sink, "evt_1", "evt_2", SECRET).await.0, 401);
         assert_eq!(sink.counts(), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn a_challenge_comes_back_and_is_no_delivery() {
+        let sink = sink().await;
+        let ask = async |secret: &str| {
+            let body = json!({"id": "whv_1", "type": "webhook.verification", "timestamp": "2026-01-02T03:04:05.678Z",
+                              "data": {"challenge": "abc"}})
+            .to_string();
+            let at = now_ms() / 1_000;
+            let signature = Webhook::new(secret).unwrap().sign("whv_1", at, body.as_bytes()).unwrap();
+            let request = super::super::http_client(Duration::from_secs(5)).unwrap().post(sink.url()).body(body);
+            let request = request.header("webhook-id", "whv_1").header("webhook-timestamp", at.to_string());
+            let answer = request.header("webhook-signature", signature).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        sink.set_mode(SinkMode::Fail(500));
+        assert_eq!(ask(SECRET).await, (200, json!({"challenge": "abc"}).to_string()));
+        assert_eq!(ask("whsec_d3Jvbmc=").await.0, 200);
+        assert_eq!((sink.challenges(), sink.counts(), sink.recent().len()), (2, (0, 0), 0));
     }
 
     #[tokio::test]

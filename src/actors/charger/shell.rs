@@ -274,6 +274,7 @@ impl Shell<ChargingFamily> for ChargerShell {
     fn refresh(&self, partition: &Partition<ChargingFamily>) {
         let Ok(id) = partition.id().parse::<ChargerId>() else { return };
         let audience = self.audience(&id);
+        let site = self.parts.register.site(&id);
         let policy = self.parts.policy.load();
         let alone = if partition.has_quarantine() { partition.quarantine() } else { Vec::new() };
         let reservations = alone.iter().filter_map(|(key, _)| match key {
@@ -297,6 +298,7 @@ impl Shell<ChargingFamily> for ChargerShell {
                 ambient.policy = Arc::clone(&policy);
             }
             ambient.epoch = self.parts.epoch;
+            ambient.site = site;
             ambient.audience = audience;
             ambient.quarantined = quarantined;
             ambient.quarantined_reservations = reservations;

@@ -228,13 +228,14 @@ fn rejected(rejection: Rejection) -> Refusal {
 
 /// What the partner rules' rejections are called in the catalogue.
 fn partner_rejected(rejection: PartnerRejection) -> Refusal {
-    let limit = |field: &str| Refusal::field(field, rejection.to_string(), "fewer than there are");
     match rejection {
         PartnerRejection::NotDefined => Code::PartnerUnknown.into(),
         PartnerRejection::UnknownKey | PartnerRejection::UnknownReplay => Code::NotFound.into(),
         PartnerRejection::UnknownEndpoint => Code::WebhookMissing.into(),
         PartnerRejection::TooManyKeys => Code::KeysFull.into(),
-        PartnerRejection::TooManyEndpoints => limit("webhook"),
+        PartnerRejection::TooManyEndpoints => Code::EndpointLimit.into(),
+        PartnerRejection::EndpointExists => Code::EndpointExists.into(),
+        PartnerRejection::HeldByOperator => Code::WebhookDisabled.into(),
         PartnerRejection::TooManyReplays => Code::QueueFull.into(),
         PartnerRejection::ApplicationUnknown => Code::ApplicationUnknown.into(),
         PartnerRejection::ApplicationExists => Code::ApplicationExists.into(),

@@ -1,7 +1,7 @@
 //! Applications of partners as HTTP asks about them (EM-1). Owns the way to the application's entity, and sealing the contacts;
 //! the rules are in `domain::onboarding`.
 
-use super::admin::partners::{guarded, order, seal};
+use super::admin::partners::{order, seal};
 use super::{Service, corrupt, partner_rejected, refused};
 use crate::api::catalogue::Code;
 use crate::api::port::{
@@ -35,7 +35,7 @@ impl Service {
     /// The form with its contacts sealed, its webhook let through by the address guard.
     async fn form_of(&self, id: &PartnerId, put: ApplicationPut) -> Result<Box<Form>, Refusal> {
         if let Some(url) = &put.webhook_url {
-            guarded(self, "webhook_url", url)?;
+            self.check_target("webhook_url", url)?;
         }
         let contacts = serde_json::to_string(&put.contacts).map_err(|error| corrupt(CONTACTS, "", &error))?;
         let sealed = self.vault.seal(&self.contacts_of(id), &contacts).await;

@@ -5,18 +5,15 @@ use super::admin;
 use super::messages;
 use super::sessions::Eyes;
 use crate::api::port::{
-    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, DeliveryView, LockAction, MessageSearch,
-    MessageView, Moment, OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer,
-    PartnerView, Readiness, Refusal, ReplayRequest, RollOut, SessionFilter, SessionStatus, SessionView, SitePut,
-    SiteView, TariffView, TokenPut, WebhookView,
+    Actor, ChargerPut, CommandRequest, CommandView, ConfigVersionView, LockAction, MessageSearch, MessageView, Moment,
+    OperatorChargerView, OperatorPort, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Readiness,
+    Refusal, RollOut, SessionFilter, SessionStatus, SessionView, SitePut, SiteView, TariffView, TokenPut,
 };
 use crate::domain::session::StopBy;
 use crate::domain::tariff::Tariff;
 use crate::ids::{ChargerId, CommandId, ConnectorId, PartnerId, SessionId, SiteId, TariffId};
 use async_trait::async_trait;
-use secrecy::SecretString;
 use std::sync::Arc;
-use std::time::Duration;
 
 #[async_trait]
 impl OperatorPort for Service {
@@ -88,30 +85,6 @@ impl OperatorPort for Service {
 
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
         admin::partners::list(self, &page)
-    }
-
-    async fn rotate_webhook_secret(&self, id: &PartnerId, overlap: Duration) -> Result<SecretString, Refusal> {
-        admin::partners::rotate_secret(self, id, overlap).await
-    }
-
-    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal> {
-        self.webhook_of(id)
-    }
-
-    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal> {
-        admin::partners::enable_webhook(self, id, on).await
-    }
-
-    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
-        self.replay_events(id, replay).await
-    }
-
-    async fn dead_letters(&self, id: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
-        self.dead_page(id, &page).await
-    }
-
-    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
-        self.deliveries_page(id, &page).await
     }
 
     async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal> {

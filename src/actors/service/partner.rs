@@ -1,16 +1,14 @@
 //! The port of partners' calls.
 
 use super::Service;
-use super::admin::partners::order;
 use super::admin::tariffs::in_force;
 use super::sessions::Eyes;
 use crate::api::port::{
-    ChargerView, DeliveryView, OperationRef, OperationState, Page, PageRequest, PartnerPort, Refusal, ReplayRequest,
-    SessionFilter, SessionStatus, SessionView, SiteView, Start, Stop, WebhookView,
+    ChargerView, OperationRef, OperationState, Page, PageRequest, PartnerPort, Refusal, SessionFilter, SessionStatus,
+    SessionView, SiteView, Start, Stop,
 };
-use crate::domain::delivery::{PartnerOrder, Subscriptions};
 use crate::domain::tariff::Tariff;
-use crate::ids::{ChargerId, PartnerId, RequestId, SessionId, SiteId};
+use crate::ids::{ChargerId, PartnerId, SessionId, SiteId};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -65,30 +63,5 @@ impl PartnerPort for Service {
 
     async fn events(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
         self.events_of(partner, &page).await
-    }
-
-    async fn webhook(&self, partner: &PartnerId) -> Result<WebhookView, Refusal> {
-        self.webhook_of(partner)
-    }
-
-    async fn deliveries(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
-        self.deliveries_page(partner, &page).await
-    }
-
-    async fn test_webhook(&self, partner: &PartnerId, _: &RequestId) -> Result<(), Refusal> {
-        self.test_event(partner).await
-    }
-
-    async fn replay(&self, partner: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
-        self.replay_events(partner, replay).await
-    }
-
-    async fn pause_webhook(&self, partner: &PartnerId, paused: bool) -> Result<(), Refusal> {
-        self.hold_webhook(partner, paused).await
-    }
-
-    async fn subscribe(&self, partner: &PartnerId, events: Option<Vec<String>>) -> Result<(), Refusal> {
-        let events = events.map_or(Subscriptions::All, |kinds| Subscriptions::Only(kinds.into_iter().collect()));
-        order(self, partner, PartnerOrder::Subscribe(events)).await
     }
 }

@@ -296,6 +296,11 @@ impl Service {
                 | OperationKind::PauseWebhook
                 | OperationKind::ResumeWebhook
                 | OperationKind::Subscribe
+                | OperationKind::MakeEndpoint
+                | OperationKind::ChangeEndpoint
+                | OperationKind::RemoveEndpoint
+                | OperationKind::RotateEndpointSecret
+                | OperationKind::VerifyEndpoint
                 | OperationKind::ExtendOrder
                 | OperationKind::PayOrder
                 | OperationKind::ContestOrder

@@ -3,11 +3,12 @@
 
 use super::Service;
 use super::admin::partners::{new_secret, order, seal};
+use super::webhooks::Aim;
 use crate::api::catalogue::Code;
 use crate::api::port::{Moment, Refusal, Relation, SetView, TcecPort, TcecPut, TcecView};
-use crate::domain::delivery::{Dialect, PartnerOrder, QueueId, SealedSet, Tcec, is_operator_id};
+use crate::domain::delivery::{Dialect, PartnerOrder, SealedSet, Tcec, is_operator_id};
 use crate::domain::tariff::Tariff;
-use crate::ids::{PartnerId, SiteId};
+use crate::ids::{EndpointName, PartnerId, SiteId};
 use crate::protocol::tcec::Secrets;
 use crate::protocol::tcec::secrets::SecretTexts;
 use async_trait::async_trait;
@@ -33,11 +34,7 @@ impl TcecPort for Service {
         if taken {
             return Err(Refusal::field("operator_id", "is another partner's", "each partner's own organisation code"));
         }
-        self.sender.policy().check_url(&put.base_url).map_err(|error| {
-            let mut refusal = Refusal::field("base_url", error.to_string(), "https, a public address, an open port");
-            refusal.code = Code::EndpointRefused;
-            refusal
-        })?;
+        self.check_target("base_url", &put.base_url)?;
         let outbound = match (put.outbound.map(|texts| read(texts, "outbound")).transpose()?, before) {
             (Some(set), _) => self.sealed(&set),
             (None, Some(before)) => before.outbound.clone(),
@@ -64,9 +61,9 @@ impl TcecPort for Service {
         };
         order(self, id, PartnerOrder::SetTcec(Some(Box::new(tcec)))).await?;
         // The endpoint is the queue's: health, pausing and disabling are the same for both faces.
-        let first = !known.partner.endpoints.contains_key(&QueueId::MAIN);
-        let secret = first.then(|| seal(self, &new_secret()));
-        order(self, id, PartnerOrder::SetEndpoint { queue: QueueId::MAIN, url: put.base_url, secret }).await?;
+        let name = EndpointName::default_endpoint();
+        let secret = known.partner.endpoint(&name).is_none().then(new_secret);
+        self.aim(id, &name, Aim { url: put.base_url, secret, wants: None, new: false }).await?;
         Ok(made)
     }
 
@@ -77,7 +74,8 @@ impl TcecPort for Service {
             .inbound
             .iter()
             .map(|set| SetView { created_at: Moment(set.created), expires_at: set.expires.map(Moment) });
-        let url = known.partner.endpoints.get(&QueueId::MAIN).map(|endpoint| endpoint.url.clone());
+        let endpoint = known.partner.endpoint(&EndpointName::default_endpoint());
+        let url = endpoint.map(|(_, endpoint)| endpoint.url.clone());
         Ok(TcecView {
             operator_id: tcec.operator_id.clone(),
             own_id: tcec.own_id.clone(),

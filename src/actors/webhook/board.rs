@@ -2,7 +2,7 @@
 //! made of them; never a queue's state.
 
 use crate::clock::Timestamp;
-use crate::domain::delivery::{Disabled, QueueId};
+use crate::domain::delivery::{Disabled, Queue, QueueId, Unverified};
 use crate::ids::PartnerId;
 use crate::telemetry::metrics::webhook as metrics;
 use dashmap::DashMap;
@@ -25,6 +25,8 @@ pub struct QueueView {
     pub disabled: Option<Disabled>,
     /// Held back by a person.
     pub paused: bool,
+    /// The URL has not proved itself yet.
+    pub unverified: Option<Unverified>,
     /// Nowhere to send to.
     pub no_endpoint: bool,
     /// Failing tries among the newest, in percent.
@@ -34,7 +36,7 @@ pub struct QueueView {
 impl QueueView {
     /// Whether nothing is sent.
     pub fn is_stopped(&self) -> bool {
-        self.paused || self.no_endpoint || self.disabled.is_some()
+        self.paused || self.no_endpoint || self.unverified.is_some() || self.disabled.is_some()
     }
 }
 
@@ -42,12 +44,41 @@ impl QueueView {
 #[derive(Debug, Default)]
 pub struct QueueBoard {
     views: DashMap<(PartnerId, QueueId), QueueView>,
+    /// What the journal says of each: a driver hears of it a little later.
+    noted: DashMap<(PartnerId, QueueId), Noted>,
+}
+
+/// What stops a queue, as journaled.
+#[derive(Debug, Clone, Default)]
+struct Noted {
+    disabled: Option<Disabled>,
+    paused: bool,
+    unverified: Option<Unverified>,
 }
 
 impl QueueBoard {
     /// The newest view of a queue.
     pub fn view(&self, partner: &PartnerId, queue: QueueId) -> Option<QueueView> {
-        self.views.get(&(partner.clone(), queue)).map(|view| view.clone())
+        let at = (partner.clone(), queue);
+        let noted = self.noted.get(&at).map(|noted| noted.clone());
+        let view = self.views.get(&at).map(|view| view.clone());
+        match noted {
+            Some(Noted { disabled, paused, unverified }) => {
+                Some(QueueView { disabled, paused, unverified, ..view.unwrap_or_default() })
+            }
+            None => view,
+        }
+    }
+
+    /// What the journal says of a queue now.
+    pub fn note(&self, partner: &PartnerId, id: QueueId, queue: &Queue) {
+        let at = (partner.clone(), id);
+        if queue.retired {
+            self.noted.remove(&at);
+            return;
+        }
+        let (disabled, unverified) = (queue.disabled.clone(), queue.unverified.clone());
+        self.noted.insert(at, Noted { disabled, paused: queue.paused, unverified });
     }
 
     /// All queues, for the operator.
@@ -71,6 +102,7 @@ impl QueueBoard {
     /// Sets the gauges. Called at each scrape, or every few seconds.
     pub fn publish(&self, now: Timestamp) {
         let (mut depth, mut in_flight, mut dead, mut stopped, mut full) = (0, 0, 0, 0u32, 0u32);
+        let mut unverified = 0u32;
         let mut oldest: Option<Timestamp> = None;
         for row in &self.views {
             let view = row.value();
@@ -79,6 +111,7 @@ impl QueueBoard {
             dead += view.dead;
             full += u32::from(view.more);
             stopped += u32::from(view.is_stopped());
+            unverified += u32::from(view.unverified.is_some());
             if !view.is_stopped() {
                 oldest = [oldest, view.oldest].into_iter().flatten().min();
             }
@@ -87,6 +120,7 @@ impl QueueBoard {
         metrics::IN_FLIGHT.set(in_flight as f64, []);
         metrics::DEAD.set(dead as f64, []);
         metrics::STOPPED.set(f64::from(stopped), []);
+        metrics::UNVERIFIED.set(f64::from(unverified), []);
         metrics::WINDOW_FULL.set(f64::from(full), []);
         metrics::OLDEST_SECONDS.set(oldest.map_or(0.0, |at| now.since(at).as_secs_f64()), []);
     }
@@ -109,5 +143,10 @@ mod tests {
         board.remove(&b, QueueId::MAIN);
         assert_eq!(board.view(&b, QueueId::MAIN), None);
         assert_eq!(board.view(&a, QueueId::MAIN).map(|v| v.depth), Some(2));
+        // What the journal says counts before a driver has heard of it.
+        board.note(&a, QueueId::MAIN, &Queue { paused: true, ..Queue::default() });
+        assert_eq!(board.view(&a, QueueId::MAIN).map(|v| (v.depth, v.paused)), Some((2, true)));
+        board.note(&a, QueueId::MAIN, &Queue { retired: true, ..Queue::default() });
+        assert_eq!(board.view(&a, QueueId::MAIN).map(|v| v.paused), Some(false));
     }
 }

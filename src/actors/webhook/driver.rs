@@ -15,8 +15,8 @@ use super::sender::Deliver;
 use crate::actors::engine::turn::panic_text;
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::webhook::Webhook;
-use crate::domain::delivery::{Answer, Pace, PartnerRejection, QueueCommand, QueueId, QueueReply, Subscriptions};
-use crate::ids::PartnerId;
+use crate::domain::delivery::{Answer, Pace, PartnerRejection, QueueCommand, QueueId, QueueReply, Wants};
+use crate::ids::{EndpointName, PartnerId};
 use crate::persistence::{JournalError, SharedJournal};
 use crate::protocol::webhook::SigningSecret;
 use arc_swap::ArcSwap;
@@ -60,8 +60,12 @@ pub struct Target {
     pub url: String,
     /// Secrets with the moment they expire, newest first.
     pub secrets: Vec<(SigningSecret, Option<Timestamp>)>,
-    /// Event types that are sent.
-    pub subscriptions: Subscriptions,
+    /// The partner's name of the endpoint.
+    pub name: EndpointName,
+    /// Events that are sent.
+    pub wants: Wants,
+    /// Among how many endpoints the partner's share of memory and sockets is divided.
+    pub share: usize,
     /// Set where the partner speaks T/CEC 102: events go out in that face (EM-11).
     pub face: Option<Arc<super::tcec::TcecFace>>,
 }
@@ -93,11 +97,24 @@ struct Tuning {
     settle_batch: usize,
 }
 
-impl From<&Webhook> for Tuning {
-    fn from(config: &Webhook) -> Self {
+impl Tuning {
+    /// The share of one of so many endpoints: what is set is what a partner may use in all.
+    fn of(config: &Webhook, share: usize) -> Self {
+        let share = share.max(1);
+        let part = |whole: usize| (whole / share).max(1);
+        let rate = |whole: u32| whole.checked_div(u32::try_from(share).unwrap_or(u32::MAX)).unwrap_or(0);
+        let whole = config.pace();
+        let pace = Pace {
+            window: part(whole.window),
+            in_flight: part(whole.in_flight),
+            // 0 is no limit, so a part of a limit never is.
+            rate_per_s: rate(whole.rate_per_s).max(whole.rate_per_s.min(1)),
+            burst: rate(whole.burst).max(1),
+            ..whole
+        };
         Tuning {
-            pace: config.pace(),
-            read_ahead: config.read_ahead,
+            pace,
+            read_ahead: part(config.read_ahead),
             settle_delay: config.settle_delay,
             settle_batch: config.settle_batch,
         }
@@ -239,6 +256,7 @@ fn outcome_label(answer: &Answer) -> &'static str {
         Answer::TlsFailed(_) => "tls_failed",
         Answer::Broken(_) => "broken",
         Answer::Declined { .. } => "declined",
+        Answer::NotEchoed { .. } => "not_echoed",
         Answer::Missing => "missing",
     }
 }

@@ -1,5 +1,6 @@
 //! What a replay selects (EM-8). Owns the reading of outbox and dead letters page by page; never puts anything back itself.
 
+use super::service::Taken;
 use crate::domain::delivery::{Dead, Entry, QueueId, ReplayEntry, Selection, rows};
 use crate::ids::PartnerId;
 use crate::persistence::{Journal, JournalError, OutboxEntry};
@@ -37,23 +38,25 @@ pub(super) struct Whose {
 }
 
 impl Whose {
-    /// The next page after `cursor`, at most up to position `until`.
+    /// The next page after `cursor`, at most up to position `until`. Of events that were not given up those that the endpoint takes.
     pub(super) async fn page(
         &self,
         journal: &dyn Journal,
         selection: &Selection,
         cursor: u64,
         until: u64,
+        taken: &Taken<'_>,
     ) -> Result<Page, JournalError> {
         match selection {
             Selection::Dead => self.dead_page(journal, cursor, until).await,
             Selection::Positions { from, to } => {
                 let (from, to) = (*from, *to);
                 let until = until.min(to);
-                self.outbox_page(journal, cursor.max(from.saturating_sub(1)), until, |_| true).await
+                self.outbox_page(journal, cursor.max(from.saturating_sub(1)), until, taken).await
             }
             Selection::Times { from, to } => {
-                self.outbox_page(journal, cursor, until, |row| (*from..=*to).contains(&row.notice.at)).await
+                self.outbox_page(journal, cursor, until, |row| (*from..=*to).contains(&row.notice.at) && taken(row))
+                    .await
             }
         }
     }

@@ -10,7 +10,7 @@ use super::guard::{AddressRefused, GuardedResolver, Lookup, NameUnknown, Scheme,
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::Answer;
-use crate::protocol::webhook::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, retry_after};
+use crate::protocol::webhook::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, challenge, retry_after};
 use crate::telemetry::metrics::webhook as metrics;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,6 +39,8 @@ pub struct Delivery {
     pub signature: String,
     /// The signed bytes.
     pub body: Bytes,
+    /// This has to come back in the answer's body (control 37).
+    pub challenge: Option<String>,
 }
 
 /// Makes one try. The HTTP client in the product, a script in tests.
@@ -143,12 +145,18 @@ impl HttpSender {
         let code = response.status().as_u16();
         let retry_after_ms = retry_after_ms(&response, self.clock.now());
         let limit = deadline.min(Instant::now() + self.drain);
-        Answer::Status { code, retry_after_ms, excerpt: self.drained(response, limit).await }
+        let read = self.drained(response, limit).await;
+        match delivery.challenge {
+            Some(text) if (200..300).contains(&code) && !challenge::comes_back(&read, &text) => {
+                Answer::NotEchoed { code }
+            }
+            _ => Answer::Status { code, retry_after_ms, excerpt: excerpt(&read) },
+        }
     }
 
     /// Reads the rest of an answer, within limits, so that the connection can be used again; past them it is closed. The
     /// status has been decided on already, so nothing here can fail the try.
-    async fn drained(&self, mut response: reqwest::Response, limit: Instant) -> String {
+    async fn drained(&self, mut response: reqwest::Response, limit: Instant) -> Vec<u8> {
         let mut kept = Vec::new();
         let mut read = 0;
         while read < self.bytes_max {
@@ -162,7 +170,7 @@ impl HttpSender {
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
-        excerpt(&kept)
+        kept
     }
 }
 

@@ -7,7 +7,7 @@ use super::replay::{Whose, entry_of, read_dead};
 use crate::clock::Timestamp;
 use crate::domain::delivery::{Dead, Logged, QueueCommand, QueueId, QueueReply, ReplayEntry, Selection, rows};
 use crate::ids::PartnerId;
-use crate::persistence::{JournalError, SharedJournal};
+use crate::persistence::{JournalError, OutboxEntry, SharedJournal};
 use crate::protocol::webhook::{CursorError, EventCursor, event_json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ pub const REPLAY_IDS_MAX: usize = 100;
 pub const PAGE_MAX: usize = 500;
 /// Rows read from the store at once.
 const ROWS: usize = 64;
+
+/// Which events an endpoint takes.
+pub type Taken<'a> = dyn Fn(&OutboxEntry) -> bool + Send + Sync + 'a;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +196,7 @@ impl WebhookService {
         partner: &PartnerId,
         queue: QueueId,
         request: &ReplayRequest,
+        taken: &Taken<'_>,
     ) -> Result<ReplayAnswer, ServiceError> {
         let whose = Whose { partner: partner.clone(), queue };
         let ranged = request.from.is_some() || request.to.is_some();
@@ -201,9 +205,9 @@ impl WebhookService {
             (true, true, false) => {
                 let from = request.from.unwrap_or(Timestamp(i64::MIN));
                 let to = request.to.unwrap_or(Timestamp(i64::MAX));
-                self.replay_many(facts, &whose, Selection::Times { from, to }, request.dry_run).await
+                self.replay_many(facts, &whose, Selection::Times { from, to }, request.dry_run, taken).await
             }
-            (true, false, true) => self.replay_many(facts, &whose, Selection::Dead, request.dry_run).await,
+            (true, false, true) => self.replay_many(facts, &whose, Selection::Dead, request.dry_run, taken).await,
             (true | false, true | false, true | false) => Err(ServiceError::Selection),
         }
     }
@@ -214,11 +218,12 @@ impl WebhookService {
         whose: &Whose,
         selection: Selection,
         dry_run: bool,
+        taken: &Taken<'_>,
     ) -> Result<ReplayAnswer, ServiceError> {
         // Counting first also finds where the replay ends: what comes later is not part of it.
         let (mut selected, mut cursor) = (0, 0);
         loop {
-            let page = whose.page(self.journal.as_ref(), &selection, cursor, u64::MAX).await?;
+            let page = whose.page(self.journal.as_ref(), &selection, cursor, u64::MAX, taken).await?;
             selected += page.entries.len() as u64;
             cursor = page.cursor;
             if page.finished {
@@ -231,6 +236,22 @@ impl WebhookService {
         match facts.ask(QueueCommand::StartReplay { selection, until: cursor }).await? {
             QueueReply::ReplayStarted(id) => Ok(ReplayAnswer { selected, replay: Some(id) }),
             other => Err(FactsError::Stopped(format!("unexpected answer {other:?}")).into()),
+        }
+    }
+
+    /// How many events after `from` are kept for this partner and taken by an endpoint, and where the newest is.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn ahead(&self, partner: &PartnerId, from: u64, taken: &Taken<'_>) -> Result<(u64, u64), ServiceError> {
+        let (mut count, mut newest) = (0, from);
+        loop {
+            let found = self.journal.outbox(partner, newest, PAGE_MAX).await?;
+            count += found.iter().filter(|row| taken(row)).count() as u64;
+            newest = found.last().map_or(newest, |last| last.position);
+            if found.len() < PAGE_MAX {
+                return Ok((count, newest));
+            }
         }
     }
 

@@ -238,6 +238,10 @@ catalogue! {
         "Notifications are not set up.", "未设置通知地址。";
     WebhookDisabled: "webhook_disabled", 409, Partner, No, "the webhook endpoint is disabled; enable it first",
         "Notifications are switched off.", "通知已停用。";
+    EndpointExists: "endpoint_exists", 409, Partner, No, "there is a webhook endpoint of this name already; change it, or take another name",
+        "This address is set already.", "通知地址已存在。";
+    EndpointLimit: "endpoint_limit", 409, Partner, No, "the partner has as many webhook endpoints as it can have; remove one first",
+        "There are too many addresses.", "通知地址数量已达上限。";
     EndpointRefused: "endpoint_refused", 400, Partner, No, "the webhook URL is not allowed: https, public address, no credentials",
         "This address is not allowed.", "通知地址不被允许。";
     ConfigInvalid: "config_invalid", 400, Partner, No, "the configuration is not good; see details",

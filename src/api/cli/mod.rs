@@ -11,7 +11,7 @@ mod tariff;
 
 pub use args::Args;
 
-use crate::ids::{ChargerId, PartnerId};
+use crate::ids::{ChargerId, EndpointName, PartnerId};
 use args::{
     Account, Charger, Command, Config, Journal, MessageArgs, Partner, Quarantine, Reservation, Session, Site, Tcec,
     Token, Webhook,
@@ -278,26 +278,19 @@ fn partner(command: Partner) -> anyhow::Result<Task> {
                 _ => Task::send(method, path, body, said),
             }
         }
-        Partner::Secret { id, overlap_s } => {
+        Partner::Secret { id, overlap_s, endpoint } => {
             let said = "new signing secret made; the old one signs too for {overlap_s} s";
-            Task::send("POST", format!("/partners/{id}/webhook/secret"), json!({"overlap_s": overlap_s}), said)
+            let path = format!("{}/secret", webhook_path(&id, endpoint.as_ref()));
+            Task::send("POST", path, json!({"overlap_s": overlap_s}), said)
         }
-        Partner::Webhook { id, command } => {
-            let path = |tail: &str| format!("/partners/{id}/webhook{tail}");
-            match command {
-                Webhook::Show => Task::get(path(""), "{depth} events wait"),
-                Webhook::Enable => Task::send("POST", path("/enable"), json!({}), "webhook enabled"),
-                Webhook::Disable => Task::send("POST", path("/disable"), json!({}), "webhook disabled"),
-                Webhook::DeadLetters { page } => Task::get(page.after(&path("/dead-letters")), "{count} dead letters"),
-                Webhook::Deliveries { page } => Task::get(page.after(&path("/deliveries")), "{count} attempts"),
-            }
-        }
+        Partner::Webhook { id, endpoint, command } => webhook(&id, endpoint, command),
         Partner::EraseUser { id, user_id } => {
             let path = format!("/partners/{id}/users/erase");
             Task::send("POST", path, json!({"user_id": user_id}), "the user's personal data cannot be read any more")
         }
-        Partner::Replay { id, what } => {
-            Task::send("POST", format!("/partners/{id}/webhook/replay"), what.json(), "{replayed} events sent again")
+        Partner::Replay { id, what, endpoint } => {
+            let path = format!("{}/replay", webhook_path(&id, endpoint.as_ref()));
+            Task::send("POST", path, what.json(), "{replayed} events sent again")
         }
         Partner::Tcec { id, command } => tcec(&id, command)?,
         Partner::Application { command } => command.task(),
@@ -309,6 +302,49 @@ fn partner(command: Partner) -> anyhow::Result<Task> {
             Task::send("POST", format!("/partners/{id}/resume"), json!({}), format!("partner {id} works on as before"))
         }
     })
+}
+
+fn webhook_path(id: &PartnerId, endpoint: Option<&EndpointName>) -> String {
+    match endpoint {
+        Some(name) => format!("/partners/{id}/webhooks/{name}"),
+        None => format!("/partners/{id}/webhook"),
+    }
+}
+
+/// A list of the command line: `all`, or these; nothing where none is given.
+fn choice(given: Vec<String>) -> Option<Value> {
+    match given.as_slice() {
+        [] => None,
+        [all] if all == "all" => Some(json!("all")),
+        _ => Some(json!(given)),
+    }
+}
+
+fn webhook(id: &PartnerId, endpoint: Option<EndpointName>, command: Webhook) -> Task {
+    let path = |tail: &str| format!("{}{tail}", webhook_path(id, endpoint.as_ref()));
+    // What only the routes with a name have.
+    let named = || webhook_path(id, Some(&endpoint.clone().unwrap_or_else(EndpointName::default_endpoint)));
+    match command {
+        Webhook::Show => Task::get(path(""), "{depth} events wait"),
+        Webhook::List => Task::get(format!("/partners/{id}/webhooks"), "{count} endpoints"),
+        Webhook::Set { to, events, sites } => {
+            let mut body = serde_json::Map::new();
+            body.extend(to.map(|url| ("url".to_owned(), json!(url))));
+            body.extend(choice(events).map(|events| ("events".to_owned(), events)));
+            body.extend(choice(sites).map(|sites| ("sites".to_owned(), sites)));
+            Task::send("PUT", named(), Value::Object(body), "endpoint {name} set")
+        }
+        Webhook::Remove => {
+            let said = "endpoint removed with {dropped} events that waited and {dead_letters} dead letters";
+            Task { method: "DELETE", ..Task::get(named(), said) }
+        }
+        Webhook::Verify => Task::send("POST", path("/verify"), json!({}), "endpoint asked"),
+        Webhook::Vouch => Task::send("POST", path("/vouch"), json!({}), "endpoint verified by hand"),
+        Webhook::Enable => Task::send("POST", path("/enable"), json!({}), "webhook enabled"),
+        Webhook::Disable => Task::send("POST", path("/disable"), json!({}), "webhook disabled"),
+        Webhook::DeadLetters { page } => Task::get(page.after(&path("/dead-letters")), "{count} dead letters"),
+        Webhook::Deliveries { page } => Task::get(page.after(&path("/deliveries")), "{count} attempts"),
+    }
 }
 
 fn account(command: Account) -> Task {

@@ -171,6 +171,30 @@ async fn each_command_reaches_the_server_and_ends_with_what_happened() {
 }
 
 #[tokio::test]
+async fn webhook_endpoints_are_set_shown_asked_and_removed() {
+    let rig = World::new().serve().await;
+    admin(&rig, "partner add p1 --name One --webhook https://example.com/hook").await;
+    for (words, last) in [
+        ("partner webhook p1 verify", "endpoint asked"),
+        ("partner webhook p1 vouch", "endpoint verified by hand"),
+        (
+            "partner webhook p1 --endpoint west set --to https://example.com/w --sites S1 --sites S2 --events all",
+            "endpoint west set",
+        ),
+        ("partner webhook p1 --endpoint west set --sites all", "endpoint west set"),
+        ("partner webhook p1 list", "2 endpoints"),
+        ("partner webhook p1 --endpoint west show", "0 events wait"),
+        ("partner webhook p1 --endpoint west deliveries", "0 attempts"),
+        ("partner secret p1 --endpoint west --overlap-s 0", "new signing secret made; the old one signs too for 0 s"),
+        ("partner replay p1 --endpoint west --event evt_1", "1 events sent again"),
+        ("partner webhook p1 --endpoint west remove", "endpoint removed with 0 events that waited and 0 dead letters"),
+    ] {
+        let told = admin(&rig, words).await;
+        assert_eq!((told.good, told.lines.last().map(String::as_str)), (true, Some(last)), "{words}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_commands_payload_may_be_in_a_file() {
     let rig = World::new().serve().await;
     let file = rig.folder.path().join("list.json");

@@ -27,6 +27,7 @@ mod tariffs;
 mod tcec;
 mod tickets;
 pub mod token;
+mod webhooks;
 
 pub use token::{OperatorToken, TokenError};
 
@@ -93,7 +94,16 @@ type Route = (&'static str, &'static str, MethodRouter<Shared>);
 
 /// Every guarded route, so that the inventory test sees all of them (control 31).
 pub(crate) fn routes() -> Vec<Route> {
-    [fleet_routes(), partner_routes(), charging_routes(), statement_routes(), desk_routes(), platform_routes()].concat()
+    [
+        fleet_routes(),
+        partner_routes(),
+        webhook_routes(),
+        charging_routes(),
+        statement_routes(),
+        desk_routes(),
+        platform_routes(),
+    ]
+    .concat()
 }
 
 /// Sites, tariffs, chargers, tokens.
@@ -125,7 +135,7 @@ fn fleet_routes() -> Vec<Route> {
     ]
 }
 
-/// Partners, their keys and webhooks.
+/// Partners and their keys.
 fn partner_routes() -> Vec<Route> {
     vec![
         ("GET", "/applications", get(applications::list)),
@@ -142,17 +152,37 @@ fn partner_routes() -> Vec<Route> {
         ("DELETE", "/partners/{id}/keys/{key_id}", delete(partners::revoke_key)),
         ("POST", "/partners/{id}/keys/{key_id}/rotate", post(partners::rotate_key)),
         ("PUT", "/partners/{id}/keys/{key_id}/networks", put(partners::confine_key)),
-        ("GET", "/partners/{id}/webhook", get(partners::webhook)),
-        ("POST", "/partners/{id}/webhook/secret", post(partners::rotate_secret)),
-        ("POST", "/partners/{id}/webhook/enable", post(partners::enable)),
-        ("POST", "/partners/{id}/webhook/disable", post(partners::disable)),
-        ("POST", "/partners/{id}/webhook/replay", post(partners::replay)),
-        ("GET", "/partners/{id}/webhook/dead-letters", get(partners::dead_letters)),
-        ("GET", "/partners/{id}/webhook/deliveries", get(partners::deliveries)),
         ("GET", "/partners/{id}/tcec", get(tcec::show)),
         ("PUT", "/partners/{id}/tcec", put(tcec::put)),
         ("POST", "/partners/{id}/tcec/secrets", post(tcec::rotate)),
         ("POST", "/partners/{id}/users/erase", post(partners::erase_user)),
+    ]
+}
+
+/// Partners' webhook endpoints; without a name the one called `default`.
+fn webhook_routes() -> Vec<Route> {
+    vec![
+        ("GET", "/partners/{id}/webhook", get(webhooks::show)),
+        ("POST", "/partners/{id}/webhook/secret", post(webhooks::rotate_secret)),
+        ("POST", "/partners/{id}/webhook/enable", post(webhooks::enable)),
+        ("POST", "/partners/{id}/webhook/disable", post(webhooks::disable)),
+        ("POST", "/partners/{id}/webhook/verify", post(webhooks::verify)),
+        ("POST", "/partners/{id}/webhook/vouch", post(webhooks::vouch)),
+        ("POST", "/partners/{id}/webhook/replay", post(webhooks::replay)),
+        ("GET", "/partners/{id}/webhook/dead-letters", get(webhooks::dead_letters)),
+        ("GET", "/partners/{id}/webhook/deliveries", get(webhooks::deliveries)),
+        ("GET", "/partners/{id}/webhooks", get(webhooks::list)),
+        ("GET", "/partners/{id}/webhooks/{name}", get(webhooks::show)),
+        ("PUT", "/partners/{id}/webhooks/{name}", put(webhooks::put)),
+        ("DELETE", "/partners/{id}/webhooks/{name}", delete(webhooks::remove)),
+        ("POST", "/partners/{id}/webhooks/{name}/secret", post(webhooks::rotate_secret)),
+        ("POST", "/partners/{id}/webhooks/{name}/enable", post(webhooks::enable)),
+        ("POST", "/partners/{id}/webhooks/{name}/disable", post(webhooks::disable)),
+        ("POST", "/partners/{id}/webhooks/{name}/verify", post(webhooks::verify)),
+        ("POST", "/partners/{id}/webhooks/{name}/vouch", post(webhooks::vouch)),
+        ("POST", "/partners/{id}/webhooks/{name}/replay", post(webhooks::replay)),
+        ("GET", "/partners/{id}/webhooks/{name}/dead-letters", get(webhooks::dead_letters)),
+        ("GET", "/partners/{id}/webhooks/{name}/deliveries", get(webhooks::deliveries)),
     ]
 }
 

@@ -1,12 +1,10 @@
-//! Partners, their keys and webhooks. Owns reading the requests and showing a new secret once; never delivery.
+//! Partners and their keys. Owns reading the requests and showing a new secret once; never delivery.
 
 use super::{Answered, Shared, approvals};
 use crate::api::catalogue::Code;
 use crate::api::partner::credentials::{self, some_scopes};
 use crate::api::partner::keys;
-use crate::api::port::{
-    Actor, DeliveryView, Granted, NewKey, Page, PartnerPut, PartnerView, ReplayRequest, WebhookView, Wish,
-};
+use crate::api::port::{Actor, Granted, NewKey, Page, PartnerPut, PartnerView, Wish};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
 use crate::domain::access::{Grant, Scope};
@@ -20,14 +18,8 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-/// How long old signing secrets sign too, unless said: time for a partner to deploy.
-const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longest overlap: a secret that leaked must not sign for ever.
-const OVERLAP_MAX_S: u64 = 30 * 24 * 60 * 60;
-
-fn partner(id: &str) -> Answered<PartnerId> {
+pub(super) fn partner(id: &str) -> Answered<PartnerId> {
     wire::path_id(id, Code::PartnerUnknown)
 }
 
@@ -90,6 +82,13 @@ pub(super) async fn add_key(
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
+/// The body of `POST …/keys/{key_id}/rotate`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    overlap_s: Option<u64>,
+}
+
 pub(super) async fn rotate_key(
     State(state): State<Shared>,
     Extension(note): Extension<Note>,
@@ -133,69 +132,6 @@ pub(super) async fn revoke_key(
     Ok(Json(json!({"key_id": key_id, "revoked": true})))
 }
 
-pub(super) async fn webhook(State(state): State<Shared>, Path(id): Path<String>) -> Answered<Json<WebhookView>> {
-    Ok(Json(state.port.partner_webhook(&partner(&id)?).await?))
-}
-
-/// The body of `POST …/webhook/secret`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rotation {
-    overlap_s: Option<u64>,
-}
-
-pub(super) async fn rotate_secret(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Answered<(StatusCode, Json<Value>)> {
-    let id = partner(&id)?;
-    let Rotation { overlap_s } = wire::json(&body)?;
-    let overlap_s = overlap_s.unwrap_or(OVERLAP.as_secs());
-    let mut findings = Findings::default();
-    let allowed = format!("0 to {OVERLAP_MAX_S}");
-    findings.check(overlap_s <= OVERLAP_MAX_S, "overlap_s", "is out of range", allowed);
-    findings.done()?;
-    let secret = state.port.rotate_webhook_secret(&id, Duration::from_secs(overlap_s)).await?;
-    let shown = json!({"secret": secret.expose_secret(), "overlap_s": overlap_s});
-    Ok((StatusCode::CREATED, Json(shown)))
-}
-
-pub(super) async fn enable(State(state): State<Shared>, Path(id): Path<String>) -> Answered<Json<Value>> {
-    state.port.enable_webhook(&partner(&id)?, true).await?;
-    Ok(Json(json!({"enabled": true})))
-}
-
-pub(super) async fn disable(State(state): State<Shared>, Path(id): Path<String>) -> Answered<Json<Value>> {
-    state.port.enable_webhook(&partner(&id)?, false).await?;
-    Ok(Json(json!({"enabled": false})))
-}
-
-/// The body of `POST …/webhook/replay`; see [`ReplayRequest`].
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Replay {
-    #[serde(default)]
-    event_ids: Vec<String>,
-    from: Option<crate::api::port::Moment>,
-    to: Option<crate::api::port::Moment>,
-    #[serde(default)]
-    all_dead: bool,
-}
-
-pub(super) async fn replay(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Answered<(StatusCode, Json<Value>)> {
-    let id = partner(&id)?;
-    let Replay { event_ids, from, to, all_dead } = wire::json(&body)?;
-    let replay = ReplayRequest { event_ids, from, to, all_dead };
-    crate::api::partner::check_replay(&replay)?;
-    let replayed = state.port.replay_for(&id, replay).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"replayed": replayed}))))
-}
-
 /// The body of `POST …/users/erase`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,22 +153,4 @@ pub(super) async fn erase_user(
     findings.done()?;
     note.target(format!("{id} user {}", Personal(&user_id)));
     approvals::answer(state.port.grant_wish(Wish::EraseUser { partner: id, user_id }, &actor).await?)
-}
-
-pub(super) async fn dead_letters(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Answered<Json<Page<Value>>> {
-    let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
-    Ok(Json(state.port.dead_letters(&partner(&id)?, page).await?))
-}
-
-pub(super) async fn deliveries(
-    State(state): State<Shared>,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Answered<Json<Page<DeliveryView>>> {
-    let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
-    Ok(Json(state.port.deliveries_of(&partner(&id)?, page).await?))
 }

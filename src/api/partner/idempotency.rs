@@ -238,6 +238,11 @@ fn named(write: &Write) -> Option<uuid::Uuid> {
         | OperationKind::PauseWebhook
         | OperationKind::ResumeWebhook
         | OperationKind::Subscribe
+        | OperationKind::MakeEndpoint
+        | OperationKind::ChangeEndpoint
+        | OperationKind::RemoveEndpoint
+        | OperationKind::RotateEndpointSecret
+        | OperationKind::VerifyEndpoint
         | OperationKind::ExtendOrder
         | OperationKind::PayOrder
         | OperationKind::ContestOrder

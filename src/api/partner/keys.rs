@@ -84,7 +84,8 @@ pub(super) fn derive(seed: &[u8; 32], partner: &PartnerId, request: &RequestId, 
     of(&id, &digest(seed, "secret", &from))
 }
 
-/// What signs the webhooks of a partner that takes its credentials (EM-1): as [`derive`].
+/// What signs the webhooks of an endpoint that a partner's own request makes, or of a partner that takes its credentials (EM-1): as
+/// [`derive`].
 pub(super) fn derive_webhook(
     seed: &[u8; 32],
     partner: &PartnerId,

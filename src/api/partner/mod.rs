@@ -8,6 +8,7 @@ mod applications;
 pub mod bans;
 mod catalogue;
 pub(crate) mod credentials;
+mod endpoints;
 mod fleet;
 mod gate;
 mod habits;
@@ -27,7 +28,7 @@ mod webhooks;
 
 pub use gate::SecurityEvent;
 pub use keys::{KeyDirectory, KeyRecord};
-pub(crate) use webhooks::check_replay;
+pub(crate) use webhooks::{check_choice, check_replay};
 
 use super::error::ApiError;
 use super::port::{OnceStore, PartnerPort};
@@ -164,6 +165,7 @@ impl PartnerApi {
         document.merge(applicants);
         scopes::complete(&mut document);
         let scopes = RouteScopes::of(&document);
+        super::events::describe(&mut document);
         let document = shapes::complete(&document, parts.config.current().api.page_max);
         let state = Arc::new(Partners::new(parts, scopes));
         let gate = from_fn_with_state(Arc::clone(&state), gate::layer);
@@ -249,6 +251,17 @@ fn routes() -> OpenApiRouter<Arc<Partners>> {
         .routes(routes!(webhooks::pause))
         .routes(routes!(webhooks::resume))
         .routes(routes!(webhooks::subscribe))
+        .routes(routes!(endpoints::list, endpoints::make))
+        .routes(routes!(endpoints::show, endpoints::change))
+        .routes(routes!(endpoints::remove))
+        .routes(routes!(endpoints::rotate))
+        .routes(routes!(endpoints::verify))
+        .routes(routes!(endpoints::pause))
+        .routes(routes!(endpoints::resume))
+        .routes(routes!(endpoints::test))
+        .routes(routes!(endpoints::replay))
+        .routes(routes!(endpoints::deliveries))
+        .routes(routes!(endpoints::dead_letters))
         .routes(routes!(credentials::list, credentials::make))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::revoke))

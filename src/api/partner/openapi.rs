@@ -41,7 +41,8 @@ the limit and what is left; 429 has `Retry-After`.
         (name = "fleet", description = "Sites and chargers with live status"),
         (name = "statements", description = "Statements, disputes and settlement"),
         (name = "keys", description = "Your own keys: make, rotate, revoke, confine to addresses"),
-        (name = "events", description = "Events and the webhook that carries them")
+        (name = "events", description = "Events and the webhook that carries them"),
+        (name = "endpoints", description = "Your webhook endpoints: several, each with what it gets")
     ),
     components(schemas(ErrorBody, ErrorView)),
     security(("key" = [], "timestamp" = [], "nonce" = [], "signature" = [])),

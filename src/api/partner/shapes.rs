@@ -4,9 +4,10 @@
 
 use super::accounts::USER_ID_MAX;
 use super::credentials::OVERLAP_MAX;
+use super::endpoints::URL_MAX;
 use crate::domain::access::Scope;
 use crate::domain::platform::code::TEXT_MAX;
-use crate::ids::{ChargerId, RequestId, SiteId};
+use crate::ids::{ChargerId, EndpointName, RequestId, SiteId};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
@@ -83,6 +84,10 @@ fn members() -> Vec<(&'static str, &'static str, Shape)> {
         ("MakeKey", "networks", Shape::List(0, 32)),
         ("AllowKey", "networks", Shape::List(0, 32)),
         ("RotateKey", "overlap_s", Shape::Whole(0, OVERLAP_MAX.as_secs())),
+        ("MakeEndpoint", "name", Shape::Name(EndpointName::MAX)),
+        text("MakeEndpoint", "url", URL_MAX),
+        text("ChangeEndpoint", "url", URL_MAX),
+        ("RotateEndpoint", "overlap_s", Shape::Whole(0, OVERLAP_MAX.as_secs())),
         ("DebtPayment", "order_id", Shape::Form("^[A-Za-z0-9_/-]{1,96}$")),
         ("Apply", "access_token", Shape::Form("^[A-Za-z0-9_-]{32,128}$")),
         ("ApplicationForm", "company", Shape::Between(2, 100)),
@@ -109,6 +114,7 @@ fn parameters(page_max: usize) -> Vec<(&'static str, &'static str, Shape)> {
         ("", "key_id", Shape::Form("^ck_[0-9a-f]+$")),
         ("/api/v1/chargers", "id", Shape::Name(ChargerId::MAX)),
         ("/api/v1/sites", "id", Shape::Name(SiteId::MAX)),
+        ("/api/v1/webhooks", "name", Shape::Name(EndpointName::MAX)),
         ("/api/v1/statuses", "site_id", Shape::Name(SiteId::MAX)),
         ("/api/v1/statuses", "connectors", Shape::Form(NAMED)),
         ("/api/v1/resolve", "code", Shape::Text(TEXT_MAX / 4)),

@@ -1,4 +1,5 @@
-//! Events and the webhook that carries them (EM-7 … EM-9). Owns reading the requests; never delivery.
+//! Events and the webhook endpoint called `default` (EM-7 … EM-9); the others are in [`super::endpoints`]. Owns reading the
+//! requests; never delivery.
 
 use super::gate::Caller;
 use super::idempotency::{Claim, Write};
@@ -6,10 +7,12 @@ use super::sessions::Named;
 use super::{Answered, Partners};
 use crate::api::catalogue::Code;
 use crate::api::error::{ApiError, ErrorBody};
-use crate::api::port::{DeliveryView, Moment, OperationKind, Page, Refusal, ReplayRequest, WebhookView};
+use crate::api::port::{
+    Choice, DeliveryView, EndpointChange, Every, Moment, OperationKind, Page, Refusal, ReplayRequest, WebhookView,
+};
 use crate::api::trace::Note;
 use crate::api::wire::{self, Findings, Query};
-use crate::ids::RequestId;
+use crate::ids::{EndpointName, RequestId};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
@@ -24,6 +27,9 @@ const REPLAY_IDS_MAX: usize = 100;
 
 /// Event types in one subscription: more than there are.
 const SUBSCRIBED_MAX: usize = 64;
+
+/// Sites in one subscription.
+const SITES_MAX: usize = 1000;
 
 /// An event, as a webhook's body has it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,7 +121,7 @@ pub(super) async fn events(
     Ok(Json(state.port.events(&caller.partner, page).await?))
 }
 
-/// Your endpoint, its health, and what waits for it.
+/// Your endpoint called `default`, its health, and what waits for it.
 #[utoipa::path(get, path = "/webhook", tag = "events", security(("key" = ["push"])), responses(
     (status = 200, description = "The webhook", body = WebhookView),
     (status = "4XX", description = "Refused", body = ErrorBody),
@@ -125,7 +131,7 @@ pub(super) async fn show(
     State(state): State<Arc<Partners>>,
     Extension(caller): Extension<Caller>,
 ) -> Answered<Json<WebhookView>> {
-    Ok(Json(state.port.webhook(&caller.partner).await?))
+    Ok(Json(state.port.webhook(&caller.partner, &EndpointName::default_endpoint()).await?))
 }
 
 /// The log of attempts, newest first.
@@ -142,7 +148,7 @@ pub(super) async fn deliveries(
     uri: Uri,
 ) -> Answered<Json<Page<DeliveryView>>> {
     let page = Query::read(&uri, &["limit", "cursor"])?.page("cursor", state.pages())?;
-    Ok(Json(state.port.deliveries(&caller.partner, page).await?))
+    Ok(Json(state.port.deliveries(&caller.partner, &EndpointName::default_endpoint(), page).await?))
 }
 
 /// Sends you a `webhook.test` event.
@@ -157,16 +163,7 @@ pub(super) async fn test(
     Extension(note): Extension<Note>,
     body: Bytes,
 ) -> Answered<(StatusCode, Json<serde_json::Value>)> {
-    let request: Named = wire::json(&body)?;
-    note.request(request.request_id.as_str());
-    let write = write(&caller, &request.request_id, OperationKind::WebhookTest, &request)?;
-    let port = Arc::clone(&state.port);
-    let drive = move |_: Claim| async move {
-        port.test_webhook(&caller.partner, &request.request_id).await?;
-        Ok(json!({"request_id": request.request_id}))
-    };
-    let answer = state.idempotency.run(write, drive).await?;
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    test_of(&state, caller, &note, &body, None).await
 }
 
 /// Sends events again, under their own ids.
@@ -181,19 +178,7 @@ pub(super) async fn replay(
     Extension(note): Extension<Note>,
     body: Bytes,
 ) -> Answered<(StatusCode, Json<serde_json::Value>)> {
-    let request: ReplayBody = wire::json(&body)?;
-    note.request(request.request_id.as_str());
-    let write = write(&caller, &request.request_id, OperationKind::Replay, &request)?;
-    let ReplayBody { request_id, event_ids, from, to, all_dead } = request;
-    let replay = ReplayRequest { event_ids, from, to, all_dead };
-    check_replay(&replay).map_err(|refusal| ApiError::from(refusal).of_request(&request_id))?;
-    let port = Arc::clone(&state.port);
-    let drive = move |_: Claim| async move {
-        let replayed = port.replay(&caller.partner, replay).await?;
-        Ok(json!({"replayed": replayed}))
-    };
-    let answer = state.idempotency.run(write, drive).await?;
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    replay_of(&state, caller, &note, &body, None).await
 }
 
 /// The body of `POST /webhook/subscription`.
@@ -219,7 +204,7 @@ pub(super) async fn pause(
     Extension(note): Extension<Note>,
     body: Bytes,
 ) -> Answered<(StatusCode, Json<serde_json::Value>)> {
-    hold(&state, caller, &note, &body, true).await
+    hold(&state, caller, &note, &body, None, true).await
 }
 
 /// Lets your endpoint go on, with what waited first.
@@ -234,26 +219,7 @@ pub(super) async fn resume(
     Extension(note): Extension<Note>,
     body: Bytes,
 ) -> Answered<(StatusCode, Json<serde_json::Value>)> {
-    hold(&state, caller, &note, &body, false).await
-}
-
-async fn hold(
-    state: &Partners,
-    caller: Caller,
-    note: &Note,
-    body: &Bytes,
-    paused: bool,
-) -> Answered<(StatusCode, Json<serde_json::Value>)> {
-    let request: Named = wire::json(body)?;
-    note.request(request.request_id.as_str());
-    let kind = if paused { OperationKind::PauseWebhook } else { OperationKind::ResumeWebhook };
-    let write = write(&caller, &request.request_id, kind, &request)?;
-    let port = Arc::clone(&state.port);
-    let drive = move |_: Claim| async move {
-        port.pause_webhook(&caller.partner, paused).await?;
-        Ok(json!({"request_id": request.request_id}))
-    };
-    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
+    hold(&state, caller, &note, &body, None, false).await
 }
 
 /// Says which event types your endpoint gets.
@@ -270,40 +236,123 @@ pub(super) async fn subscribe(
 ) -> Answered<(StatusCode, Json<serde_json::Value>)> {
     let request: SubscriptionBody = wire::json(&body)?;
     note.request(request.request_id.as_str());
-    let mut findings = Findings::default();
-    let events = request.events.as_deref().unwrap_or(&[]);
-    let some = request.events.is_none() || (1..=SUBSCRIBED_MAX).contains(&events.len());
-    let allowed = format!("1 to {SUBSCRIBED_MAX} event types, or no such member for all");
-    findings.check(some, "events", "is empty or too long", allowed);
-    for (n, kind) in events.iter().enumerate().take(SUBSCRIBED_MAX) {
-        let good = kind.contains('.')
-            && kind.len() <= 64
-            && kind.chars().all(|c| c == '.' || c == '_' || c.is_ascii_lowercase());
-        findings.check(
-            good,
-            &format!("events[{n}]"),
-            "is no event type",
-            "such as session.ended; see the catalogue of events",
-        );
-    }
-    findings.done().map_err(|refusal| ApiError::from(refusal).of_request(&request.request_id))?;
-    let write = write(&caller, &request.request_id, OperationKind::Subscribe, &request)?;
+    let events = match &request.events {
+        Some(kinds) => Choice::Only(kinds.clone()),
+        None => Choice::All(Every::All),
+    };
+    check_choice(Some(&events), None).map_err(|refusal| ApiError::from(refusal).of_request(&request.request_id))?;
+    let write = write(&caller, &request.request_id, OperationKind::Subscribe, None, &request)?;
     let port = Arc::clone(&state.port);
     let drive = move |_: Claim| async move {
-        port.subscribe(&caller.partner, request.events).await?;
+        let change = EndpointChange { events: Some(events), ..EndpointChange::default() };
+        port.change_webhook(&caller.partner, &EndpointName::default_endpoint(), change, false).await?;
         Ok(json!({"request_id": request.request_id}))
     };
     Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
 }
 
-fn write(caller: &Caller, request_id: &RequestId, kind: OperationKind, body: &impl Serialize) -> Answered<Write> {
+/// Refuses a subscription that cannot be one.
+pub(crate) fn check_choice(events: Option<&Choice>, sites: Option<&Choice>) -> Result<(), Refusal> {
+    let mut findings = Findings::default();
+    if let Some(Choice::Only(kinds)) = events {
+        let allowed = format!("1 to {SUBSCRIBED_MAX} event types, or all");
+        findings.check((1..=SUBSCRIBED_MAX).contains(&kinds.len()), "events", "is empty or too long", allowed);
+        for (n, kind) in kinds.iter().enumerate().take(SUBSCRIBED_MAX) {
+            let good = kind.contains('.')
+                && kind.len() <= 64
+                && kind.chars().all(|c| c == '.' || c == '_' || c.is_ascii_lowercase());
+            let allowed = "such as session.ended; see the catalogue of events";
+            findings.check(good, &format!("events[{n}]"), "is no event type", allowed);
+        }
+    }
+    if let Some(Choice::Only(ids)) = sites {
+        let allowed = format!("1 to {SITES_MAX} sites, or all");
+        findings.check((1..=SITES_MAX).contains(&ids.len()), "sites", "is empty or too long", allowed);
+    }
+    findings.done()
+}
+
+/// A write about an endpoint, the one called `default` without a name. What is stored of it tells the two apart.
+pub(super) fn write(
+    caller: &Caller,
+    request_id: &RequestId,
+    kind: OperationKind,
+    name: Option<&EndpointName>,
+    body: &impl Serialize,
+) -> Answered<Write> {
+    let canonical = match name {
+        Some(name) => serde_json::to_vec(&(name, body)),
+        None => serde_json::to_vec(body),
+    };
     Ok(Write {
         partner: caller.partner.clone(),
         request_id: request_id.clone(),
         kind,
-        canonical: serde_json::to_vec(body).map_err(|_| Code::Internal)?,
+        canonical: canonical.map_err(|_| Code::Internal)?,
         session_id: None,
         reservation_id: None,
         charger_id: None,
     })
+}
+
+/// The answer to a write that goes on by itself.
+pub(super) type Under = Answered<(StatusCode, Json<serde_json::Value>)>;
+
+pub(super) async fn test_of(
+    state: &Partners,
+    caller: Caller,
+    note: &Note,
+    body: &Bytes,
+    name: Option<EndpointName>,
+) -> Under {
+    let request: Named = wire::json(body)?;
+    note.request(request.request_id.as_str());
+    let write = write(&caller, &request.request_id, OperationKind::WebhookTest, name.as_ref(), &request)?;
+    let (port, name) = (Arc::clone(&state.port), name.unwrap_or_else(EndpointName::default_endpoint));
+    let drive = move |_: Claim| async move {
+        port.test_webhook(&caller.partner, &name, &request.request_id).await?;
+        Ok(json!({"request_id": request.request_id}))
+    };
+    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
+}
+
+pub(super) async fn replay_of(
+    state: &Partners,
+    caller: Caller,
+    note: &Note,
+    body: &Bytes,
+    name: Option<EndpointName>,
+) -> Under {
+    let request: ReplayBody = wire::json(body)?;
+    note.request(request.request_id.as_str());
+    let write = write(&caller, &request.request_id, OperationKind::Replay, name.as_ref(), &request)?;
+    let ReplayBody { request_id, event_ids, from, to, all_dead } = request;
+    let replay = ReplayRequest { event_ids, from, to, all_dead };
+    check_replay(&replay).map_err(|refusal| ApiError::from(refusal).of_request(&request_id))?;
+    let (port, name) = (Arc::clone(&state.port), name.unwrap_or_else(EndpointName::default_endpoint));
+    let drive = move |_: Claim| async move {
+        let replayed = port.replay(&caller.partner, &name, replay).await?;
+        Ok(json!({"replayed": replayed}))
+    };
+    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
+}
+
+pub(super) async fn hold(
+    state: &Partners,
+    caller: Caller,
+    note: &Note,
+    body: &Bytes,
+    name: Option<EndpointName>,
+    paused: bool,
+) -> Under {
+    let request: Named = wire::json(body)?;
+    note.request(request.request_id.as_str());
+    let kind = if paused { OperationKind::PauseWebhook } else { OperationKind::ResumeWebhook };
+    let write = write(&caller, &request.request_id, kind, name.as_ref(), &request)?;
+    let (port, name) = (Arc::clone(&state.port), name.unwrap_or_else(EndpointName::default_endpoint));
+    let drive = move |_: Claim| async move {
+        port.pause_webhook(&caller.partner, &name, paused).await?;
+        Ok(json!({"request_id": request.request_id}))
+    };
+    Ok((StatusCode::ACCEPTED, Json(state.idempotency.run(write, drive).await?)))
 }

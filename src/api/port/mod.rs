@@ -24,6 +24,7 @@ mod statements;
 mod tariffs;
 mod tcec;
 mod views;
+mod webhooks;
 
 pub use accounts::*;
 pub use catalogue::*;
@@ -40,6 +41,7 @@ pub use statements::*;
 pub use tariffs::*;
 pub use tcec::*;
 pub use views::*;
+pub use webhooks::*;
 
 use super::catalogue::Code;
 use crate::domain::tariff::Tariff;
@@ -172,7 +174,15 @@ pub struct PageRequest {
 /// What partners' calls need from the runtime.
 #[async_trait]
 pub trait PartnerPort:
-    ReservationPort + OrderPort + AccountPort + StatementPort + TcecPort + CredentialPort + OnboardingPort + CataloguePort
+    ReservationPort
+    + OrderPort
+    + AccountPort
+    + StatementPort
+    + TcecPort
+    + CredentialPort
+    + OnboardingPort
+    + CataloguePort
+    + WebhookPort
 {
     /// Starts charging. Checks the true state again (SE-2), journals, and answers before the charger does. Repeated with
     /// the same session id it answers `Ok` again, whatever became of the session since.
@@ -214,24 +224,6 @@ pub trait PartnerPort:
 
     /// Events as a webhook's body has them, oldest first. `next` is always given (EM-8).
     async fn events(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
-
-    /// The state of the partner's webhook, or [`Code::WebhookMissing`].
-    async fn webhook(&self, partner: &PartnerId) -> Result<WebhookView, Refusal>;
-
-    /// The log of attempts, newest first.
-    async fn deliveries(&self, partner: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal>;
-
-    /// Puts a `webhook.test` event into the partner's queue. Repeated with the same request id it may be sent twice.
-    async fn test_webhook(&self, partner: &PartnerId, request_id: &RequestId) -> Result<(), Refusal>;
-
-    /// Sends events again; answers how many.
-    async fn replay(&self, partner: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal>;
-
-    /// Holds the partner's webhook back, or lets it go on; what happens meanwhile waits, for as long as events are kept.
-    async fn pause_webhook(&self, partner: &PartnerId, paused: bool) -> Result<(), Refusal>;
-
-    /// Which event types the webhook gets; `None`: all.
-    async fn subscribe(&self, partner: &PartnerId, events: Option<Vec<String>>) -> Result<(), Refusal>;
 }
 
 /// What HTTP needs from the runtime in all.

@@ -28,6 +28,16 @@ pub enum OperationKind {
     ResumeWebhook,
     /// `POST /webhook/subscription`.
     Subscribe,
+    /// `POST /webhooks/endpoints`.
+    MakeEndpoint,
+    /// `POST /webhooks/endpoints/{name}`.
+    ChangeEndpoint,
+    /// `POST /webhooks/endpoints/{name}/remove`.
+    RemoveEndpoint,
+    /// `POST /webhooks/endpoints/{name}/secret`.
+    RotateEndpointSecret,
+    /// `POST /webhooks/endpoints/{name}/verify`.
+    VerifyEndpoint,
     /// `POST /orders/{order_id}/extend`.
     ExtendOrder,
     /// `POST /orders/{order_id}/pay`.

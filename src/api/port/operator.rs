@@ -3,8 +3,8 @@
 
 use super::tariffs::{RollOut, TariffView};
 use super::{
-    Actor, ChargerView, DeliveryView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal,
-    ReplayRequest, SessionFilter, SessionStatus, SessionView, SiteView, WebhookView,
+    Actor, ChargerView, MessageSearch, MessageView, Page, PageRequest, PositionView, Refusal, SessionFilter,
+    SessionStatus, SessionView, SiteView, WebhookView,
 };
 use crate::api::port::{DeviceView, Moment};
 use crate::domain::platform::{ConnectorFacts, Facility, Hours};
@@ -14,7 +14,6 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Whether the process can do its work (`/readyz`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -272,9 +271,12 @@ pub struct PartnerView {
     pub accounts: bool,
     /// Its keys, without secrets.
     pub keys: Vec<super::KeyView>,
-    /// Its webhook, if it has one.
+    /// Its webhook endpoint called `default`, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookView>,
+    /// Its other endpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookView>,
     /// While it begins nothing new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<SuspensionView>,
@@ -344,6 +346,7 @@ pub trait OperatorPort:
     + super::StatementPort
     + super::TcecPort
     + super::CredentialPort
+    + super::WebhookPort
     + super::DeskPort
     + super::OnboardingPort
 {
@@ -391,18 +394,6 @@ pub trait OperatorPort:
     async fn partner(&self, id: &PartnerId) -> Result<PartnerView, Refusal>;
     /// All partners, by id.
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal>;
-    /// Makes a new signing secret for webhooks; the old ones sign too for `overlap`.
-    async fn rotate_webhook_secret(&self, id: &PartnerId, overlap: Duration) -> Result<SecretString, Refusal>;
-    /// The partner's webhook.
-    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal>;
-    /// Sends, or stops sending.
-    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal>;
-    /// Sends events again; how many.
-    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal>;
-    /// Events that were given up, oldest first.
-    async fn dead_letters(&self, id: &PartnerId, page: PageRequest) -> Result<Page<serde_json::Value>, Refusal>;
-    /// The log of attempts, newest first.
-    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal>;
 
     /// Publishes the next version of a tariff, or only checks it; its number. `tariff_invalid` with all findings.
     async fn publish_tariff(&self, tariff: Tariff, check: bool) -> Result<u32, Refusal>;

@@ -88,7 +88,7 @@ async fn partners_keys_and_webhooks_are_managed_and_secrets_shown_once() {
     assert_eq!(revoked.status, 200);
     assert_eq!(rig.ops("DELETE", "/ops/v1/partners/p1/keys/ck_x", Value::Null).await.told(), (404, "not_found"));
     let rotated = rig.ops("POST", "/ops/v1/partners/p1/webhook/secret", json!({"overlap_s": 60})).await;
-    assert_eq!((rotated.status, &rotated.json["secret"]), (201, &json!("whsec_rotated")));
+    assert!(rotated.status == 201 && rotated.json["secret"].as_str().unwrap().starts_with("whsec_"));
     for (action, enabled) in [("disable", false), ("enable", true)] {
         let answer = rig.ops("POST", &format!("/ops/v1/partners/p1/webhook/{action}"), Value::Null).await;
         assert_eq!(answer.json["enabled"], enabled);

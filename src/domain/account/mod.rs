@@ -33,7 +33,7 @@ pub mod verify;
 mod view;
 
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 

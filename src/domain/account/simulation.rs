@@ -237,6 +237,25 @@ impl Run {
     }
 }
 
+/// What partners are told in some of these scripts, the same each time, for the catalogue of events.
+pub(crate) fn told() -> Vec<crate::domain::entity::Notice> {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let scripts = prop::collection::vec(happens(), 40..80);
+    let mut told = Vec::new();
+    for _ in 0..60 {
+        let script = scripts.new_tree(&mut runner).unwrap().current();
+        let mut run = Run::default();
+        let owner = super::Owner { partner: "app".parse().unwrap(), sealed: "sealed".into() };
+        run.ask("open".to_owned(), Action::Open(owner));
+        script.iter().for_each(|what| run.one(what));
+        run.ask("block".to_owned(), Action::Block { reason: "fraud".into(), by: "ada".into() });
+        run.ask("lift".to_owned(), Action::Lift { rule: super::risk::Rule::Blacklist, by: "ada".into() });
+        told.extend(run.world.notices);
+    }
+    told
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]

@@ -27,7 +27,7 @@ use crate::domain::order::{self, Order, Status as OrderStatus};
 use crate::domain::reservation::{self, Reservation, Status as ReservationStatus};
 use crate::domain::session::{self, Session, Status as SessionStatus};
 use crate::domain::tariff::Book;
-use crate::ids::{CommandId, OrderId, PartnerId, ReservationId, SessionId, TransactionId};
+use crate::ids::{CommandId, OrderId, PartnerId, ReservationId, SessionId, SiteId, TransactionId};
 pub use case::{Case, Level};
 pub use policy::Policy;
 use purse::{AccountOutcome, AccountRef, AccountRequest};
@@ -319,6 +319,8 @@ pub struct Ambient {
     pub epoch: u64,
     /// The limits.
     pub policy: Arc<Policy>,
+    /// Where the charger stands: partners are told it with everything that happens there.
+    pub site: Option<SiteId>,
     /// The partners who are told this charger's connector statuses.
     pub audience: Arc<[PartnerId]>,
     /// Sessions that are left alone until a person releases them (RT-2): what concerns them is kept as a case, so that

@@ -433,6 +433,18 @@ fn come_to_rest(world: &mut World) {
     assert!(world.open(u128::MAX, 1).is_ok(), "a healthy charger takes a start");
 }
 
+/// What partners are told in some of these runs, for the catalogue of events.
+pub(crate) fn told() -> Vec<crate::domain::entity::Notice> {
+    let run = |seed| {
+        let mut run = Run::new(seed);
+        run.world.ambient.site = Some("site-1".parse().unwrap());
+        (0..400).for_each(|_| run.step());
+        come_to_rest(&mut run.world);
+        run.world.notices
+    };
+    (0..10).flat_map(run).collect()
+}
+
 #[test]
 fn random_runs_keep_the_invariants() {
     let runs = std::env::var("SIMULATION_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS);

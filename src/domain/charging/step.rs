@@ -61,8 +61,11 @@ impl<'a, S: Fold> Step<'a, S> {
         self.also.push((key, command.into()));
     }
 
-    /// A partner is told.
-    pub fn notice(&mut self, notice: Notice) {
+    /// A partner is told, and where it happened: an endpoint can be for some sites only.
+    pub fn notice(&mut self, mut notice: Notice) {
+        if let (Some(site), Some(members)) = (&self.context.ambient.site, notice.data.as_object_mut()) {
+            members.insert("site_id".to_owned(), site.as_str().into());
+        }
         self.notices.push(notice);
     }
 

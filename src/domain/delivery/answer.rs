@@ -55,6 +55,11 @@ pub enum Answer {
     },
     /// The event is no longer in the outbox, so there is nothing to send.
     Missing,
+    /// An answer to a challenge that does not give it back.
+    NotEchoed {
+        /// Its status code.
+        code: u16,
+    },
 }
 
 /// What an answer means for the delivery.
@@ -88,6 +93,7 @@ impl Answer {
             | Answer::ConnectFailed(_)
             | Answer::TlsFailed(_)
             | Answer::Broken(_)
+            | Answer::NotEchoed { .. }
             | Answer::Declined { .. } => Class::Failed,
             Answer::Missing => Class::Hopeless,
         }
@@ -104,7 +110,25 @@ impl Answer {
             | Answer::TlsFailed(_)
             | Answer::Broken(_)
             | Answer::Declined { .. }
+            | Answer::NotEchoed { .. }
             | Answer::Missing => None,
+        }
+    }
+
+    /// In words, for the partner.
+    pub fn told(&self) -> String {
+        match self {
+            Answer::Status { code, .. } if (200..300).contains(code) => "delivered".to_owned(),
+            Answer::Status { code, .. } => format!("status: {code}"),
+            Answer::TimedOut => "timed_out".to_owned(),
+            Answer::NameFailed(why) => format!("name_failed: {why}"),
+            Answer::Refused(why) => format!("refused: {why}"),
+            Answer::ConnectFailed(why) => format!("connect_failed: {why}"),
+            Answer::TlsFailed(why) => format!("tls_failed: {why}"),
+            Answer::Broken(why) => format!("broken: {why}"),
+            Answer::Declined { ret, excerpt } => format!("declined: Ret {ret} {excerpt}"),
+            Answer::Missing => "missing".to_owned(),
+            Answer::NotEchoed { code } => format!("not_echoed: {code} without the challenge in the body"),
         }
     }
 }
@@ -191,6 +215,7 @@ mod tests {
             (Answer::TlsFailed(text()), Class::Failed),
             (Answer::Broken(text()), Class::Failed),
             (Answer::Declined { ret: -1, excerpt: text() }, Class::Failed),
+            (Answer::NotEchoed { code: 200 }, Class::Failed),
             (Answer::Missing, Class::Hopeless),
         ] {
             assert_eq!(answer.class(), class, "{answer:?}");

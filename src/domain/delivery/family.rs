@@ -13,13 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which webhook endpoint of a partner. One for now.
+/// The queue of one of a partner's webhook endpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QueueId(pub u16);
 
 impl QueueId {
-    /// The endpoint that every partner has.
+    /// That of a partner's first endpoint.
     pub const MAIN: QueueId = QueueId(0);
 }
 
@@ -88,6 +88,12 @@ pub enum PartnerEvent {
 pub enum AlertKind {
     /// 410: the endpoint was disabled.
     EndpointGone,
+    /// Every try has failed for too long: the endpoint was disabled, and is tried now and then.
+    EndpointDisabled,
+    /// An endpoint that was disabled by itself is there again.
+    EndpointBack,
+    /// Nobody at the URL has answered the challenge, and no more are sent.
+    Unverified,
     /// An event was given up.
     DeadLetter {
         /// Which.
@@ -152,9 +158,15 @@ pub enum PartnerRejection {
     /// No such endpoint.
     #[error("the webhook endpoint is unknown")]
     UnknownEndpoint,
+    /// Change it, or take another name.
+    #[error("a webhook endpoint of this name exists")]
+    EndpointExists,
     /// Remove one first.
     #[error("the partner has as many webhook endpoints as it can have")]
     TooManyEndpoints,
+    /// An operator has stopped it, so an operator starts it again.
+    #[error("the webhook endpoint is disabled by an operator")]
+    HeldByOperator,
     /// The first `SetEndpoint` needs one.
     #[error("a new webhook endpoint needs a secret")]
     SecretMissing,

@@ -12,6 +12,7 @@
 //! keys never wait for each other.
 
 mod answer;
+mod endpoint;
 mod family;
 mod health;
 mod partner;
@@ -27,19 +28,17 @@ mod tcec;
 pub(crate) mod testkit;
 
 pub use answer::{Answer, Attempt, Class, Entry, Logged, Outcome};
+pub use endpoint::{Endpoint, Removed, Subscriptions, Wants, WebhookSecret};
 pub use family::{
     Alert, AlertKind, PartnerCommand, PartnerEffect, PartnerEvent, PartnerFamily, PartnerKey, PartnerRejection,
     PartnerReply, PartnerState, PartnerTimer, QueueId,
 };
 pub use health::Health;
-pub use partner::{
-    ApiKey, Endpoint, Grants, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Sites, Subscriptions,
-    Suspension, WebhookSecret,
-};
+pub use partner::{ApiKey, Grants, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Sites, Suspension};
 pub use policy::Policy;
 pub use queue::{
-    Dead, Disabled, Open, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report, Reported, Selection,
-    TEST_KIND, Told, Verdict,
+    Dead, Disabled, Knock, Open, Proof, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report,
+    Reported, Selection, Stopped, TEST_KIND, Told, Unverified, VERIFICATION_KIND, Verdict,
 };
 pub use scheduler::{Arrival, Next, Pace, Pick, Scheduler, coalesces};
 pub use tcec::{

@@ -6,11 +6,12 @@ mod past;
 #[cfg(test)]
 mod tests;
 
+use super::endpoint::{Endpoint, Removed, Subscriptions, Wants, WebhookSecret};
 use super::family::QueueId;
 use super::tcec::Tcec;
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
-use crate::ids::SiteId;
+use crate::ids::{EndpointName, SiteId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,26 +42,6 @@ pub enum Sites {
     Only(BTreeSet<SiteId>),
 }
 
-/// Which event types go to the webhook. `GET /events` shows all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Subscriptions {
-    /// Every type.
-    #[default]
-    All,
-    /// These.
-    Only(BTreeSet<String>),
-}
-
-impl Subscriptions {
-    /// Whether events of this type are sent. `webhook.test` always is.
-    pub fn wants(&self, kind: &str) -> bool {
-        match self {
-            Subscriptions::All => true,
-            Subscriptions::Only(kinds) => kind == super::queue::TEST_KIND || kinds.contains(kind),
-        }
-    }
-}
-
 /// What is known of a partner.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
@@ -69,7 +50,7 @@ pub struct Profile {
     /// Sites visible to it.
     #[serde(default)]
     pub sites: Sites,
-    /// Event types that its webhook gets.
+    /// What those of its endpoints take that have no subscription of their own: they are from before there were several.
     #[serde(default)]
     pub events: Subscriptions,
     /// Whether its users have accounts here (MO-3): the first-party app.
@@ -106,37 +87,10 @@ impl ApiKey {
     }
 }
 
-/// A secret that signs webhooks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebhookSecret {
-    /// The `whsec_…` or `whsk_…` text, sealed.
-    pub secret: Sealed,
-    /// When it was made.
-    pub created: Timestamp,
-    /// Until when it still signs; `None` for the newest.
-    pub expires: Option<Timestamp>,
-}
-
-/// Where a partner's webhooks go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// Checked by the shell against the address guard when set, and again at each connection.
-    pub url: String,
-    /// Newest first; all that have not expired sign.
-    pub secrets: Vec<WebhookSecret>,
-    /// Why nothing is sent, if so.
-    pub disabled: Option<super::queue::Disabled>,
-}
-
-impl Endpoint {
-    /// The secrets that sign at `now`, newest first.
-    pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Sealed> {
-        self.secrets.iter().filter(move |s| s.expires.is_none_or(|t| now < t)).map(|s| &s.secret)
-    }
-}
-
 /// Keys that are remembered, those that are over too: a partner that rotates every minute must not grow us.
 const KEYS_KEPT: usize = 64;
+/// Endpoints that were taken away that are remembered.
+const REMOVED_KEPT: usize = 16;
 
 /// A partner: the fold of its facts. Its row in the table `partner` is this, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +101,12 @@ pub struct Partner {
     pub keys: BTreeMap<String, ApiKey>,
     /// Its endpoints.
     pub endpoints: BTreeMap<QueueId, Endpoint>,
+    /// The id of the next endpoint's queue: none is ever used again, so that no late word about one that is gone reaches another.
+    #[serde(default)]
+    pub next_queue: u16,
+    /// The last endpoints that were taken away, oldest first: who asks again hears the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
     /// What is agreed where it speaks T/CEC 102 (EM-11): its main endpoint is then the base of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcec: Option<Box<Tcec>>,
@@ -211,21 +171,37 @@ pub enum PartnerOrder {
         /// Which.
         id: String,
     },
-    /// Which event types the partner wants to be sent; the rest of its profile stays.
-    Subscribe(Subscriptions),
-    /// Set or move an endpoint; its queue is enabled. The first secret must come with the first call.
-    SetEndpoint {
+    /// What an endpoint takes.
+    Subscribe {
         /// Which.
         queue: QueueId,
+        /// Which events.
+        wants: Wants,
+    },
+    /// Make, set or move the endpoint of this name; its queue is enabled. The first secret must come with the first call. A URL
+    /// that is new has to prove itself before anything is sent there.
+    SetEndpoint {
+        /// Which.
+        name: EndpointName,
         /// Where to.
         url: String,
         /// A first or new secret; `None` keeps those there are.
         secret: Option<Sealed>,
+        /// What it takes; `None`: as it is, all for a new one.
+        wants: Option<Wants>,
+        /// A new one is sent what comes after this position of the outbox.
+        from: u64,
+        /// There must be none of this name.
+        new: bool,
     },
-    /// Take an endpoint away; what is pending stays parked in the outbox (W8).
+    /// Take an endpoint away for good, its dead letters and its log too; the events stay in the outbox.
     RemoveEndpoint {
         /// Which.
         queue: QueueId,
+        /// Positions of the dead letters that it still has.
+        dead: Vec<u64>,
+        /// What is remembered of it.
+        removed: Removed,
     },
     /// A new secret; those before sign on until the overlap is over.
     RotateSecret {
@@ -259,12 +235,12 @@ pub enum PartnerOrder {
     },
     /// It works on as before.
     Resume,
-    /// The queue has disabled itself (410); asked by the queue only.
+    /// The queue has disabled itself, or is there again (`None`); asked by the queue only.
     NoteDisabled {
         /// Which.
         queue: QueueId,
         /// Why, and when.
-        disabled: super::queue::Disabled,
+        disabled: Option<super::queue::Disabled>,
     },
 }
 
@@ -316,6 +292,9 @@ pub enum PartnerFact {
     EndpointRemoved {
         /// Which.
         queue: QueueId,
+        /// What is remembered of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        removed: Option<Removed>,
     },
     /// An endpoint was disabled, or enabled again (`None`).
     EndpointDisabled {
@@ -347,12 +326,16 @@ impl Partner {
             }
             PartnerFact::KeyUsed { id, at } => self.change_key(id, |key| key.used = Some(*at)),
             PartnerFact::EndpointSet { queue, endpoint } => {
+                self.next_queue = self.next_queue.max(queue.0.saturating_add(1));
                 self.endpoints.insert(*queue, endpoint.clone());
             }
             PartnerFact::TcecSet(tcec) => self.tcec.clone_from(tcec),
             PartnerFact::Suspended(suspended) => self.suspended.clone_from(suspended),
-            PartnerFact::EndpointRemoved { queue } => {
+            PartnerFact::EndpointRemoved { queue, removed } => {
                 self.endpoints.remove(queue);
+                self.removed.extend(removed.clone());
+                let over = self.removed.len().saturating_sub(REMOVED_KEPT);
+                self.removed.drain(..over);
             }
             PartnerFact::EndpointDisabled { queue, disabled } => {
                 if let Some(endpoint) = self.endpoints.get_mut(queue) {
@@ -364,6 +347,17 @@ impl Partner {
 }
 
 impl Partner {
+    /// The endpoint of this name.
+    pub fn endpoint(&self, name: &EndpointName) -> Option<(QueueId, &Endpoint)> {
+        self.endpoints.iter().find(|(_, endpoint)| endpoint.name == *name).map(|(queue, endpoint)| (*queue, endpoint))
+    }
+
+    /// What an endpoint takes.
+    pub fn wants(&self, endpoint: &Endpoint) -> Wants {
+        let of_old = || self.profile.as_ref().map(|profile| profile.events.clone()).unwrap_or_default();
+        endpoint.wants.clone().unwrap_or_else(|| Wants { events: of_old(), sites: Sites::All })
+    }
+
     fn change_key(&mut self, id: &str, change: impl FnOnce(&mut ApiKey)) {
         if let Some(key) = self.keys.get_mut(id) {
             change(key);

@@ -6,20 +6,25 @@
 //! `ahead` holds settled positions beyond it; `open` is bounded by the scheduler's window plus one page of replay.
 
 mod decide;
+mod knock;
 #[cfg(test)]
 mod tests;
 
 use super::answer::{Attempt, Entry, Logged, Outcome};
 use super::health::Health;
 use crate::clock::Timestamp;
+use crate::ids::EndpointName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub(super) use decide::decide;
+pub use knock::{Knock, Unverified};
 
 /// The type of the event that a partner can send itself (EM-9).
 pub const TEST_KIND: &str = "webhook.test";
+/// The type of what is sent to a URL before anything else, and to an endpoint that may be there again.
+pub const VERIFICATION_KIND: &str = "webhook.verification";
 
 /// An outstanding delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +39,43 @@ pub struct Open {
     pub replayed: bool,
 }
 
+/// Who has stopped an endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// An operator, who alone lets it go on.
+    #[default]
+    Operator,
+    /// The endpoint itself, by a 410.
+    Gone,
+    /// We, as every try has failed for too long.
+    Failing,
+}
+
+impl Stopped {
+    /// As partners read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stopped::Operator => "operator",
+            Stopped::Gone => "gone",
+            Stopped::Failing => "failing",
+        }
+    }
+}
+
 /// Why nothing is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
     /// For people.
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
+    /// By whom.
+    #[serde(default)]
+    pub by: Stopped,
+    /// When it is next asked whether it is there again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Timestamp>,
 }
 
 /// A delivery that was given up.
@@ -163,8 +198,28 @@ pub enum QueueCommand {
     },
     /// The opposite: everything outstanding is due as it was, what a 410 held back is due now.
     Enable,
-    /// Send the partner a `webhook.test` event.
-    Test,
+    /// Begin, or go on, at a URL.
+    Aim {
+        /// A new queue: events up to this position are not its business.
+        from: Option<u64>,
+        /// What the URL has to do first.
+        proof: Proof,
+    },
+    /// Ask the endpoint at once whether it is who and where it is said to be.
+    Verify,
+    /// A person vouches for the URL.
+    Vouch,
+    /// The endpoint was asked; so it answered.
+    Knocked(super::answer::Answer),
+    /// These dead letters are not wanted any more.
+    Discard(Vec<u64>),
+    /// The endpoint is gone for good, with these dead letters.
+    Retire {
+        /// Their positions.
+        dead: Vec<u64>,
+    },
+    /// Send the endpoint of this name a `webhook.test` event.
+    Test(EndpointName),
     /// Put these into its outbox.
     Tell(Vec<Told>),
 }
@@ -208,6 +263,25 @@ pub enum QueueFact {
     Disabled(Disabled),
     /// Sending goes on.
     Enabled,
+    /// The URL has to prove itself, or has failed to so far: this is the whole of it.
+    Unverified(Unverified),
+    /// It has, or a person vouches for it.
+    Verified,
+    /// Dead letters were thrown away.
+    Discarded {
+        /// Their positions.
+        dead: Vec<u64>,
+    },
+    /// The endpoint is gone for good.
+    Retired {
+        /// Positions of the dead letters that went with it.
+        dead: Vec<u64>,
+        /// Rows that its log has at most.
+        slots: u64,
+        /// A ticket about its dead letters was open.
+        #[serde(default)]
+        open: bool,
+    },
     /// Held back by a person.
     Paused,
     /// No longer.
@@ -266,6 +340,8 @@ pub struct Reported {
     pub dead: u64,
     /// Failing tries among the newest, in percent.
     pub failing_percent: u8,
+    /// It was enough: the endpoint is disabled, nothing more is sent.
+    pub disabled: bool,
 }
 
 /// What a queue answers.
@@ -281,6 +357,17 @@ pub enum QueueReply {
     ReplayStarted(u64),
     /// Done.
     Done,
+}
+
+/// What a URL has to do before anything is sent there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It is new here: answer a challenge.
+    Needed,
+    /// It has another way (T/CEC 102: the exchange of tokens).
+    Spared,
+    /// It has not changed.
+    AsBefore,
 }
 
 /// A queue: the fold of its facts.
@@ -300,6 +387,12 @@ pub struct Queue {
     pub disabled: Option<Disabled>,
     /// Held back by a person.
     pub paused: bool,
+    /// The URL has not proved itself yet. Queues from before that was asked are free of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<Unverified>,
+    /// The endpoint is gone for good; what is left is this mark.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
     /// From every try.
     pub health: Health,
     /// Pages of the log written so far.
@@ -318,7 +411,7 @@ impl Queue {
 
     /// Whether something may be sent.
     pub fn is_running(&self) -> bool {
-        self.disabled.is_none() && !self.paused
+        self.disabled.is_none() && !self.paused && self.unverified.is_none() && !self.retired
     }
 
     fn settle(&mut self, position: u64) {
@@ -343,11 +436,21 @@ impl Queue {
             QueueFact::Advanced { to, listed, at } => self.advance(*to, listed, *at),
             QueueFact::Logged { page, attempts, .. } => {
                 self.log_pages = page + 1;
-                attempts.iter().for_each(|a| self.health.note(matches!(a.outcome, Outcome::Delivered)));
+                attempts.iter().for_each(|a| self.health.note(matches!(a.outcome, Outcome::Delivered), a.started));
             }
             QueueFact::HealthAlerted { level } => self.health.alerted = *level,
             QueueFact::Disabled(disabled) => self.disabled = Some(disabled.clone()),
-            QueueFact::Enabled => self.disabled = None,
+            QueueFact::Enabled => {
+                self.disabled = None;
+                // What was before says nothing about now.
+                self.health = Health::default();
+            }
+            QueueFact::Unverified(unverified) => self.unverified = Some(unverified.clone()),
+            QueueFact::Verified => self.unverified = None,
+            QueueFact::Discarded { dead } => self.forget_dead(dead.len()),
+            QueueFact::Retired { .. } => {
+                *self = Queue { retired: true, low_water: self.low_water, ..Queue::default() };
+            }
             QueueFact::Paused => self.paused = true,
             QueueFact::Resumed => self.paused = false,
             QueueFact::Replayed { entries, at } => entries.iter().for_each(|entry| self.reopen(entry, *at)),
@@ -377,9 +480,11 @@ impl Queue {
     fn reopen(&mut self, again: &ReplayEntry, due: Timestamp) {
         let open = Open { entry: again.entry.clone(), failures: 0, due, replayed: true };
         self.open.entry(again.entry.position).or_insert(open);
-        if again.dead {
-            self.dead = self.dead.saturating_sub(1);
-        }
+        self.forget_dead(usize::from(again.dead));
+    }
+
+    fn forget_dead(&mut self, count: usize) {
+        self.dead = self.dead.saturating_sub(count as u64);
         if self.dead == 0 {
             self.dead_since = None;
         }

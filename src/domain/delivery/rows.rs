@@ -10,7 +10,7 @@
 use super::answer::Logged;
 use super::family::{PartnerEvent, QueueId};
 use super::partner::Partner;
-use super::queue::{Dead, Queue, QueueFact, ReplayEntry};
+use super::queue::{Dead, Queue, QueueFact};
 use crate::clock::Timestamp;
 use crate::domain::charging::case;
 use crate::domain::entity::Row;
@@ -88,7 +88,7 @@ pub(super) fn of_queue(partition: &str, id: QueueId, queue: &Queue, events: &[Pa
             }
             QueueFact::Replayed { entries, .. } => {
                 let revived = entries.iter().filter(|entry| entry.dead);
-                rows.extend(revived.map(|entry| revived_row(partition, id, entry)));
+                rows.extend(revived.map(|again| dropped_row(partition, id, again.entry.position)));
                 dead_changed |= entries.iter().any(|entry| entry.dead);
             }
             QueueFact::Logged { page, slot, attempts } => rows.push(Row {
@@ -96,12 +96,25 @@ pub(super) fn of_queue(partition: &str, id: QueueId, queue: &Queue, events: &[Pa
                 key: format!("{partition}/{id}/{slot:06}"),
                 value: json(&LogPage { page: *page, attempts: attempts.clone() }),
             }),
+            QueueFact::Discarded { dead } => {
+                rows.extend(dead.iter().map(|position| dropped_row(partition, id, *position)));
+                dead_changed |= !dead.is_empty();
+            }
+            QueueFact::Retired { dead, slots, open } => {
+                rows.extend(dead.iter().map(|position| dropped_row(partition, id, *position)));
+                let log = |slot| Row { table: LOG, key: format!("{partition}/{id}/{slot:06}"), value: None };
+                rows.extend((0..*slots).map(log));
+                // Nothing of it is left to be done.
+                dead_changed |= *open;
+            }
             QueueFact::Settled { .. }
             | QueueFact::Failed(_)
             | QueueFact::Advanced { .. }
             | QueueFact::HealthAlerted { .. }
             | QueueFact::Disabled(_)
             | QueueFact::Enabled
+            | QueueFact::Unverified(_)
+            | QueueFact::Verified
             | QueueFact::Paused
             | QueueFact::Resumed
             | QueueFact::ReplayStarted(_)
@@ -123,8 +136,8 @@ fn dead_row(partition: &str, id: QueueId, dead: &Dead) -> Row {
     Row { table: DEAD, key: dead_key(partition, id, dead.entry.position), value: json(dead) }
 }
 
-fn revived_row(partition: &str, id: QueueId, again: &ReplayEntry) -> Row {
-    Row { table: DEAD, key: dead_key(partition, id, again.entry.position), value: None }
+fn dropped_row(partition: &str, id: QueueId, position: u64) -> Row {
+    Row { table: DEAD, key: dead_key(partition, id, position), value: None }
 }
 
 fn ticket_row(partition: &str, id: QueueId, queue: &Queue, last_event_id: Option<String>) -> Row {

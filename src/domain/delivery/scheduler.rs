@@ -214,6 +214,11 @@ impl Scheduler {
         self.items.values().find(|item| !item.replayed).map(|item| item.entry.at)
     }
 
+    /// The endpoint was disabled: nothing more is sent until the queue is looked at again.
+    pub fn halt(&mut self) {
+        self.running = false;
+    }
+
     /// Whether something may be sent at all.
     pub fn is_running(&self) -> bool {
         self.running

@@ -12,7 +12,9 @@ use super::testkit::{Partition, entry, http, status, tried};
 use super::*;
 use crate::clock::Timestamp;
 use proptest::prelude::*;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -42,7 +44,9 @@ fn acts() -> impl Strategy<Value = Act> {
 }
 
 struct World {
-    partition: Partition,
+    /// The partner's: its endpoints share it.
+    partition: Rc<RefCell<Partition>>,
+    id: QueueId,
     outbox: Vec<(Entry, bool)>,
     scheduler: Scheduler,
     in_flight: Vec<Pick>,
@@ -76,9 +80,15 @@ impl World {
     fn new() -> Self {
         let mut partition = Partition::new();
         partition.policy.schedule.truncate(2);
+        World::of(Rc::new(RefCell::new(partition)), QueueId::MAIN)
+    }
+
+    /// The world of one endpoint.
+    fn of(partition: Rc<RefCell<Partition>>, id: QueueId) -> Self {
         World {
             scheduler: Scheduler::new(pace(), &Queue::default(), Timestamp(0)),
             partition,
+            id,
             outbox: vec![],
             in_flight: vec![],
             finished: vec![],
@@ -107,19 +117,18 @@ impl World {
             Act::Crash => self.crash(),
             Act::Resend(which) => {
                 let Some((entry, _)) = self.outbox.get(usize::from(which)) else { return };
-                let key = rows::dead_key("acme", QueueId::MAIN, entry.position);
-                let dead = self.partition.rows.contains_key(&(rows::DEAD, key));
+                let key = rows::dead_key("acme", self.id, entry.position);
+                let dead = self.partition.borrow().rows.contains_key(&(rows::DEAD, key));
                 self.again(vec![ReplayEntry { entry: entry.clone(), dead }]);
             }
             Act::ReplayDead => {
-                let letters = self.partition.rows.iter().filter(|((table, _), _)| *table == rows::DEAD);
-                let dead: Vec<Dead> = letters.map(|(_, row)| serde_json::from_slice(row).unwrap()).collect();
+                let dead = self.letters();
                 self.again(dead.into_iter().map(|dead| ReplayEntry { entry: dead.entry, dead: true }).collect());
             }
             Act::Pause(pause) => {
                 let command = if pause { QueueCommand::Pause } else { QueueCommand::Resume };
-                self.partition.ask(command, self.now).unwrap();
-                self.scheduler.sync(&self.partition.queue(), self.now);
+                self.ask(command);
+                self.scheduler.sync(&self.queue(), self.now);
             }
         }
         self.turn();
@@ -130,8 +139,8 @@ impl World {
             *self.excused.entry(again.entry.position).or_default() += 1;
             self.resent.insert(again.entry.position);
         }
-        self.partition.ask(QueueCommand::Resend(entries), self.now).unwrap();
-        self.scheduler.sync(&self.partition.queue(), self.now);
+        self.ask(QueueCommand::Resend(entries));
+        self.scheduler.sync(&self.queue(), self.now);
     }
 
     /// What the driver does after anything happened: reads on, begins what may begin.
@@ -194,13 +203,16 @@ impl World {
         self.dropped.extend(&report.dropped);
         let positions: Vec<u64> =
             report.attempts.iter().map(|a| a.entry.position).chain(report.dropped.iter().copied()).collect();
-        let reported = self.partition.report(report, self.now);
+        let reported = match self.ask(QueueCommand::Report(report)) {
+            PartnerReply::Queue(QueueReply::Reported(reported)) => reported,
+            other => panic!("{other:?}"),
+        };
         self.scheduler.reported(positions);
         for (position, verdict) in reported.verdicts {
             self.scheduler.judged(position, verdict, self.now);
         }
-        if !self.partition.queue().is_running() {
-            self.scheduler.sync(&self.partition.queue(), self.now);
+        if !self.queue().is_running() {
+            self.scheduler.sync(&self.queue(), self.now);
         }
     }
 
@@ -214,9 +226,9 @@ impl World {
         for attempt in self.finished.drain(..) {
             *self.excused.entry(attempt.entry.position).or_default() += 1;
         }
-        let text = serde_json::to_string(&self.partition.queue()).unwrap();
+        let text = serde_json::to_string(&self.queue()).unwrap();
         let queue: Queue = serde_json::from_str(&text).unwrap();
-        assert_eq!(queue, self.partition.queue());
+        assert_eq!(queue, self.queue());
         // What the journal did not hear of comes again, so for statuses the order counts from what it did hear of.
         for (key, first) in self.first_of_key.iter_mut().filter(|(key, _)| key.starts_with("connector/")) {
             let of_key = self.outbox.iter().map(|(event, _)| event).filter(|event| *event.order_key == **key);
@@ -227,7 +239,7 @@ impl World {
     }
 
     fn check_mark(&self) {
-        let queue = self.partition.queue();
+        let queue = self.queue();
         let dead: BTreeSet<u64> = self.dead();
         assert_eq!(dead.len() as u64, queue.dead);
         for (event, wanted) in self.outbox.iter().filter(|(event, _)| event.position <= queue.low_water) {
@@ -242,16 +254,30 @@ impl World {
     }
 
     fn dead(&self) -> BTreeSet<u64> {
-        let letters = self.partition.rows.iter().filter(|((table, _), _)| *table == rows::DEAD);
-        letters.map(|(_, row)| serde_json::from_slice::<Dead>(row).unwrap().entry.position).collect()
+        self.letters().into_iter().map(|dead| dead.entry.position).collect()
+    }
+
+    fn letters(&self) -> Vec<Dead> {
+        let prefix = rows::prefix("acme", self.id);
+        let partition = self.partition.borrow();
+        let own = partition.rows.iter().filter(|((table, key), _)| *table == rows::DEAD && key.starts_with(&prefix));
+        own.map(|(_, row)| serde_json::from_slice(row).unwrap()).collect()
+    }
+
+    fn queue(&self) -> Queue {
+        self.partition.borrow().queue_of(self.id)
+    }
+
+    fn ask(&mut self, command: QueueCommand) -> PartnerReply {
+        self.partition.borrow_mut().ask_queue(self.id, command, self.now).unwrap().reply
     }
 
     /// The partner is well from now on.
     fn drain(&mut self) {
         for command in [QueueCommand::Resume, QueueCommand::Enable] {
-            self.partition.ask(command, self.now).unwrap();
+            self.ask(command);
         }
-        self.scheduler.sync(&self.partition.queue(), self.now);
+        self.scheduler.sync(&self.queue(), self.now);
         for _ in 0..2000 {
             self.turn();
             if self.in_flight.is_empty() {
@@ -269,7 +295,7 @@ impl World {
     }
 
     fn check_end(&self) {
-        let queue = self.partition.queue();
+        let queue = self.queue();
         assert!(queue.open.is_empty(), "{:?}", queue.open);
         assert_eq!(self.scheduler.depth(), 0);
         let dead = self.dead();
@@ -307,6 +333,38 @@ proptest! {
         }
         world.drain();
         world.check_end();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// Two endpoints of one partner, each with a fate of its own over the same outbox: whatever becomes of one, the other's
+    /// deliveries keep every promise, and neither reads a row of the other's.
+    #[test]
+    fn two_endpoints_of_a_partner_keep_their_promises_apart(
+        acts in prop::collection::vec((any::<bool>(), any::<bool>(), acts()), 1..160),
+    ) {
+        let mut one = World::new();
+        let mut two = World::of(Rc::clone(&one.partition), QueueId(1));
+        for (which, also, act) in acts {
+            match act {
+                // The outbox is the partner's; what is taken of it is each endpoint's own.
+                Act::Publish { key, status, wanted } => {
+                    one.act(Act::Publish { key, status, wanted });
+                    two.act(Act::Publish { key, status, wanted: also });
+                }
+                act if which => one.act(act),
+                act => two.act(act),
+            }
+        }
+        // The other is still as it was when the first is through.
+        let before = two.queue();
+        one.drain();
+        one.check_end();
+        prop_assert_eq!(two.queue(), before);
+        two.drain();
+        two.check_end();
     }
 }
 

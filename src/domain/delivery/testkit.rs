@@ -75,7 +75,16 @@ impl Partition {
     }
 
     pub(crate) fn ask(&mut self, command: QueueCommand, now: Timestamp) -> Result<Stepped, PartnerRejection> {
-        self.step(PartnerKey::Queue(QueueId::MAIN), PartnerCommand::Queue(command), now)
+        self.ask_queue(QueueId::MAIN, command, now)
+    }
+
+    pub(crate) fn ask_queue(
+        &mut self,
+        id: QueueId,
+        command: QueueCommand,
+        now: Timestamp,
+    ) -> Result<Stepped, PartnerRejection> {
+        self.step(PartnerKey::Queue(id), PartnerCommand::Queue(command), now)
     }
 
     pub(crate) fn partner(&self) -> Partner {
@@ -86,7 +95,11 @@ impl Partition {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        match self.states.get(&PartnerKey::Queue(QueueId::MAIN)) {
+        self.queue_of(QueueId::MAIN)
+    }
+
+    pub(crate) fn queue_of(&self, id: QueueId) -> Queue {
+        match self.states.get(&PartnerKey::Queue(id)) {
             Some(PartnerState::Queue(queue)) => (**queue).clone(),
             Some(_) | None => Queue::default(),
         }

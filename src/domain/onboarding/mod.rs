@@ -21,10 +21,10 @@ use crate::clock::Timestamp;
 use crate::domain::access::{Grant, Scope};
 use crate::domain::delivery::{
     PartnerCommand, PartnerEffect, PartnerEvent, PartnerFamily, PartnerKey, PartnerOrder, PartnerRejection,
-    PartnerReply, Profile, QueueId, Sealed, Sites, Subscriptions,
+    PartnerReply, Profile, Sealed, Sites, Subscriptions,
 };
 use crate::domain::entity::{Decision, Row};
-use crate::ids::RequestId;
+use crate::ids::{EndpointName, RequestId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -352,8 +352,9 @@ fn claim(state: &Application, form: &Form, credentials: Credentials, now: Timest
     let mut decision = done(ApplicationFact::Claimed { at: now, key_id }).also(PartnerKey::Partner, key);
     // With T/CEC 102 the webhook is part of what an operator agrees on.
     if let (Some(url), Face::Native) = (&form.webhook_url, form.face) {
-        let (queue, url, secret) = (QueueId::MAIN, url.clone(), Some(webhook));
-        let endpoint = PartnerCommand::Partner(PartnerOrder::SetEndpoint { queue, url, secret });
+        let (name, url, secret) = (EndpointName::default_endpoint(), url.clone(), Some(webhook));
+        let endpoint = PartnerOrder::SetEndpoint { name, url, secret, wants: None, from: 0, new: false };
+        let endpoint = PartnerCommand::Partner(endpoint);
         decision = decision.also(PartnerKey::Partner, endpoint);
     }
     Ok(decision.effect(PartnerEffect::DirectoryChanged))

@@ -160,7 +160,7 @@ fn the_partner_is_there_from_the_approval_on_and_its_key_and_webhook_from_the_cl
     let key = &life.partner.keys["ck_1"];
     assert_eq!(key.grant.scopes, [Scope::Query, Scope::Control].into());
     assert_eq!(key.grant.networks, form("").networks);
-    assert_eq!(life.partner.endpoints[&QueueId::MAIN].url, "https://partner.example/hook");
+    assert_eq!(life.partner.endpoints[&crate::domain::delivery::QueueId::MAIN].url, "https://partner.example/hook");
     assert_eq!(life.ask(ApplicationOrder::Claim(credentials("ck_2")), 6), Err(PartnerRejection::CredentialsGone));
     let told: Vec<_> = life.application.steps.iter().map(|step| (step.stage, step.by.is_some())).collect();
     let (own, theirs) = (false, true);

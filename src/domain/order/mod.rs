@@ -20,7 +20,7 @@ mod stay;
 mod view;
 
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -323,6 +323,18 @@ impl Run {
     }
 }
 
+/// What partners are told in some of these lives, for the catalogue of events.
+pub(crate) fn told() -> Vec<crate::domain::entity::Notice> {
+    let life = |seed| {
+        let mut run = Run::new(seed);
+        run.world.ambient.site = Some("site-1".parse().unwrap());
+        (0..300).for_each(|_| run.step());
+        run.rest();
+        run.world.notices
+    };
+    (0..RUNS.min(80)).flat_map(life).collect()
+}
+
 #[test]
 fn random_lives_of_orders_end_with_everything_paid_once() {
     let runs = std::env::var("SIMULATION_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS);

@@ -13,7 +13,7 @@ pub mod terms;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use event::{Event, Over, Placed};
 pub use rows::{HELD, project};

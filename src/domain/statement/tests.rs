@@ -70,6 +70,22 @@ fn bytes(format: Format, lines: &[Line], piece: usize) -> (Vec<u8>, super::file:
     (all, sum)
 }
 
+/// A statement as its partner is told of it, for the catalogue of events.
+pub(crate) fn a_view() -> serde_json::Value {
+    let open = an_open();
+    let lines = [a_line(1, 1, open.from, 1234), a_line(2, 1, open.from, 5600)];
+    let made = make(&lines, &[rule(0, None, &[("site-owner", 300)], "acme")], 10);
+    let made_at = open.due;
+    let period = super::period::Period {
+        status: Some(super::period::Status::Stated),
+        open: Some(open),
+        made,
+        made_at,
+        ..Default::default()
+    };
+    super::view::value(&acme(), &period)
+}
+
 #[test]
 fn a_local_day_is_what_the_zone_says_and_its_statement_is_made_the_day_after() {
     // zone, from, until, due, id

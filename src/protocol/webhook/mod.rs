@@ -3,6 +3,7 @@
 //!
 //! Invariants: the signed bytes are the sent bytes; a secret never shows in a log (its `Debug` is a placeholder).
 
+pub mod challenge;
 pub mod cursor;
 pub mod envelope;
 pub mod retry_after;

@@ -24,8 +24,18 @@ pub const OUTCOMES: &[&str] = &[
     "tls_failed",
     "broken",
     "declined",
+    "not_echoed",
     "missing",
 ];
+
+/// Values of the label `purpose` of [`KNOCKS`].
+pub const PURPOSES: &[&str] = &["challenge", "probe"];
+
+/// Values of the label `outcome` of [`KNOCKS`].
+pub const KNOCK_OUTCOMES: &[&str] = &["passed", "failed"];
+
+/// Values of the label `by` of [`DISABLED`].
+pub const DISABLERS: &[&str] = &["gone", "failing"];
 
 /// Values of the label `reason` of [`REFUSED`].
 pub const REFUSALS: &[&str] = &["url", "address"];
@@ -36,6 +46,33 @@ pub const ATTEMPTS: Metric<1> = Metric {
     kind: Kind::Counter,
     help: "Finished tries to deliver a webhook, by what came of them.",
     labels: [("outcome", OUTCOMES)],
+    page: None,
+};
+
+/// Questions to endpoints.
+pub const KNOCKS: Metric<2> = Metric {
+    name: "chargeline_webhook_knocks_total",
+    kind: Kind::Counter,
+    help: "Questions to endpoints, by what for (a new URL's challenge, a disabled one's probe) and what came of it.",
+    labels: [("purpose", PURPOSES), ("outcome", KNOCK_OUTCOMES)],
+    page: None,
+};
+
+/// Endpoints that were disabled by themselves.
+pub const DISABLED: Metric<1> = Metric {
+    name: "chargeline_webhook_disabled_total",
+    kind: Kind::Counter,
+    help: "Endpoints that were disabled without a person: they answered 410, or every try had failed for too long.",
+    labels: [("by", DISABLERS)],
+    page: None,
+};
+
+/// Endpoints whose URL has not proved itself.
+pub const UNVERIFIED: Metric<0> = Metric {
+    name: "chargeline_webhook_unverified_endpoints",
+    kind: Kind::Gauge,
+    help: "Endpoints that are sent nothing but challenges, for their URL has not proved itself.",
+    labels: [],
     page: None,
 };
 
@@ -99,7 +136,7 @@ pub const WINDOW_FULL: Metric<0> = Metric {
 pub const STOPPED: Metric<0> = Metric {
     name: "chargeline_webhook_stopped_queues",
     kind: Kind::Gauge,
-    help: "Queues that send nothing: disabled (410, by a person, no endpoint) or paused.",
+    help: "Queues that send nothing: disabled (410, dead for too long, by a person, no endpoint), unverified or paused.",
     labels: [],
     page: None,
 };
@@ -179,6 +216,9 @@ pub const REPORT_RETRIES: Metric<0> = Metric {
 /// Every metric of this room.
 pub const ALL: &[Described] = &[
     ATTEMPTS.described(),
+    KNOCKS.described(),
+    DISABLED.described(),
+    UNVERIFIED.described(),
     ATTEMPT_SECONDS.described(),
     LATENCY_SECONDS.described(),
     DEPTH.described(),

@@ -48,10 +48,10 @@ class Operator:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def named(self, name):
-        """The same token in another person's hands."""
-        other = Operator(self._url, "")
-        other._headers = {**self._headers, "X-Chargeline-Operator": name}
-        return other
+        """Another operator, with an account and a token of its own."""
+        self.put(f"/operators/{name}", {"name": name, "roles": ["administrator"]})
+        made = self.call("POST", f"/operators/{name}/tokens", {"label": "test"}).expect(201)
+        return Operator(self._url, made["token"])
 
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()

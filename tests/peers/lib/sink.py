@@ -33,10 +33,11 @@ class Sink:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                status = sink.take(self.path.strip("/"), dict(self.headers), body)
+                status, answer = sink.take(self.path.strip("/"), dict(self.headers), body)
                 self.send_response(status)
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_):
                 pass
@@ -62,20 +63,27 @@ class Sink:
 
     def take(self, name, headers, body):
         with self._lock:
+            if name not in self._secrets:
+                # The challenge may come before the secret, which is in the answer to the call that set the endpoint.
+                event = json.loads(body)
+                if event["type"] == "webhook.verification":
+                    return 200, event["data"]["challenge"].encode()
             try:
                 event = Webhook(self._secrets[name]).verify(body, headers)
             except (KeyError, ValueError, WebhookVerificationError) as error:
                 self.unverified.append(f"{name}: {error!r}: {body[:200]!r}")
-                return 400
+                return 400, b""
             lower = {key.lower(): value for key, value in headers.items()}
             if lower["webhook-id"] != event["id"]:
                 self.unverified.append(f"{name}: webhook-id {lower['webhook-id']} is not the body's {event['id']}")
+            if event["type"] == "webhook.verification":
+                return 200, event["data"]["challenge"].encode()
             key = name, event["type"]
             if self._refuse_once.get(key, False) is None:
                 self._refuse_once[key] = event["id"]
-                return 503
+                return 503, b""
             self.received.append((name, event))
-            return 204
+            return 204, b""
 
     def refused(self, name, kind):
         """The id of the event whose first try was refused."""

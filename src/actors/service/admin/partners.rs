@@ -2,18 +2,16 @@
 
 use crate::actors::partners::Known;
 use crate::actors::service::credentials::keys_of;
+use crate::actors::service::webhooks::Aim;
 use crate::actors::service::{Service, partner_rejected, refused};
 use crate::api::catalogue::Code;
 use crate::api::port::{
     AllSites, Moment, Page, PageRequest, PartnerPut, PartnerPutAnswer, PartnerView, Refusal, SitesScope, SuspensionView,
 };
-use crate::domain::delivery::{
-    PartnerCommand, PartnerKey, PartnerOrder, Profile, QueueId, Sealed, Sites, Subscriptions,
-};
-use crate::ids::PartnerId;
+use crate::domain::delivery::{PartnerCommand, PartnerKey, PartnerOrder, Profile, Sealed, Sites, Wants};
+use crate::ids::{EndpointName, PartnerId};
 use crate::protocol::webhook::SigningSecret;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::time::Duration;
 
 use crate::actors::partners::PARTNER_SECRETS;
 
@@ -36,15 +34,6 @@ pub(in crate::actors::service) fn new_secret() -> SecretString {
     SecretString::from(SigningSecret::make(&random).to_string())
 }
 
-/// Refuses a URL that the address guard does not let through.
-pub(in crate::actors::service) fn guarded(service: &Service, field: &str, url: &str) -> Result<(), Refusal> {
-    let refused = |problem: String| Refusal {
-        code: Code::EndpointRefused,
-        ..Refusal::field(field, problem, "https, a public address, an open port")
-    };
-    service.sender.policy().check_url(url).map(drop).map_err(|error| refused(error.to_string()))
-}
-
 pub(in crate::actors::service) async fn put(
     service: &Service,
     id: &PartnerId,
@@ -57,13 +46,8 @@ pub(in crate::actors::service) async fn put(
         Some(SitesScope::Only(sites)) => Sites::Only(sites.into_iter().collect()),
         None => before.sites,
     };
-    let events = match put.webhook.as_ref().map(|webhook| &webhook.events) {
-        Some(Some(events)) => Subscriptions::Only(events.iter().cloned().collect()),
-        Some(None) => Subscriptions::All,
-        None => before.events,
-    };
     if let Some(webhook) = &put.webhook {
-        guarded(service, "webhook.url", &webhook.url)?;
+        service.check_target("webhook.url", &webhook.url)?;
     }
     order(
         service,
@@ -71,22 +55,30 @@ pub(in crate::actors::service) async fn put(
         PartnerOrder::Define(Profile {
             name: put.name,
             sites,
-            events,
+            events: before.events,
             accounts: put.accounts.unwrap_or(before.accounts),
         }),
     )
     .await?;
     service.open_book(id).await?;
     let Some(webhook) = put.webhook else { return Ok(PartnerPutAnswer::default()) };
-    let first = known.is_none_or(|known| !known.partner.endpoints.contains_key(&QueueId::MAIN));
+    let name = EndpointName::default_endpoint();
+    let first = known.is_none_or(|known| known.partner.endpoint(&name).is_none());
     let secret = first.then(new_secret);
-    let sealed = secret.as_ref().map(|secret| seal(service, secret));
-    order(service, id, PartnerOrder::SetEndpoint { queue: QueueId::MAIN, url: webhook.url, secret: sealed }).await?;
+    let wants = match webhook.events {
+        Some(events) => Wants::kinds(events.into_iter().collect()),
+        None => Wants::default(),
+    };
+    let aim = Aim { url: webhook.url, secret: secret.clone(), wants: Some(wants), new: false };
+    service.aim(id, &name, aim).await?;
     Ok(PartnerPutAnswer { webhook_secret: secret })
 }
 
 fn view(service: &Service, known: &Known) -> PartnerView {
     let profile = known.partner.profile.clone().unwrap_or_default();
+    let (mut default, webhooks): (Vec<_>, Vec<_>) =
+        service.webhooks_of(known).into_iter().partition(|endpoint| endpoint.name.is_default());
+    let webhook = default.pop();
     PartnerView {
         partner_id: known.id.clone(),
         name: profile.name,
@@ -96,7 +88,8 @@ fn view(service: &Service, known: &Known) -> PartnerView {
         },
         accounts: profile.accounts,
         keys: keys_of(service, known),
-        webhook: service.webhook_of(&known.id).ok(),
+        webhook,
+        webhooks,
         suspended: known.partner.suspended.as_ref().map(|suspension| SuspensionView {
             since: Moment(suspension.at),
             by: suspension.by.clone(),
@@ -116,30 +109,6 @@ pub(in crate::actors::service) fn list(service: &Service, page: &PageRequest) ->
     let items: Vec<PartnerView> = all.iter().filter(after).take(page.limit).map(|known| view(service, known)).collect();
     let last = items.last().map(|partner| partner.partner_id.to_string());
     Ok(Page { next: last.filter(|_| items.len() == page.limit), items })
-}
-
-pub(in crate::actors::service) async fn rotate_secret(
-    service: &Service,
-    id: &PartnerId,
-    overlap: Duration,
-) -> Result<SecretString, Refusal> {
-    let secret = new_secret();
-    let sealed = seal(service, &secret);
-    order(service, id, PartnerOrder::RotateSecret { queue: QueueId::MAIN, secret: sealed, overlap }).await?;
-    Ok(secret)
-}
-
-pub(in crate::actors::service) async fn enable_webhook(
-    service: &Service,
-    id: &PartnerId,
-    on: bool,
-) -> Result<(), Refusal> {
-    service.webhook_of(id)?;
-    let command = match on {
-        true => PartnerOrder::EnableEndpoint { queue: QueueId::MAIN },
-        false => PartnerOrder::DisableEndpoint { queue: QueueId::MAIN, reason: "by an operator".to_owned() },
-    };
-    order(service, id, command).await
 }
 
 /// Destroys the key of a user's personal data: what was kept under it can never be read again, sessions and amounts stay (OP-9).

@@ -2,6 +2,7 @@
 //! journal are in `asking.rs`.
 
 mod asking;
+mod knocking;
 
 use super::{DriverError, FactsError, QueueDriver, QueueHandle, Target, Tuning};
 use crate::actors::webhook::board::QueueView;
@@ -10,7 +11,7 @@ use crate::actors::webhook::sender::Delivery;
 use crate::clock::{Clock, RuntimeClock, Timestamp};
 use crate::config::webhook::Webhook;
 use crate::domain::delivery::{
-    Answer, Arrival, Attempt, Class, Next, Pick, QueueCommand, QueueReply, Replay, Report, Scheduler,
+    Answer, Arrival, Attempt, Class, Knock, Next, Pick, QueueCommand, QueueReply, Replay, Report, Scheduler,
 };
 use crate::ids::PartnerId;
 use crate::persistence::{JournalError, OutboxEntry};
@@ -41,6 +42,7 @@ pub(super) struct Run {
     with: QueueDriver,
     tuning: Tuning,
     settings: Arc<Webhook>,
+    share: usize,
     scheduler: Scheduler,
     /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
     steady: RuntimeClock,
@@ -59,6 +61,11 @@ pub(super) struct Run {
     stopping: bool,
     payloads: HashMap<u64, OutboxEntry>,
     replays: Vec<Replay>,
+    /// What is to be asked of the endpoint.
+    knock: Option<Knock>,
+    knocking: Option<BoxFuture<'static, Answer>>,
+    /// What it said.
+    knocked: Option<Answer>,
     view: QueueView,
     wake: Option<Timestamp>,
     throttled_until: Option<Timestamp>,
@@ -76,13 +83,15 @@ impl Run {
             }
         };
         let settings = with.settings.load_full();
-        let tuning = Tuning::from(&*settings);
+        let share = with.endpoint.target().map_or(1, |target| target.share);
+        let tuning = Tuning::of(&settings, share);
         let scheduler = Scheduler::new(tuning.pace.clone(), &queue, steady.now());
         let now = Instant::now();
         let mut run = Run {
             with,
             tuning,
             settings,
+            share,
             scheduler,
             steady,
             sends: FuturesUnordered::new(),
@@ -98,6 +107,9 @@ impl Run {
             stopping: false,
             payloads: HashMap::new(),
             replays: Vec::new(),
+            knock: None,
+            knocking: None,
+            knocked: None,
             view: QueueView::default(),
             wake: None,
             throttled_until: None,
@@ -114,6 +126,10 @@ impl Run {
             let target = self.with.endpoint.target().filter(|target| target.live(now).next().is_some());
             self.view.no_endpoint = target.is_none();
             self.wake = None;
+            if let Some(target) = &target {
+                self.tune(target.share);
+                self.ask_endpoint(target);
+            }
             if let Some(target) = target.filter(|_| self.scheduler.is_running() && !self.stopping) {
                 self.read(&target).await?;
                 self.send(&target).await?;
@@ -128,12 +144,6 @@ impl Run {
     }
 
     fn signals(&mut self) {
-        let settings = self.with.settings.load_full();
-        if !Arc::ptr_eq(&settings, &self.settings) {
-            self.tuning = Tuning::from(&*settings);
-            self.scheduler.set_pace(self.tuning.pace.clone());
-            self.settings = settings;
-        }
         let signals = &self.with.handle.0;
         self.more |= QueueHandle::take(&signals.arrived);
         if QueueHandle::take(&signals.changed) {
@@ -142,6 +152,18 @@ impl Run {
         if QueueHandle::take(&signals.stop) {
             self.stopping = true;
             self.urgent = true;
+            // It is asked again by the next driver.
+            (self.knocking, self.knocked) = (None, None);
+        }
+    }
+
+    /// Takes over new settings, and another number of endpoints.
+    fn tune(&mut self, share: usize) {
+        let settings = self.with.settings.load_full();
+        if share != self.share || !Arc::ptr_eq(&settings, &self.settings) {
+            self.tuning = Tuning::of(&settings, share);
+            self.scheduler.set_pace(self.tuning.pace.clone());
+            (self.settings, self.share) = (settings, share);
         }
     }
 
@@ -163,7 +185,7 @@ impl Run {
                 if let Some(lane) = lane {
                     entry.order_key = lane.into();
                 }
-                let wanted = target.subscriptions.wants(&entry.kind);
+                let wanted = target.wants.take(&target.name, &entry.kind, &row.notice.data);
                 Arrival { entry, wanted }
             });
             self.scheduler.arrive(arrivals, now);
@@ -254,7 +276,7 @@ impl Run {
                 Some(mut row) => match dress.dress(&mut row.notice.data).await {
                     Ok(()) => match &target.face {
                         Some(face) => face.send(&row, started).await,
-                        None => deliver.deliver(sign(&row, &target, started)).await,
+                        None => deliver.deliver(sign(&row, &target, started, None)).await,
                     },
                     Err(why) => Answer::Broken(format!("the payload cannot be opened: {why}")),
                 },
@@ -306,7 +328,9 @@ impl Run {
     /// Waits for whatever comes next, and takes it in.
     async fn wait(&mut self) -> Result<(), DriverError> {
         let now = Instant::now();
-        let due = self.wake.map(|at| now + at.since(self.steady.now()));
+        let knock = self.knock.map(|knock| knock.due).filter(|_| self.may_knock() && !self.view.no_endpoint);
+        let wake = [self.wake, knock].into_iter().flatten().min();
+        let due = wake.map(|at| now + at.since(self.steady.now()));
         let flush = self.flush_at.filter(|_| self.asking.is_none()).map(|at| at.max(self.ask_after));
         let held = (self.asking.is_none() && now < self.ask_after).then_some(self.ask_after);
         let read = (now < self.read_after).then_some(self.read_after);
@@ -326,6 +350,10 @@ impl Run {
             reply = async { match self.asking.as_mut() { Some(asking) => asking.await, None => std::future::pending().await } } => {
                 self.asking = None;
                 answered = Some(reply);
+            }
+            said = async { match self.knocking.as_mut() { Some(asked) => asked.await, None => std::future::pending().await } } => {
+                self.knocking = None;
+                self.knocked = Some(said);
             }
             () = self.with.handle.0.notify.notified() => {}
             () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
@@ -372,9 +400,9 @@ impl Trail {
     }
 }
 
-fn sign(row: &OutboxEntry, target: &Target, now: Timestamp) -> Delivery {
+fn sign(row: &OutboxEntry, target: &Target, now: Timestamp, challenge: Option<String>) -> Delivery {
     let body = body(row);
     let timestamp = now.as_seconds();
     let signature = signature_header(target.live(now), &row.id, timestamp, &body);
-    Delivery { url: target.url.clone(), id: row.id.clone(), timestamp, signature, body: body.into() }
+    Delivery { url: target.url.clone(), id: row.id.clone(), timestamp, signature, body: body.into(), challenge }
 }

@@ -53,7 +53,7 @@ fn delivery(url: &str) -> Delivery {
     let (id, timestamp) = ("evt_1".to_owned(), crate::clock::Clock::now(&WallClock).as_seconds());
     let body = Bytes::from_static(b"{\"id\":\"evt_1\"}");
     let signature = signature_header(&[SigningSecret::parse(SECRET).unwrap()], &id, timestamp, &body);
-    Delivery { url: url.to_owned(), id, timestamp, signature, body }
+    Delivery { url: url.to_owned(), id, timestamp, signature, body, challenge: None }
 }
 
 /// A server that answers each connection with `script` and counts them.
@@ -81,7 +81,7 @@ where
 
 fn code(answer: &Answer) -> Option<u16> {
     match answer {
-        Answer::Status { code, .. } => Some(*code),
+        Answer::Status { code, .. } | Answer::NotEchoed { code } => Some(*code),
         Answer::TimedOut
         | Answer::NameFailed(_)
         | Answer::Refused(_)
@@ -315,4 +315,32 @@ async fn a_certificate_counts_only_if_it_is_trusted_and_names_the_host() {
     assert!(matches!(&answer, Answer::TlsFailed(_)), "{answer:?}");
     let answer = sender(&open(), names()).deliver(delivery(&url("partner"))).await;
     assert!(matches!(&answer, Answer::TlsFailed(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_challenge_that_does_not_come_back_in_the_body_is_no_success_whatever_the_status() {
+    for (template, expected) in [
+        (ResponseTemplate::new(200).set_body_string("abc"), Some(200)),
+        (ResponseTemplate::new(201).set_body_string("{\"challenge\":\"abc\"}"), Some(201)),
+        (ResponseTemplate::new(200).set_body_string("ok"), None),
+        (ResponseTemplate::new(204), None),
+        (ResponseTemplate::new(200).set_body_string(format!("{}abc", " ".repeat(5000))), None),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(method("POST")).respond_with(template).mount(&server).await;
+        let url = format!("{}/hook", server.uri());
+        let challenge = Some("abc".to_owned());
+        let answer = sender(&open(), names(&[])).deliver(Delivery { challenge, ..delivery(&url) }).await;
+        match expected {
+            Some(code) => assert!(matches!(answer, Answer::Status { code: was, .. } if was == code), "{answer:?}"),
+            None => assert!(matches!(answer, Answer::NotEchoed { .. }), "{answer:?}"),
+        }
+    }
+    // A status that is no success stays what it is.
+    let server = MockServer::start().await;
+    let template = ResponseTemplate::new(410).set_body_string("abc");
+    Mock::given(method("POST")).respond_with(template).mount(&server).await;
+    let url = format!("{}/hook", server.uri());
+    let challenge = Some("abc".to_owned());
+    assert_eq!(code(&sender(&open(), names(&[])).deliver(Delivery { challenge, ..delivery(&url) }).await), Some(410));
 }

@@ -3,7 +3,7 @@
 use super::PageArgs;
 use super::application::Application;
 use crate::domain::access::Scope;
-use crate::ids::{PartnerId, SiteId};
+use crate::ids::{EndpointName, PartnerId, SiteId};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
@@ -44,11 +44,17 @@ pub enum Partner {
         /// How long the old one signs too.
         #[arg(long, default_value_t = 86_400)]
         overlap_s: u64,
+        /// Of which webhook endpoint; without it the one called `default`.
+        #[arg(long)]
+        endpoint: Option<EndpointName>,
     },
-    /// The webhook and its queue.
+    /// Webhook endpoints and their queues.
     Webhook {
         /// Whose.
         id: PartnerId,
+        /// Which; without it the one called `default`.
+        #[arg(long)]
+        endpoint: Option<EndpointName>,
         /// What.
         #[command(subcommand)]
         command: Webhook,
@@ -91,6 +97,9 @@ pub enum Partner {
     Replay {
         /// Whose.
         id: PartnerId,
+        /// To which webhook endpoint; without it the one called `default`.
+        #[arg(long)]
+        endpoint: Option<EndpointName>,
         /// Which.
         #[command(flatten)]
         what: ReplayArgs,
@@ -207,6 +216,26 @@ pub enum Webhook {
     Enable,
     /// Stops sending; events are kept.
     Disable,
+    /// All endpoints of the partner.
+    List,
+    /// Makes an endpoint, or changes it.
+    Set {
+        /// Where to; left out: as it is.
+        #[arg(long)]
+        to: Option<String>,
+        /// Event types that it gets, once for each, or `all`; left out: as it is, all for a new one.
+        #[arg(long)]
+        events: Vec<String>,
+        /// Sites whose events it gets, once for each, or `all`; left out: as it is, all for a new one.
+        #[arg(long)]
+        sites: Vec<String>,
+    },
+    /// Takes the endpoint away for good; events stay in the partner's list of events.
+    Remove,
+    /// Asks the endpoint at once for the challenge, or whether it is there again.
+    Verify,
+    /// Vouches for a URL whose receiver cannot answer the challenge.
+    Vouch,
     /// Events that were given up.
     DeadLetters {
         /// Which part.

@@ -10,13 +10,6 @@ use ipnet::IpNet;
 use std::time::Duration;
 
 impl Runtime {
-    pub(super) fn webhook_of(&self, id: &PartnerId, change: impl FnOnce(&mut WebhookView)) -> Result<(), Refusal> {
-        let mut world = self.world();
-        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
-        change(partner.webhook.as_mut().ok_or(Code::WebhookMissing)?);
-        Ok(())
-    }
-
     fn change_key<T>(
         &self,
         id: &PartnerId,

@@ -11,6 +11,7 @@ mod orders;
 mod reservations;
 mod statements;
 mod tcec;
+mod webhooks;
 
 use crate::api::catalogue::Code;
 use crate::api::partner::{KeyDirectory, KeyRecord};
@@ -414,32 +415,6 @@ impl PartnerPort for Runtime {
         let next = found.last().map_or(after, |(n, _)| n + 1);
         let items = found.into_iter().map(|(_, (_, event))| event.clone()).collect();
         Ok(Page { items, next: Some(next.to_string()) })
-    }
-
-    async fn webhook(&self, partner: &PartnerId) -> Result<WebhookView, Refusal> {
-        let world = self.world();
-        world.partners.get(partner).and_then(|p| p.webhook.clone()).ok_or(Code::WebhookMissing.into())
-    }
-
-    async fn deliveries(&self, _: &PartnerId, _: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
-        Ok(Page { items: vec![], next: None })
-    }
-
-    async fn test_webhook(&self, _: &PartnerId, _: &crate::ids::RequestId) -> Result<(), Refusal> {
-        self.fault().await.map(|_| ())
-    }
-
-    async fn replay(&self, _: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
-        self.replays.fetch_add(1, SeqCst);
-        Ok(replay.event_ids.len() as u64)
-    }
-
-    async fn pause_webhook(&self, id: &PartnerId, paused: bool) -> Result<(), Refusal> {
-        self.webhook_of(id, |webhook| webhook.paused = paused)
-    }
-
-    async fn subscribe(&self, id: &PartnerId, events: Option<Vec<String>>) -> Result<(), Refusal> {
-        self.webhook_of(id, |webhook| webhook.events = events)
     }
 }
 

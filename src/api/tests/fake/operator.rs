@@ -9,7 +9,6 @@ use crate::ids::{ChargerId, PartnerId, SessionId, SiteId, TariffId};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::sync::Arc;
-use std::time::Duration;
 
 #[async_trait]
 impl OperatorPort for Runtime {
@@ -118,15 +117,8 @@ impl OperatorPort for Runtime {
         }
         let new = put.webhook.is_some();
         let webhook = put.webhook.map(|w| WebhookView {
-            url: w.url,
-            enabled: true,
-            disabled_reason: None,
-            paused: false,
             events: w.events,
-            failing_percent: 0,
-            depth: 0,
-            oldest_age_s: None,
-            dead_letters: 0,
+            ..super::webhooks::endpoint(crate::ids::EndpointName::default_endpoint(), w.url)
         });
         let sites = put.sites.unwrap_or(SitesScope::All(AllSites::All));
         let view = PartnerView {
@@ -136,6 +128,7 @@ impl OperatorPort for Runtime {
             accounts: put.accounts.unwrap_or_default(),
             keys: vec![],
             webhook,
+            webhooks: vec![],
             suspended: None,
         };
         self.world().partners.insert(id.clone(), view);
@@ -146,28 +139,6 @@ impl OperatorPort for Runtime {
     }
     async fn partners(&self, page: PageRequest) -> Result<Page<PartnerView>, Refusal> {
         Ok(paged(self.world().partners.iter().map(|(id, p)| (id.to_string(), p.clone())), &page))
-    }
-    async fn rotate_webhook_secret(&self, id: &PartnerId, _: Duration) -> Result<SecretString, Refusal> {
-        self.partner(id).await.map(|_| SecretString::from("whsec_rotated"))
-    }
-    async fn partner_webhook(&self, id: &PartnerId) -> Result<WebhookView, Refusal> {
-        self.partner(id).await?.webhook.ok_or(Code::WebhookMissing.into())
-    }
-    async fn enable_webhook(&self, id: &PartnerId, on: bool) -> Result<(), Refusal> {
-        let mut world = self.world();
-        let partner = world.partners.get_mut(id).ok_or(Code::PartnerUnknown)?;
-        partner.webhook.as_mut().ok_or(Code::WebhookMissing)?.enabled = on;
-        Ok(())
-    }
-    async fn replay_for(&self, id: &PartnerId, replay: ReplayRequest) -> Result<u64, Refusal> {
-        self.replay(id, replay).await
-    }
-    async fn dead_letters(&self, id: &PartnerId, _: PageRequest) -> Result<Page<serde_json::Value>, Refusal> {
-        self.partner(id).await.map(|_| Page { items: vec![], next: None })
-    }
-    async fn deliveries_of(&self, id: &PartnerId, page: PageRequest) -> Result<Page<DeliveryView>, Refusal> {
-        self.partner(id).await?;
-        self.deliveries(id, page).await
     }
     async fn put_token(&self, id_tag: &str, _: TokenPut) -> Result<(), Refusal> {
         self.world().tokens.push(id_tag.to_owned());

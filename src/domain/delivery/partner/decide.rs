@@ -1,21 +1,25 @@
 //! Decisions about a partner. Owns the rules of its keys and endpoints; an endpoint that changes takes its queue along in
 //! the same step.
 
-use super::{ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Suspension, WebhookSecret};
+use super::{
+    ApiKey, Endpoint, Partner, PartnerFact, PartnerOrder, Past, Profile, Sealed, Suspension, Wants, WebhookSecret,
+};
 use crate::clock::Timestamp;
 use crate::domain::access::Grant;
 use crate::domain::delivery::family::{
     PartnerCommand, PartnerEffect, PartnerEvent, PartnerFamily, PartnerKey, PartnerRejection, PartnerReply, QueueId,
 };
 use crate::domain::delivery::policy::Policy;
-use crate::domain::delivery::queue::{Disabled, QueueCommand};
-use crate::domain::entity::{Context, Decision};
+use crate::domain::delivery::queue::{Disabled, Proof, QueueCommand, Stopped};
+use crate::domain::entity::{Context, Decision, Notice};
+use crate::ids::EndpointName;
 use std::time::Duration;
 
 type Decided = Result<Decision<PartnerFamily>, PartnerRejection>;
 
-/// Endpoints a partner can have: one for now, keyed so that more can come.
-const ENDPOINTS_MAX: usize = 4;
+/// Told to the partner when one of its endpoints is sent nothing any more, and when it is again.
+const DISABLED_KIND: &str = "webhook.disabled";
+const ENABLED_KIND: &str = "webhook.enabled";
 
 pub(in crate::domain::delivery) fn decide(
     state: &Partner,
@@ -29,10 +33,10 @@ pub(in crate::domain::delivery) fn decide(
     let now = context.now;
     match order {
         PartnerOrder::Define(profile) => Ok(define(state, profile, now)),
-        PartnerOrder::Subscribe(events) => match &state.profile {
-            None => Err(PartnerRejection::NotDefined),
-            Some(profile) => Ok(changed(PartnerFact::Defined(Profile { events, ..profile.clone() }))),
-        },
+        PartnerOrder::Subscribe { queue, wants } => {
+            let endpoint = Endpoint { wants: Some(wants), ..endpoint(state, queue)?.clone() };
+            Ok(changed(PartnerFact::EndpointSet { queue, endpoint }))
+        }
         PartnerOrder::AddKey { id, secret, grant } => add_key(state, new_key(id, secret, grant, now), context),
         PartnerOrder::RotateKey { id, new_id, secret, overlap } => {
             rotate_key(state, &id, (new_id, secret), overlap, context)
@@ -51,24 +55,47 @@ pub(in crate::domain::delivery) fn decide(
             None => Ok(Decision::reply(PartnerReply::Done)),
             Some(_) => Ok(changed(PartnerFact::KeyUsed { id, at: now })),
         },
-        PartnerOrder::SetEndpoint { queue, url, secret } => set_endpoint(state, queue, url, secret, now),
-        PartnerOrder::RemoveEndpoint { queue } => {
+        PartnerOrder::SetEndpoint { name, url, secret, wants, from, new } => {
+            if new && state.endpoint(&name).is_some() {
+                return Err(PartnerRejection::EndpointExists);
+            }
+            set_endpoint(state, Aimed { name, url, secret, wants, from }, context)
+        }
+        PartnerOrder::RemoveEndpoint { queue, dead, removed } => {
             endpoint(state, queue)?;
-            Ok(stopped(PartnerFact::EndpointRemoved { queue }, queue, "the endpoint was removed"))
+            let retire = PartnerCommand::Queue(QueueCommand::Retire { dead });
+            Ok(changed(PartnerFact::EndpointRemoved { queue, removed: Some(removed) })
+                .also(PartnerKey::Queue(queue), retire))
         }
         PartnerOrder::RotateSecret { queue, secret, overlap } => rotate(state, queue, secret, overlap, context),
         PartnerOrder::DisableEndpoint { queue, reason } => {
-            endpoint(state, queue)?;
-            let disabled = Some(Disabled { reason: reason.clone(), at: now });
-            Ok(stopped(PartnerFact::EndpointDisabled { queue, disabled }, queue, &reason))
+            let known = endpoint(state, queue)?;
+            let disabled = Disabled { reason: reason.clone(), at: now, by: Stopped::Operator, probe: None };
+            let told = told(known, Some(&disabled), context)?;
+            let command = PartnerCommand::Queue(QueueCommand::Disable { reason });
+            let fact = PartnerFact::EndpointDisabled { queue, disabled: Some(disabled) };
+            Ok(changed(fact).also(PartnerKey::Queue(queue), command).notice(told))
         }
         PartnerOrder::EnableEndpoint { queue } => {
-            endpoint(state, queue)?;
-            Ok(started(PartnerFact::EndpointDisabled { queue, disabled: None }, queue))
+            let known = endpoint(state, queue)?;
+            let command = PartnerCommand::Queue(QueueCommand::Enable);
+            let fact = PartnerFact::EndpointDisabled { queue, disabled: None };
+            let decision = changed(fact).also(PartnerKey::Queue(queue), command);
+            match known.disabled {
+                None => Ok(decision),
+                Some(_) => Ok(decision.notice(told(known, None, context)?)),
+            }
         }
         PartnerOrder::SetTcec(tcec) => {
-            // The queue looks again: where it sends, and how, has changed.
-            Ok(changed(PartnerFact::TcecSet(tcec)).effect(PartnerEffect::QueueChanged(QueueId::MAIN)))
+            let native = tcec.is_none() && state.tcec.is_some();
+            let decision = changed(PartnerFact::TcecSet(tcec));
+            match state.endpoint(&EndpointName::default_endpoint()) {
+                None => Ok(decision),
+                // What was a base of T/CEC has never proved itself to be a webhook's URL.
+                Some((queue, _)) if native => Ok(decision.also(PartnerKey::Queue(queue), aim(None, Proof::Needed))),
+                // The queue looks again: where it sends, and how, has changed.
+                Some((queue, _)) => Ok(decision.effect(PartnerEffect::QueueChanged(queue))),
+            }
         }
         // Said again, the first word stands: since when it is suspended does not move.
         PartnerOrder::Suspend { .. } if state.suspended.is_some() => Ok(Decision::reply(PartnerReply::Done)),
@@ -80,7 +107,12 @@ pub(in crate::domain::delivery) fn decide(
         PartnerOrder::NoteDisabled { queue, disabled } => match state.endpoints.get(&queue) {
             // Removed while the last tries were under way: nothing is left to mark.
             None => Ok(Decision::reply(PartnerReply::Done)),
-            Some(_) => Ok(changed(PartnerFact::EndpointDisabled { queue, disabled: Some(disabled) })),
+            Some(known) => {
+                let told = told(known, disabled.as_ref(), context)?;
+                // When it is asked again is the queue's business.
+                let disabled = disabled.map(|disabled| Disabled { probe: None, ..disabled });
+                Ok(changed(PartnerFact::EndpointDisabled { queue, disabled }).notice(told))
+            }
         },
     }
 }
@@ -89,13 +121,26 @@ fn changed(fact: PartnerFact) -> Decision<PartnerFamily> {
     Decision::reply(PartnerReply::Done).event(PartnerEvent::Partner(fact)).effect(PartnerEffect::DirectoryChanged)
 }
 
-fn started(fact: PartnerFact, queue: QueueId) -> Decision<PartnerFamily> {
-    changed(fact).also(PartnerKey::Queue(queue), PartnerCommand::Queue(QueueCommand::Enable))
+fn aim(from: Option<u64>, proof: Proof) -> PartnerCommand {
+    PartnerCommand::Queue(QueueCommand::Aim { from, proof })
 }
 
-fn stopped(fact: PartnerFact, queue: QueueId, reason: &str) -> Decision<PartnerFamily> {
-    let command = QueueCommand::Disable { reason: reason.to_owned() };
-    changed(fact).also(PartnerKey::Queue(queue), PartnerCommand::Queue(command))
+/// The event by which the partner hears what became of an endpoint: in `GET /events`, and at its other endpoints.
+fn told(
+    endpoint: &Endpoint,
+    disabled: Option<&Disabled>,
+    context: &Context<'_, Policy>,
+) -> Result<Notice, PartnerRejection> {
+    let partner = context.partition.parse().map_err(|_| PartnerRejection::WrongEntity)?;
+    let name = &endpoint.name;
+    let (kind, data) = match disabled {
+        Some(Disabled { reason, by, .. }) => {
+            (DISABLED_KIND, serde_json::json!({"endpoint": name, "reason": reason, "by": by}))
+        }
+        None => (ENABLED_KIND, serde_json::json!({"endpoint": name})),
+    };
+    let order_key = format!("webhook/{name}");
+    Ok(Notice { partner, kind: kind.to_owned(), order_key, sequence: None, at: context.now, data })
 }
 
 fn endpoint(state: &Partner, queue: QueueId) -> Result<&Endpoint, PartnerRejection> {
@@ -158,19 +203,51 @@ fn rotate_key(
     Ok(changed(added).event(PartnerEvent::Partner(replaced)))
 }
 
-fn set_endpoint(state: &Partner, queue: QueueId, url: String, secret: Option<Sealed>, now: Timestamp) -> Decided {
-    let old = state.endpoints.get(&queue);
-    if old.is_none() && state.endpoints.len() >= ENDPOINTS_MAX {
+/// What is asked of an endpoint that is to be set.
+struct Aimed {
+    name: EndpointName,
+    url: String,
+    secret: Option<Sealed>,
+    wants: Option<Wants>,
+    from: u64,
+}
+
+fn set_endpoint(state: &Partner, aimed: Aimed, context: &Context<'_, Policy>) -> Decided {
+    let Aimed { name, url, secret, wants, from } = aimed;
+    let old = state.endpoint(&name);
+    let full = state.endpoints.len() >= context.ambient.endpoints_max.max(1) || state.next_queue == u16::MAX;
+    if old.is_none() && full {
         return Err(PartnerRejection::TooManyEndpoints);
     }
     let secrets = match (secret, old) {
         // Moving with a new secret drops the old ones: the new place never had them.
-        (Some(secret), _) => vec![WebhookSecret { secret, created: now, expires: None }],
-        (None, Some(old)) => old.secrets.clone(),
+        (Some(secret), _) => vec![WebhookSecret { secret, created: context.now, expires: None }],
+        (None, Some((_, old))) => old.secrets.clone(),
         (None, None) => return Err(PartnerRejection::SecretMissing),
     };
-    let endpoint = Endpoint { url, secrets, disabled: None };
-    Ok(started(PartnerFact::EndpointSet { queue, endpoint }, queue))
+    let proof = match old {
+        _ if state.tcec.is_some() && name.is_default() => Proof::Spared,
+        Some((_, old)) if old.url == url => Proof::AsBefore,
+        Some(_) | None => Proof::Needed,
+    };
+    let back = match old {
+        Some((_, old)) if old.disabled.is_some() => Some(told(old, None, context)?),
+        Some(_) | None => None,
+    };
+    let wants = match (wants, old) {
+        (Some(wants), _) => Some(wants),
+        (None, Some((_, old))) => old.wants.clone(),
+        (None, None) => Some(Wants::default()),
+    };
+    // Records of before this was counted have an endpoint all the same.
+    let next = state.endpoints.keys().next_back().map_or(0, |last| last.0.saturating_add(1)).max(state.next_queue);
+    let queue = old.map_or(QueueId(next), |(queue, _)| queue);
+    let begin = old.is_none().then_some(from);
+    let endpoint = Endpoint { name, url, secrets, disabled: None, wants };
+    let fact = PartnerFact::EndpointSet { queue, endpoint };
+    let mut decision = changed(fact).also(PartnerKey::Queue(queue), aim(begin, proof));
+    decision.notices.extend(back);
+    Ok(decision)
 }
 
 fn rotate(

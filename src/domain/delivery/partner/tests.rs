@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::domain::access::{Scope, network};
-use crate::domain::delivery::testkit::Partition;
-use crate::domain::delivery::{PartnerEffect, PartnerRejection, Policy, QueueCommand, rows};
+use crate::domain::delivery::testkit::{Partition, Stepped, entry, http, tried};
+use crate::domain::delivery::{Answer, PartnerEffect, PartnerRejection, Policy, QueueCommand, Report, Verdict, rows};
+use crate::domain::entity::Notice;
 
 const MAIN: QueueId = QueueId::MAIN;
 const HOUR: i64 = 3_600_000;
@@ -18,10 +19,27 @@ fn defined() -> Partition {
     partition
 }
 
+/// The default endpoint at this URL.
+fn set(url: String, secret: Option<&str>) -> PartnerOrder {
+    let name = EndpointName::default_endpoint();
+    PartnerOrder::SetEndpoint { name, url, secret: secret.map(sealed), wants: None, from: 0, new: false }
+}
+
+/// Another endpoint at this URL.
+fn called(name: &str, url: &str) -> PartnerOrder {
+    let secret = Some(sealed("s"));
+    PartnerOrder::SetEndpoint { name: name.parse().unwrap(), url: url.into(), secret, wants: None, from: 7, new: false }
+}
+
+fn remove(queue: QueueId, dead: Vec<u64>) -> PartnerOrder {
+    let removed = Removed { name: "x".parse().unwrap(), at: Timestamp(5), dropped: 3, dead: 1 };
+    PartnerOrder::RemoveEndpoint { queue, dead, removed }
+}
+
 fn with_endpoint() -> Partition {
     let mut partition = defined();
     let url = "https://acme.example/hook".to_owned();
-    partition.order(PartnerOrder::SetEndpoint { queue: MAIN, url, secret: Some(sealed("one")) }, 2).unwrap();
+    partition.order(set(url, Some("one")), 2).unwrap();
     partition
 }
 
@@ -34,7 +52,7 @@ fn each_order_is_refused_where_it_does_not_apply() {
     use PartnerRejection as R;
     let key = || PartnerOrder::AddKey { id: "ck_1".into(), secret: sealed("s"), grant: Grant::default() };
     let revoke = |id: &str| PartnerOrder::RevokeKey { id: id.into() };
-    let move_to = |secret| PartnerOrder::SetEndpoint { queue: MAIN, url: "https://x.example".into(), secret };
+    let move_to = |secret| set("https://x.example".to_owned(), secret);
     assert_eq!(Partition::new().order(key(), 1).unwrap_err(), R::NotDefined);
     assert_eq!(Partition::new().order(move_to(None), 1).unwrap_err(), R::NotDefined);
     let mut partition = defined();
@@ -43,7 +61,7 @@ fn each_order_is_refused_where_it_does_not_apply() {
     assert_eq!(partition.order(key(), 1).unwrap_err(), R::KeyExists);
     assert_eq!(partition.order(move_to(None), 1).unwrap_err(), R::SecretMissing);
     for order in [
-        PartnerOrder::RemoveEndpoint { queue: MAIN },
+        remove(MAIN, vec![]),
         PartnerOrder::EnableEndpoint { queue: MAIN },
         PartnerOrder::DisableEndpoint { queue: MAIN, reason: "x".into() },
         PartnerOrder::RotateSecret { queue: MAIN, secret: sealed("s"), overlap: Duration::ZERO },
@@ -51,12 +69,11 @@ fn each_order_is_refused_where_it_does_not_apply() {
         assert_eq!(partition.order(order, 1).unwrap_err(), R::UnknownEndpoint);
     }
     let before = partition.partner();
-    for queue in 0..4 {
-        let secret = Some(sealed("s"));
-        partition.order(PartnerOrder::SetEndpoint { queue: QueueId(queue), url: "u".into(), secret }, 1).unwrap();
+    for n in 0..5 {
+        partition.order(called(&format!("e{n}"), "u"), 1).unwrap();
     }
-    let fifth = PartnerOrder::SetEndpoint { queue: QueueId(4), url: "u".into(), secret: Some(sealed("s")) };
-    assert_eq!(partition.order(fifth, 1).unwrap_err(), R::TooManyEndpoints);
+    assert_eq!(partition.order(called("e5", "u"), 1).unwrap_err(), R::TooManyEndpoints);
+    partition.order(called("e4", "v"), 1).unwrap();
     assert_eq!(before.keys, partition.partner().keys);
 }
 
@@ -135,16 +152,128 @@ fn an_endpoint_takes_its_queue_along() {
     assert!(partition.partner().endpoints[&MAIN].disabled.is_some());
     partition.order(PartnerOrder::EnableEndpoint { queue: MAIN }, 11).unwrap();
     assert_eq!((partition.queue().disabled, partition.partner().endpoints[&MAIN].disabled.clone()), (None, None));
-    partition.order(PartnerOrder::RemoveEndpoint { queue: MAIN }, 12).unwrap();
-    assert!(!partition.queue().is_running());
-    let url = "https://new.example/".to_owned();
-    partition.order(PartnerOrder::SetEndpoint { queue: MAIN, url, secret: Some(sealed("n")) }, 13).unwrap();
-    assert!(partition.queue().is_running());
     // Moving an endpoint that runs makes the driver look too.
-    let url = "https://newer.example/".to_owned();
-    let stepped = partition.order(PartnerOrder::SetEndpoint { queue: MAIN, url, secret: None }, 14).unwrap();
+    let stepped = partition.order(set("https://newer.example/".to_owned(), None), 14).unwrap();
     assert!(stepped.effects.contains(&PartnerEffect::QueueChanged(MAIN)));
-    assert_eq!(live(&partition, 15), ["n"]);
+    assert_eq!(live(&partition, 15), ["one"]);
+}
+
+fn told(stepped: &Stepped) -> Vec<(String, String)> {
+    let told = |notice: &Notice| (notice.kind.clone(), notice.data["endpoint"].as_str().unwrap().to_owned());
+    stepped.notices.iter().map(told).collect()
+}
+
+#[test]
+fn each_endpoint_has_a_queue_of_its_own_that_is_never_used_again() {
+    let mut partition = with_endpoint();
+    partition.order(called("two", "https://two.example/"), 3).unwrap();
+    partition.order(called("three", "https://three.example/"), 4).unwrap();
+    let begun: Vec<_> = [0, 1, 2].map(|n| partition.queue_of(QueueId(n)).low_water).to_vec();
+    assert_eq!(begun, [0, 7, 7], "a new one is sent what comes from now on");
+    partition.order(remove(QueueId(2), vec![]), 5).unwrap();
+    assert!(partition.queue_of(QueueId(2)).retired && !partition.queue_of(QueueId(2)).is_running());
+    partition.order(called("three", "https://three.example/"), 6).unwrap();
+    assert_eq!(partition.partner().removed.len(), 1);
+    let again = |new| match called("three", "https://other.example/") {
+        PartnerOrder::SetEndpoint { name, url, secret, wants, from, .. } => {
+            PartnerOrder::SetEndpoint { name, url, secret, wants, from, new }
+        }
+        other => other,
+    };
+    assert_eq!(partition.order(again(true), 7).unwrap_err(), PartnerRejection::EndpointExists);
+    let names: Vec<_> = partition.partner().endpoints.iter().map(|(q, e)| (q.0, e.name.to_string())).collect();
+    assert_eq!(names, [(0, "default".into()), (1, "two".into()), (3, "three".into())]);
+    // Set again it is the same endpoint, and nothing that it has is lost.
+    partition.order(called("two", "https://other.example/"), 7).unwrap();
+    assert_eq!(partition.partner().endpoints.len(), 3);
+    assert_eq!(partition.queue_of(QueueId(1)).low_water, 7);
+}
+
+#[test]
+fn a_url_that_is_new_has_to_prove_itself_and_no_other() {
+    let mut partition = with_endpoint();
+    let unverified = |partition: &Partition| partition.queue().unverified.is_some();
+    assert!(unverified(&partition) && !partition.queue().is_running());
+    partition.ask(QueueCommand::Vouch, Timestamp(3)).unwrap();
+    assert!(!unverified(&partition) && partition.queue().is_running());
+    for (url, expected) in [("https://acme.example/hook", false), ("https://acme.example/new", true)] {
+        partition.order(set(url.to_owned(), None), 4).unwrap();
+        assert_eq!(unverified(&partition), expected, "{url}");
+    }
+    partition.ask(QueueCommand::Vouch, Timestamp(5)).unwrap();
+    let rotate = PartnerOrder::RotateSecret { queue: MAIN, secret: sealed("two"), overlap: Duration::ZERO };
+    partition.order(rotate, 6).unwrap();
+    assert!(!unverified(&partition));
+}
+
+#[test]
+fn the_base_of_tcec_needs_no_challenge_until_it_is_a_webhook_again() {
+    use crate::domain::delivery::{Dialect, SealedSet, Stations, Tcec};
+    let set_of = || SealedSet { secrets: sealed("s"), created: Timestamp(1), expires: None };
+    let tcec = Tcec {
+        operator_id: "123456789".into(),
+        own_id: "987654321".into(),
+        inbound: vec![set_of()],
+        outbound: set_of(),
+        dialect: Dialect::default(),
+        stations: Stations::default(),
+    };
+    let mut partition = with_endpoint();
+    partition.order(PartnerOrder::SetTcec(Some(Box::new(tcec))), 3).unwrap();
+    partition.order(set("https://tcec.example/".to_owned(), None), 4).unwrap();
+    assert!(partition.queue().is_running());
+    partition.order(called("two", "https://two.example/"), 5).unwrap();
+    assert!(partition.queue_of(QueueId(1)).unverified.is_some(), "its other endpoints are webhooks");
+    partition.order(PartnerOrder::SetTcec(None), 6).unwrap();
+    assert!(partition.queue().unverified.is_some());
+}
+
+#[test]
+fn the_partner_is_told_when_an_endpoint_stops_and_when_it_goes_on() {
+    let mut partition = with_endpoint();
+    let stop = PartnerOrder::DisableEndpoint { queue: MAIN, reason: "a flood".into() };
+    let stepped = partition.order(stop, 10).unwrap();
+    assert_eq!(told(&stepped), [("webhook.disabled".into(), "default".into())]);
+    assert_eq!(stepped.notices[0].data["by"], "operator");
+    let go_on = PartnerOrder::EnableEndpoint { queue: MAIN };
+    assert_eq!(told(&partition.order(go_on.clone(), 11).unwrap()), [("webhook.enabled".into(), "default".into())]);
+    assert_eq!(told(&partition.order(go_on, 12).unwrap()), []);
+    // By the queue: 410.
+    let attempts = vec![tried(&entry(1, "k"), Timestamp(13), http(410))];
+    let report = Report { attempts, ..Report::default() };
+    let stepped = partition.ask(QueueCommand::Report(report), Timestamp(13)).unwrap();
+    assert_eq!(told(&stepped), [("webhook.disabled".into(), "default".into())]);
+    assert_eq!(stepped.notices[0].data["by"], "gone");
+    let moved = partition.order(set("https://new.example/".to_owned(), None), 14).unwrap();
+    assert_eq!(told(&moved), [("webhook.enabled".into(), "default".into())]);
+}
+
+#[test]
+fn an_endpoint_goes_with_its_dead_letters_its_log_and_its_ticket_and_a_late_report_changes_nothing() {
+    let mut partition = with_endpoint();
+    partition.ask(QueueCommand::Vouch, Timestamp(2)).unwrap();
+    for position in 1..=3 {
+        let attempts = vec![tried(&entry(position, "k"), Timestamp(3), Answer::Missing)];
+        partition.report(Report { attempts, ..Report::default() }, Timestamp(3));
+    }
+    let left = |partition: &Partition| {
+        let of = |wanted: &str| partition.rows.keys().filter(|(table, _)| *table == wanted).count();
+        let ticket = &partition.rows[&(rows::TICKET, "webhook-dead/acme/0".to_owned())];
+        let ticket: rows::Ticket = serde_json::from_slice(ticket).unwrap();
+        (of(rows::DEAD), of(rows::LOG), ticket.state, ticket.count)
+    };
+    assert_eq!(left(&partition), (3, 3, "open".to_owned(), 3));
+    partition.ask(QueueCommand::Discard(vec![1, 2]), Timestamp(4)).unwrap();
+    assert_eq!((partition.queue().dead, left(&partition)), (1, (1, 3, "open".to_owned(), 1)));
+    partition.order(remove(MAIN, vec![3]), 5).unwrap();
+    assert_eq!(left(&partition), (0, 0, "closed".to_owned(), 0));
+    let gone = partition.queue();
+    let attempts = vec![tried(&entry(9, "k"), Timestamp(6), http(500))];
+    let late = Report { attempts, low_water: 9, ..Report::default() };
+    assert_eq!(partition.report(late, Timestamp(6)).verdicts, [(9, Verdict::Settled)]);
+    assert_eq!(partition.queue(), gone);
+    let resend = partition.ask(QueueCommand::Resend(vec![]), Timestamp(7)).unwrap_err();
+    assert_eq!(resend, PartnerRejection::UnknownEndpoint);
 }
 
 #[test]
@@ -161,14 +290,6 @@ fn a_command_for_the_other_kind_of_entity_is_refused() {
     let mut partition = defined();
     let wrong = partition.step(PartnerKey::Partner, PartnerCommand::Queue(QueueCommand::Pause), Timestamp(1));
     assert_eq!(wrong.unwrap_err(), PartnerRejection::WrongEntity);
-}
-
-#[test]
-fn a_subscription_always_includes_the_test_event() {
-    let only = Subscriptions::Only(["session.ended".to_owned()].into());
-    let kinds = ["session.ended", "session.progress", "webhook.test"];
-    assert_eq!(kinds.map(|kind| only.wants(kind)), [true, false, true]);
-    assert_eq!(kinds.map(|kind| Subscriptions::All.wants(kind)), [true; 3]);
 }
 
 fn with_key(grant: Grant) -> Partition {
@@ -254,16 +375,34 @@ fn a_key_of_the_time_before_grants_may_do_everything() {
 }
 
 #[test]
-fn a_subscription_changes_what_is_sent_and_nothing_else() {
-    let mut partition = Partition::new();
-    let only = Subscriptions::Only(["session.ended".to_owned()].into());
-    assert_eq!(partition.order(PartnerOrder::Subscribe(only.clone()), 1).unwrap_err(), PartnerRejection::NotDefined);
-    let profile = Profile { name: "Acme".into(), accounts: true, sites: Sites::Only([].into()), ..Profile::default() };
-    partition.order(PartnerOrder::Define(profile.clone()), 2).unwrap();
-    for events in [only, Subscriptions::All] {
-        partition.order(PartnerOrder::Subscribe(events.clone()), 3).unwrap();
-        assert_eq!(partition.partner().profile, Some(Profile { events, ..profile.clone() }));
-    }
+fn a_subscription_changes_what_an_endpoint_takes_and_nothing_else() {
+    let mut partition = defined();
+    let only = |kind: &str| Wants::kinds([kind.to_owned()].into());
+    let subscribe = |queue, wants| PartnerOrder::Subscribe { queue: QueueId(queue), wants };
+    let none = partition.order(subscribe(0, only("session.ended")), 1).unwrap_err();
+    assert_eq!(none, PartnerRejection::UnknownEndpoint);
+    let mut partition = with_endpoint();
+    partition.order(called("two", "https://two.example/"), 3).unwrap();
+    let before = partition.partner();
+    partition.order(subscribe(1, only("session.ended")), 4).unwrap();
+    let after = partition.partner();
+    assert_eq!(after.wants(&after.endpoints[&QueueId(1)]), only("session.ended"));
+    assert_eq!((&after.profile, &after.endpoints[&MAIN]), (&before.profile, &before.endpoints[&MAIN]));
+    // It stays when the endpoint moves.
+    partition.order(called("two", "https://three.example/"), 5).unwrap();
+    let moved = partition.partner();
+    assert_eq!(moved.wants(&moved.endpoints[&QueueId(1)]), only("session.ended"));
+}
+
+#[test]
+fn an_endpoint_of_old_takes_what_the_profile_says_until_it_says_so_itself() {
+    let mut partner = Partner::default();
+    let events = Subscriptions::Only(["order.paid".to_owned()].into());
+    partner.apply(&PartnerFact::Defined(Profile { events: events.clone(), ..Profile::default() }));
+    let old = r#"{"EndpointSet":{"queue":0,"endpoint":{"url":"https://a.example/","secrets":[],"disabled":null}}}"#;
+    partner.apply(&serde_json::from_str(old).unwrap());
+    assert_eq!(partner.wants(&partner.endpoints[&MAIN]), Wants { events, sites: Sites::All });
+    assert_eq!(partner.next_queue, 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Decisions of a webhook queue (EM-8). Owns what a finished try, a replay, a pause or a disabling leads to.
 
 use super::{
-    Dead, Disabled, Open, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report, Reported, Selection,
-    TEST_KIND, Told, Verdict,
+    Dead, Disabled, Open, Proof, Queue, QueueCommand, QueueFact, QueueReply, Replay, ReplayEntry, Report, Reported,
+    Selection, Stopped, TEST_KIND, Told, Verdict, knock,
 };
 use crate::domain::delivery::answer::{Answer, Attempt, Class, Logged, Outcome};
 use crate::domain::delivery::family::{
@@ -14,6 +14,7 @@ use crate::domain::delivery::partner::PartnerOrder;
 use crate::domain::delivery::policy::Policy;
 use crate::domain::delivery::schedule;
 use crate::domain::entity::{Context, Decision, Notice};
+use crate::ids::EndpointName;
 use std::time::Duration;
 
 type Decided = Result<Decision<PartnerFamily>, PartnerRejection>;
@@ -26,6 +27,7 @@ pub(in crate::domain::delivery) fn decide(
 ) -> Decided {
     match command {
         QueueCommand::Observe => Ok(answer(QueueReply::State(Box::new(state.clone())))),
+        command if state.retired => of_retired(command),
         QueueCommand::Report(report) => Ok(Reporting::new(id, state, context).run(report)),
         QueueCommand::Resend(entries) => Ok(resend(id, state, entries, context)),
         QueueCommand::StartReplay { selection, until } => start_replay(id, state, selection, until, context),
@@ -37,12 +39,25 @@ pub(in crate::domain::delivery) fn decide(
         QueueCommand::Resume if !state.paused => Ok(answer(QueueReply::Done)),
         QueueCommand::Resume => Ok(controlled(id, QueueFact::Resumed)),
         QueueCommand::Disable { reason } => {
-            Ok(controlled(id, QueueFact::Disabled(Disabled { reason, at: context.now })))
+            let disabled = Disabled { reason, at: context.now, by: Stopped::Operator, probe: None };
+            Ok(controlled(id, QueueFact::Disabled(disabled)))
         }
         // Also when it is enabled already: the endpoint may have moved, so the shell looks again.
         QueueCommand::Enable if state.disabled.is_none() => Ok(looked_at(id, answer(QueueReply::Done))),
         QueueCommand::Enable => Ok(controlled(id, QueueFact::Enabled)),
-        QueueCommand::Test => test(context),
+        QueueCommand::Aim { from, proof } => Ok(aim(id, state, from, proof, context)),
+        QueueCommand::Verify => knock::verify(state, context.now).map(|outcome| knocked(id, outcome)),
+        QueueCommand::Vouch if state.unverified.is_none() => Ok(answer(QueueReply::Done)),
+        QueueCommand::Vouch => Ok(controlled(id, QueueFact::Verified)),
+        QueueCommand::Knocked(said) => Ok(knocked(id, knock::answered(state, &said, context))),
+        QueueCommand::Discard(dead) => {
+            Ok(answer(QueueReply::Done).event(PartnerEvent::Queue(QueueFact::Discarded { dead })))
+        }
+        QueueCommand::Retire { dead } => {
+            let slots = state.log_pages.min(context.ambient.log_pages.max(1));
+            Ok(controlled(id, QueueFact::Retired { dead, slots, open: state.dead > 0 }))
+        }
+        QueueCommand::Test(name) => test(&name, context),
         QueueCommand::Tell(told) => tell(told, context),
     }
 }
@@ -71,7 +86,59 @@ fn tell(told: Vec<Told>, context: &Context<'_, Policy>) -> Decided {
     }))
 }
 
-fn test(context: &Context<'_, Policy>) -> Decided {
+/// A late word to a queue that is gone changes nothing.
+fn of_retired(command: QueueCommand) -> Decided {
+    match command {
+        QueueCommand::Report(report) => {
+            let settled = report.attempts.iter().map(|attempt| (attempt.entry.position, Verdict::Settled));
+            let verdicts = settled.collect();
+            Ok(answer(QueueReply::Reported(Reported { verdicts, dead: 0, failing_percent: 0, disabled: true })))
+        }
+        QueueCommand::Knocked(_) | QueueCommand::Disable { .. } | QueueCommand::Retire { .. } => {
+            Ok(answer(QueueReply::Done))
+        }
+        _ => Err(PartnerRejection::UnknownEndpoint),
+    }
+}
+
+/// Begins at a URL, or goes on at it or another.
+fn aim(
+    id: QueueId,
+    state: &Queue,
+    from: Option<u64>,
+    proof: Proof,
+    context: &Context<'_, Policy>,
+) -> Decision<PartnerFamily> {
+    let begin = from.filter(|from| *from > state.low_water);
+    let advanced = begin.map(|to| QueueFact::Advanced { to, listed: Vec::new(), at: context.now });
+    let enabled = state.disabled.is_some().then_some(QueueFact::Enabled);
+    let proved = match proof {
+        Proof::Needed => Some(knock::challenge(context.now)),
+        Proof::Spared => state.unverified.is_some().then_some(QueueFact::Verified),
+        Proof::AsBefore => None,
+    };
+    let mut decision = answer(QueueReply::Done);
+    decision.events = [advanced, enabled, proved].into_iter().flatten().map(PartnerEvent::Queue).collect();
+    looked_at(id, decision)
+}
+
+/// What follows from a question to the endpoint, or from the wish to ask it.
+fn knocked(queue: QueueId, outcome: knock::Outcome) -> Decision<PartnerFamily> {
+    let knock::Outcome { facts, alert, opened } = outcome;
+    let mut decision = answer(QueueReply::Done);
+    decision.events = facts.into_iter().map(PartnerEvent::Queue).collect();
+    if opened {
+        let order = PartnerOrder::NoteDisabled { queue, disabled: None };
+        decision = decision.also(PartnerKey::Partner, PartnerCommand::Partner(order));
+    }
+    let decision = looked_at(queue, decision);
+    match alert {
+        Some(kind) => decision.effect(PartnerEffect::Alert(Alert { queue, kind })),
+        None => decision,
+    }
+}
+
+fn test(endpoint: &EndpointName, context: &Context<'_, Policy>) -> Decided {
     let partner = context.partition.parse().map_err(|_| PartnerRejection::WrongEntity)?;
     let notice = Notice {
         partner,
@@ -80,7 +147,7 @@ fn test(context: &Context<'_, Policy>) -> Decided {
         order_key: format!("{TEST_KIND}/{}", context.uuid(0)),
         sequence: None,
         at: context.now,
-        data: serde_json::json!({}),
+        data: serde_json::json!({"endpoint": endpoint}),
     };
     // A notice needs a record to travel in, and this fact changes nothing.
     let carrier = PartnerEvent::Queue(QueueFact::Settled { positions: Vec::new() });
@@ -177,7 +244,7 @@ impl<'a> Reporting<'a> {
             verdicts: Vec::new(),
             disabled: None,
             dead: state.dead,
-            failing_percent: state.health.failing_percent(),
+            failing_percent: state.health.failing_percent(context.ambient.health_window),
         }
     }
 
@@ -251,13 +318,18 @@ impl<'a> Reporting<'a> {
         let now = self.context.now;
         self.facts.push(QueueFact::Failed(Open { entry: attempt.entry.clone(), failures, due: now, replayed }));
         self.verdicts.push((attempt.entry.position, Verdict::Held));
-        if self.state.disabled.is_none() && self.disabled.is_none() {
-            let disabled = Disabled { reason: "the endpoint answered 410 gone".to_owned(), at: now };
-            self.facts.push(QueueFact::Disabled(disabled.clone()));
-            self.alerts.push(AlertKind::EndpointGone);
-            self.disabled = Some(disabled);
-        }
+        self.disable("the endpoint answered 410 gone".to_owned(), Stopped::Gone, AlertKind::EndpointGone);
         Outcome::Held
+    }
+
+    fn disable(&mut self, reason: String, by: Stopped, alert: AlertKind) {
+        if self.state.disabled.is_some() || self.disabled.is_some() {
+            return;
+        }
+        let disabled = Disabled { reason, at: self.context.now, by, probe: knock::probe_at(by, self.context) };
+        self.facts.push(QueueFact::Disabled(disabled.clone()));
+        self.alerts.push(alert);
+        self.disabled = Some(disabled);
     }
 
     fn log(&mut self, attempt: Attempt, tries: u16, outcome: Outcome) {
@@ -280,12 +352,17 @@ impl<'a> Reporting<'a> {
         let mut health = self.state.health.clone();
         let buried = self.log.iter().filter(|tried| tried.outcome == Outcome::Dead).count();
         self.dead += buried as u64;
-        self.log.iter().for_each(|tried| health.note(tried.outcome == Outcome::Delivered));
+        self.log.iter().for_each(|tried| health.note(tried.outcome == Outcome::Delivered, tried.started));
         let (page, slots) = (self.state.log_pages, self.context.ambient.log_pages.max(1));
         let attempts = std::mem::take(&mut self.log);
         self.facts.push(QueueFact::Logged { page, slot: page % slots, attempts });
-        self.failing_percent = health.failing_percent();
-        match health.crossing(self.context.ambient.health_samples_min) {
+        let policy = self.context.ambient;
+        self.failing_percent = health.failing_percent(policy.health_window);
+        if let Some(since) = health.failing_since.filter(|_| health.is_hopeless(self.context.now, policy)) {
+            let reason = format!("every try since {} has failed", since.to_rfc3339());
+            self.disable(reason, Stopped::Failing, AlertKind::EndpointDisabled);
+        }
+        match health.crossing(policy) {
             Some(Crossing::Failing(level)) => {
                 self.facts.push(QueueFact::HealthAlerted { level });
                 self.alerts.push(AlertKind::Failing { percent: level });
@@ -304,10 +381,11 @@ impl<'a> Reporting<'a> {
             verdicts: self.verdicts,
             dead: self.dead,
             failing_percent: self.failing_percent,
+            disabled: self.disabled.is_some(),
         }));
         decision.events = self.facts.into_iter().map(PartnerEvent::Queue).collect();
         if let Some(disabled) = self.disabled {
-            let order = PartnerOrder::NoteDisabled { queue, disabled };
+            let order = PartnerOrder::NoteDisabled { queue, disabled: Some(disabled) };
             decision = looked_at(queue, decision.also(PartnerKey::Partner, PartnerCommand::Partner(order)));
         }
         for kind in self.alerts {

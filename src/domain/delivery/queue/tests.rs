@@ -122,7 +122,7 @@ fn health_comes_from_every_try_and_alerts_at_its_levels() {
     assert_eq!(seen[1..], [AlertKind::Failing { percent: 70 }, AlertKind::Failing { percent: 90 }]);
     run(&[200; 64], &mut seen);
     assert_eq!(seen.last(), Some(&AlertKind::Recovered));
-    assert_eq!(partition.queue().health.failing_percent(), 0);
+    assert_eq!(partition.queue().health.failing_percent(64), 0);
 }
 
 #[test]
@@ -223,8 +223,8 @@ fn pause_and_resume_are_idempotent_and_make_the_driver_look() {
 #[test]
 fn a_test_event_is_a_notice_with_a_key_of_its_own() {
     let mut partition = Partition::new();
-    let first = partition.ask(QueueCommand::Test, Timestamp(1)).unwrap();
-    let second = partition.ask(QueueCommand::Test, Timestamp(2)).unwrap();
+    let first = partition.ask(QueueCommand::Test("default".parse().unwrap()), Timestamp(1)).unwrap();
+    let second = partition.ask(QueueCommand::Test("default".parse().unwrap()), Timestamp(2)).unwrap();
     assert_eq!((first.notices[0].kind.as_str(), first.events.len()), ("webhook.test", 1));
     assert_ne!(first.notices[0].order_key, second.notices[0].order_key);
     assert_eq!(partition.queue(), Queue::default());

@@ -4,7 +4,7 @@ mod arrivals;
 mod deposits;
 mod device;
 mod ends;
-mod simulation;
+pub(crate) mod simulation;
 mod states;
 
 use super::{Booking, CancelBy, Command, Complaint, Grievance, Reservation, Rule, Status};

@@ -265,6 +265,18 @@ impl Crowd {
     }
 }
 
+/// What partners are told in some of these crowds, for the catalogue of events.
+pub(crate) fn told() -> Vec<crate::domain::entity::Notice> {
+    let crowd = |seed| {
+        let mut crowd = Crowd::new(seed);
+        crowd.world.ambient.site = Some("site-1".parse().unwrap());
+        (0..STEPS).for_each(|_| crowd.step());
+        crowd.come_to_rest();
+        crowd.world.notices
+    };
+    (0..RUNS.min(10)).flat_map(crowd).collect()
+}
+
 #[test]
 fn one_holder_a_connector_whatever_500_users_and_crashes_do() {
     let (mut counted, mut ends) = (BTreeMap::<String, u32>::new(), BTreeSet::new());

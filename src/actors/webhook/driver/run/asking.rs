@@ -4,8 +4,8 @@ use super::{READ_RETRY, Run};
 use crate::actors::webhook::driver::{DriverError, FactsError};
 use crate::actors::webhook::replay::{Page, Whose};
 use crate::clock::Clock;
-use crate::domain::delivery::{Queue, QueueCommand, QueueReply, Report, Reported, Verdict};
-use crate::persistence::JournalError;
+use crate::domain::delivery::{Answer, Queue, QueueCommand, QueueReply, Report, Reported, Verdict};
+use crate::persistence::{JournalError, OutboxEntry};
 use crate::telemetry::metrics::webhook as metrics;
 use tokio::time::Instant;
 
@@ -14,6 +14,7 @@ pub(super) enum Question {
     Report(Report),
     Observe,
     Feed,
+    Knocked(Answer),
 }
 
 /// The question, and its answer.
@@ -43,6 +44,8 @@ impl Run {
         if self.held.is_some() || (self.has_to_report() && (self.urgent || full || late)) {
             let report = self.held.take().unwrap_or_else(|| self.take_report());
             self.question(Question::Report(report.clone()), QueueCommand::Report(report));
+        } else if let Some(said) = self.said() {
+            self.question(Question::Knocked(said.clone()), QueueCommand::Knocked(said));
         } else if self.observe {
             self.observe = false;
             self.question(Question::Observe, QueueCommand::Observe);
@@ -71,8 +74,9 @@ impl Run {
         let (journal, facts) = (self.with.journal.clone(), self.with.facts.clone());
         let Some(target) = self.with.endpoint.target() else { return };
         self.asking = Some(Box::pin(async move {
-            let page = whose.page(journal.as_ref(), &replay.selection, replay.cursor, replay.until).await;
-            let Page { mut entries, cursor, finished } = match page {
+            let wanted = |row: &OutboxEntry| target.wants.take(&target.name, &row.notice.kind, &row.notice.data);
+            let page = whose.page(journal.as_ref(), &replay.selection, replay.cursor, replay.until, &wanted).await;
+            let Page { entries, cursor, finished } = match page {
                 Ok(page) => page,
                 Err(JournalError::Unavailable(_) | JournalError::Full) => {
                     return (Question::Feed, Err(FactsError::Unavailable(READ_RETRY)));
@@ -81,7 +85,6 @@ impl Run {
                     return (Question::Feed, Err(FactsError::Stopped(error.to_string())));
                 }
             };
-            entries.retain(|again| again.dead || target.subscriptions.wants(&again.entry.kind));
             let command = QueueCommand::FeedReplay { id: replay.id, cursor, entries, finished };
             (Question::Feed, facts.ask(command).await)
         }));
@@ -95,6 +98,7 @@ impl Run {
                 metrics::REPLAYED.add(fed, []);
                 self.observe = true;
             }
+            (Question::Knocked(_), Ok(QueueReply::Done)) => self.observe = true,
             // Finished or replaced meanwhile.
             (Question::Feed, Err(FactsError::Rejected(_))) => self.observe = true,
             (question, Err(FactsError::Unavailable(wait))) => {
@@ -106,12 +110,11 @@ impl Run {
                     }
                     Question::Observe => self.observe = true,
                     Question::Feed => {}
+                    Question::Knocked(said) => self.knocked = Some(said),
                 }
             }
-            (Question::Report(_) | Question::Observe | Question::Feed, Err(error)) => return Err(error.into()),
-            (Question::Report(_) | Question::Observe | Question::Feed, Ok(other)) => {
-                return Err(DriverError::Reply(format!("{other:?}")));
-            }
+            (_, Err(error)) => return Err(error.into()),
+            (_, Ok(other)) => return Err(DriverError::Reply(format!("{other:?}"))),
         }
         Ok(())
     }
@@ -119,11 +122,15 @@ impl Run {
     fn reported(&mut self, report: &Report, reported: Reported) {
         let attempts = report.attempts.iter().map(|attempt| attempt.entry.position);
         self.scheduler.reported(attempts.chain(report.dropped.iter().copied()));
+        if reported.disabled {
+            self.scheduler.halt();
+            // The reason is read with the next look.
+            self.observe = true;
+        }
         let now = self.steady.now();
         for (position, verdict) in reported.verdicts {
             match verdict {
                 Verdict::Dead => metrics::DEAD_TOTAL.add(1, []),
-                // The reason is read with the next look.
                 Verdict::Held => self.observe = true,
                 Verdict::Retry { .. } | Verdict::Settled => {}
             }
@@ -139,6 +146,8 @@ impl Run {
         self.view.dead = queue.dead;
         self.view.disabled.clone_from(&queue.disabled);
         self.view.paused = queue.paused;
-        self.view.failing_percent = queue.health.failing_percent();
+        self.view.unverified.clone_from(&queue.unverified);
+        self.view.failing_percent = queue.health.failing_percent(self.settings.health_window);
+        self.knock = queue.knock().filter(|_| self.knocking.is_none() && self.knocked.is_none());
     }
 }

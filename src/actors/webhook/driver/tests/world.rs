@@ -87,7 +87,8 @@ impl Journal for Store {
 
 /// The engine, as far as a driver sees it: a step takes 2 ms to become durable.
 pub(super) struct Engine {
-    pub(super) partition: RefCell<Partition>,
+    pub(super) partition: Rc<RefCell<Partition>>,
+    pub(super) queue: QueueId,
     store: Arc<Store>,
     clock: RuntimeClock,
     pub(super) unavailable: RefCell<u32>,
@@ -106,7 +107,7 @@ impl QueueFacts for Engine {
             *self.reports.borrow_mut() += 1;
         }
         let mut partition = self.partition.borrow_mut();
-        let stepped = partition.ask(command, self.clock.now())?;
+        let stepped = partition.ask_queue(self.queue, command, self.clock.now())?;
         *self.store.rows.lock().unwrap() = partition.rows.clone();
         match stepped.reply {
             PartnerReply::Queue(reply) => Ok(reply),
@@ -126,6 +127,8 @@ pub(super) struct Partner {
     counts: Mutex<HashMap<String, u32>>,
     pub(super) signatures: Mutex<Vec<(i64, String)>>,
     pub(super) bodies: Mutex<Vec<serde_json::Value>>,
+    /// What was to come back, for each request.
+    pub(super) challenges: Mutex<Vec<Option<String>>>,
 }
 
 #[async_trait]
@@ -141,7 +144,11 @@ impl Deliver for Partner {
         self.seen.lock().unwrap().push((at, delivery.id.clone()));
         self.bodies.lock().unwrap().push(serde_json::from_slice(&delivery.body).unwrap());
         self.signatures.lock().unwrap().push((delivery.timestamp, delivery.signature));
-        let (after, answer) = (self.script.lock().unwrap())(&delivery.id, times);
+        let asked = delivery.challenge.is_some();
+        self.challenges.lock().unwrap().push(delivery.challenge);
+        // An id of a challenge is new each time.
+        let id = if asked { "challenge" } else { &delivery.id };
+        let (after, answer) = (self.script.lock().unwrap())(id, times);
         // The sender's own time-out.
         let limit = Duration::from_secs(15);
         sleep(after.min(limit)).await;
@@ -191,14 +198,24 @@ pub(super) struct World {
     task: Option<JoinHandle<Result<(), DriverError>>>,
 }
 
-pub(super) fn target(subscriptions: Subscriptions) -> Arc<Target> {
+pub(super) fn target(events: Subscriptions) -> Arc<Target> {
+    target_of("default", Wants { events, sites: Sites::All }, 1)
+}
+
+/// One of so many endpoints.
+pub(super) fn target_of(name: &str, wants: Wants, share: usize) -> Arc<Target> {
     let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    Arc::new(Target {
-        url: "https://acme.example/hook".into(),
-        secrets: vec![(secret, None)],
-        subscriptions,
-        face: None,
-    })
+    Arc::new(target_with(name, wants, share, vec![(secret, None)]))
+}
+
+pub(super) fn target_with(
+    name: &str,
+    wants: Wants,
+    share: usize,
+    secrets: Vec<(SigningSecret, Option<Timestamp>)>,
+) -> Target {
+    let url = format!("https://acme.example/{name}");
+    Target { name: name.parse().unwrap(), url, secrets, wants, share, face: None }
 }
 
 impl World {
@@ -215,7 +232,8 @@ impl World {
         partition.order(PartnerOrder::Define(Profile::default()), 0).unwrap();
         let store = Arc::new(Store::default());
         let engine = Engine {
-            partition: RefCell::new(partition),
+            partition: Rc::new(RefCell::new(partition)),
+            queue: QueueId::MAIN,
             store: store.clone(),
             clock,
             unavailable: RefCell::new(0),
@@ -228,6 +246,7 @@ impl World {
             counts: Mutex::default(),
             signatures: Mutex::default(),
             bodies: Mutex::default(),
+            challenges: Mutex::default(),
         };
         let mut table: toml::Table = crate::config::DEFAULTS.parse().unwrap();
         let defaults: Webhook = table.remove("webhook").unwrap().try_into().unwrap();
@@ -255,11 +274,43 @@ impl World {
         }
     }
 
+    /// Another endpoint of the same partner, at rest: the same store, the same partition, a receiver of its own.
+    pub(super) fn beside(
+        &self,
+        queue: QueueId,
+        target: Arc<Target>,
+        script: impl FnMut(&str, u32) -> (Duration, Answer) + Send + 'static,
+    ) -> World {
+        let mut other = Self::at_rest(script);
+        other.store = self.store.clone();
+        other.engine = Rc::new(Engine {
+            partition: Rc::clone(&self.engine.partition),
+            queue,
+            store: self.store.clone(),
+            clock: self.clock,
+            unavailable: RefCell::new(0),
+            reports: RefCell::new(0),
+        });
+        other.directory = Rc::new(Directory(RefCell::new(Some(target))));
+        other.board = self.board.clone();
+        other
+    }
+
+    /// The URL of the endpoint is new.
+    pub(super) fn challenge(&self) {
+        use crate::domain::delivery::{PartnerCommand, PartnerKey, Proof};
+        let command = PartnerCommand::Queue(QueueCommand::Aim { from: None, proof: Proof::Needed });
+        let mut partition = self.engine.partition.borrow_mut();
+        partition.step(PartnerKey::Queue(self.engine.queue), command, self.clock.now()).unwrap();
+        drop(partition);
+        self.handle.look_again();
+    }
+
     pub(super) fn start(&mut self) {
         self.handle = QueueHandle::default();
         let driver = QueueDriver {
             partner: self.id.clone(),
-            queue: QueueId::MAIN,
+            queue: self.engine.queue,
             journal: self.store.clone(),
             facts: self.engine.clone(),
             deliver: self.partner.clone(),
@@ -293,6 +344,11 @@ impl World {
 
     /// An event of this kind is durable; its id is `e<position>`.
     pub(super) fn publish(&self, kind: &str, order_key: &str) -> String {
+        self.publish_at(kind, order_key, None)
+    }
+
+    /// One that happened at this site.
+    pub(super) fn publish_at(&self, kind: &str, order_key: &str, site: Option<&str>) -> String {
         let mut outbox = self.store.outbox.lock().unwrap();
         let position = outbox.last().map_or(1, |last: &OutboxEntry| last.position + 1);
         let notice = Notice {
@@ -301,7 +357,10 @@ impl World {
             order_key: order_key.into(),
             sequence: (!kind.ends_with(".status")).then_some(position),
             at: self.clock.now(),
-            data: serde_json::json!({"n": position, "sealed": "secret"}),
+            data: match site {
+                Some(site) => serde_json::json!({"n": position, "sealed": "secret", "site_id": site}),
+                None => serde_json::json!({"n": position, "sealed": "secret"}),
+            },
         };
         let id = format!("e{position}");
         outbox.push(OutboxEntry { position, id: id.clone(), notice });
@@ -326,7 +385,7 @@ impl World {
     }
 
     pub(super) fn queue(&self) -> crate::domain::delivery::Queue {
-        self.engine.partition.borrow().queue()
+        self.engine.partition.borrow().queue_of(self.engine.queue)
     }
 
     pub(super) async fn operate(&self, command: QueueCommand) {
