@@ -144,7 +144,12 @@ impl Deliver for Ways {
             endpoint.flaps += 1;
             (endpoint.mood.unwrap_or(Mood::Well), endpoint.flaps)
         });
-        let arrives = || self.0.arrives(partner, &delivery);
+        // A challenge is no event; any 2xx at this port has given it back.
+        let arrives = || {
+            if delivery.challenge.is_none() {
+                self.0.arrives(partner, &delivery);
+            }
+        };
         match mood {
             Mood::Flapping if flaps % 2 == 0 => status(503),
             Mood::Well | Mood::Flapping => {

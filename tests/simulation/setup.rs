@@ -38,7 +38,8 @@ pub(crate) async fn register(world: &Rc<World>, product: &Rc<Product>, config: &
             Profile { name: format!("Partner {n}"), accounts: n == 0 && world.plan.paying, ..Profile::default() };
         let secret = product.vault.seal_secret(PARTNER_SECRETS, b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         let url = format!("https://partner-{n}.example/hook");
-        let endpoint = PartnerOrder::SetEndpoint { queue: QueueId::MAIN, url, secret: Some(Sealed(secret)) };
+        let (name, secret) = ("main".parse().expect("a good name"), Some(Sealed(secret)));
+        let endpoint = PartnerOrder::SetEndpoint { name, url, secret, wants: None, from: 0, new: true };
         for order in [PartnerOrder::Define(profile), endpoint] {
             let command = PartnerCommand::Partner(order);
             let asked = product.partners.ask(&format!("partner-{n}"), PartnerKey::Partner, command).await;
