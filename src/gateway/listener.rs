@@ -85,6 +85,30 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// What connections with these settings share; nothing is bound.
+    pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, ports: Ports) -> Self {
+        let now = settings.load_full();
+        // Seen from the start: none is a figure, too.
+        metric::CONNECTIONS.shift(0.0, []);
+        let hot = HotCounters {
+            messages_in: metric::FRAMES.counter(["in"]),
+            messages_out: metric::FRAMES.counter(["out"]),
+            bytes_in: metric::BYTES.counter(["in"]),
+            bytes_out: metric::BYTES.counter(["out"]),
+            heartbeats: metric::HEARTBEATS.counter([]),
+        };
+        Shared {
+            settings,
+            ports,
+            admission: Arc::new(Admission::new(&now)),
+            attempts: Attempts::new(&now),
+            connections: Connections::default(),
+            budget: Arc::new(Budget::new(now.large_message_bytes_total)),
+            hot,
+            refusals: AtomicUsize::new(0),
+        }
+    }
+
     /// The settings of this moment, cheaply: not to be held over an await.
     pub(crate) fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
         self.settings.load()
@@ -136,27 +160,8 @@ impl Gateway {
     /// # Errors
     /// When the address cannot be bound.
     pub fn bind(settings: Arc<ArcSwap<Settings>>, ports: Ports) -> io::Result<Gateway> {
-        let now = settings.load_full();
-        let listener = listen(now.listen)?;
-        // Seen from the start: none is a figure, too.
-        metric::CONNECTIONS.shift(0.0, []);
-        let hot = HotCounters {
-            messages_in: metric::FRAMES.counter(["in"]),
-            messages_out: metric::FRAMES.counter(["out"]),
-            bytes_in: metric::BYTES.counter(["in"]),
-            bytes_out: metric::BYTES.counter(["out"]),
-            heartbeats: metric::HEARTBEATS.counter([]),
-        };
-        let shared = Arc::new(Shared {
-            settings,
-            ports,
-            admission: Arc::new(Admission::new(&now)),
-            attempts: Attempts::new(&now),
-            connections: Connections::default(),
-            budget: Arc::new(Budget::new(now.large_message_bytes_total)),
-            hot,
-            refusals: AtomicUsize::new(0),
-        });
+        let listener = listen(settings.load().listen)?;
+        let shared = Arc::new(Shared::new(settings, ports));
         Ok(Gateway { listener, tls: None, shared, stop: CancellationToken::new() })
     }
 

@@ -19,6 +19,8 @@ pub mod handshake;
 pub mod head;
 pub mod link;
 pub mod listener;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 pub mod ports;
 pub mod profile;
 pub mod socket;

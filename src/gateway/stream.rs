@@ -17,6 +17,9 @@ pub(crate) enum Line {
     Live(TcpStream),
     /// Between two.
     Parked(std::net::TcpStream),
+    /// No socket at all: bytes in memory, for simulations (see [`super::memory`]).
+    #[cfg(any(test, feature = "testing"))]
+    Memory(tokio::io::DuplexStream),
     /// It could not be moved.
     Lost,
 }
@@ -35,13 +38,18 @@ impl Line {
         *self = how(std::mem::replace(self, Line::Lost))?;
         Ok(())
     }
+}
 
-    fn live(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        match self {
-            Line::Live(stream) => Ok(Pin::new(stream)),
-            Line::Parked(_) | Line::Lost => Err(io::ErrorKind::NotConnected.into()),
+/// Polls what the line is made of.
+macro_rules! poll_line {
+    ($line:expr, $stream:ident => $poll:expr) => {
+        match &mut *$line {
+            Line::Live($stream) => $poll,
+            #[cfg(any(test, feature = "testing"))]
+            Line::Memory($stream) => $poll,
+            Line::Parked(_) | Line::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
-    }
+    };
 }
 
 impl Stream {
@@ -62,7 +70,7 @@ impl Stream {
                 stream.set_nodelay(true)?;
                 stream.into_std().map(Line::Parked)
             }
-            Line::Parked(_) | Line::Lost => Ok(line),
+            other => Ok(other),
         })
     }
 
@@ -73,28 +81,28 @@ impl Stream {
     pub(crate) fn wake(&mut self) -> io::Result<()> {
         self.line().turn(|line| match line {
             Line::Parked(stream) => TcpStream::from_std(stream).map(Line::Live),
-            Line::Live(_) | Line::Lost => Ok(line),
+            other => Ok(other),
         })
     }
 }
 
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.live()?.poll_read(cx, buf)
+        poll_line!(self, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.live()?.poll_write(cx, buf)
+        poll_line!(self, stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.live()?.poll_flush(cx)
+        poll_line!(self, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.live()?.poll_shutdown(cx)
+        poll_line!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
 

@@ -93,13 +93,24 @@ impl MemoryJournal {
 
     /// The next start on what the crashed handle left. Crashes this one if it has not been.
     pub fn reopen(&self) -> Arc<Self> {
+        self.reopen_at(&self.clock)
+    }
+
+    /// As [`MemoryJournal::reopen`], by the clock of the next process.
+    pub fn reopen_at(&self, clock: &SharedClock) -> Arc<Self> {
         self.crash();
         let alive = locked(&self.backing).next_process();
-        let downtime = alive.map_or(Duration::ZERO, |alive| self.clock.now().since(alive));
-        let next = Self::on(Arc::clone(&self.backing), &self.clock, downtime);
+        let downtime = alive.map_or(Duration::ZERO, |alive| clock.now().since(alive));
+        let next = Self::on(Arc::clone(&self.backing), clock, downtime);
         *locked(&next.snapshot_records) = *locked(&self.snapshot_records);
         *locked(&next.delay) = *locked(&self.delay);
         next
+    }
+
+    /// Another journal with the same content, on which claims and appends of this one leave no trace.
+    pub fn fork(&self) -> Arc<Self> {
+        let copy = locked(&self.backing).clone();
+        Self::on(Arc::new(Mutex::new(copy)), &self.clock, Duration::ZERO)
     }
 
     /// The next append (of `stream`, if given) meets this. Several wait in order.

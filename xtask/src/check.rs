@@ -11,6 +11,9 @@ const KILLS: u32 = 5;
 /// Seconds of random frames for each target in every check; `cargo xtask fuzz` does more.
 const FUZZ_SECONDS: u64 = 12;
 
+/// Seeds of a simulation when nobody says how many.
+const SEEDS: u64 = 500;
+
 /// Examples for each call of the partner API in every check, and their seed; `cargo xtask contract` does more.
 const EXAMPLES: (u32, u32) = (10, 1);
 
@@ -137,6 +140,20 @@ pub(crate) fn powercut(rounds: u32) -> Result<bool> {
     let mut rig = cargo();
     rig.args(["test", "--quiet", "--test", "powercut"]).env("ROUNDS", rounds.to_string());
     Ok(status(&mut rig)?.success())
+}
+
+/// The deterministic simulation of `tests/simulation.rs`, some seeds of which also run within the ordinary tests. The last
+/// line printed is its own.
+pub(crate) fn simulate(seeds: Option<u64>, seed: Option<u64>, lie: Option<u64>) -> Result<bool> {
+    let mut run = cargo();
+    run.args(["test", "--quiet", "--package", "chargeline", "--test", "simulation", "--"]);
+    let seeds = if seed.is_none() { seeds.or(Some(SEEDS)) } else { seeds };
+    for (name, value) in [("--seeds", seeds), ("--seed", seed), ("--lie", lie)] {
+        if let Some(value) = value {
+            run.args([name, &value.to_string()]);
+        }
+    }
+    Ok(status(&mut run)?.success())
 }
 
 /// Writes the generated documents anew.

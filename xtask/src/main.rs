@@ -59,6 +59,18 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         rounds: u32,
     },
+    /// The whole engine on virtual time with chargers, partners and faults drawn from a seed (docs/reliability.md).
+    Simulate {
+        /// How many seeds, from `--seed` on; without it the one seed is told as a story.
+        #[arg(long)]
+        seeds: Option<u64>,
+        /// Which seed, or the first of them.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// With the seed's story: 1 acknowledges before the flush, 2 drops webhooks on a crash, 3 forgets repeated starts.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3))]
+        lie: Option<u64>,
+    },
     /// Random frames and whole sessions of them against reading and rules.
     Fuzz {
         /// How long for each of the targets.
@@ -93,6 +105,7 @@ fn main() -> Result<ExitCode> {
         Command::Contract { examples, seed } => peers::contract(examples, seed)?,
         Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
         Command::Powercut { rounds } => check::powercut(rounds)?,
+        Command::Simulate { seeds, seed, lie } => check::simulate(seeds, seed, lie)?,
         Command::Fuzz { minutes, guided: false, .. } => fuzz::random(minutes * 60)?,
         Command::Fuzz { minutes, guided: true, minimise } => fuzz::guided(minutes * 60, minimise)?,
         Command::Bench { names, json } => bench::run(&names, json)?,

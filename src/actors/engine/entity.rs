@@ -96,7 +96,9 @@ async fn keep_timers<F: Family>(partition: Weak<Partition<F>>, key: F::Key, rear
                 None => tokio::time::sleep(time).await,
             }
         };
+        // In this order, so that a run with a seed takes the same way every time.
         tokio::select! {
+            biased;
             () = rearm.notified() => continue,
             () = wait => {}
         }

@@ -11,7 +11,7 @@ use super::hold::{Device, Hold, HoldEvent};
 use super::sessions::{Taker, check};
 use super::state::{BootPolicy, Charger, Link};
 use super::{Call, ChargerStep, Event, Opening, Purpose, Status, Told, queue, remote_tag, status, subject};
-use crate::domain::charging::{Case, Command as FamilyCommand, Key, Level, Rejection, Reply};
+use crate::domain::charging::{Case, Command as FamilyCommand, Key, Level, Rejection, Reply, Timer};
 use crate::domain::reservation::{self, Arrival, Booking, Complaint, EndCause};
 use crate::domain::session::Owner;
 use crate::ids::{ConnectorId, PartnerId, ReservationId, SessionId};
@@ -26,7 +26,10 @@ pub(super) fn reserve(step: &mut ChargerStep<'_>, booking: Booking) -> Result<Re
     match step.state.held(connector).map(|hold| (hold.reservation, hold.until)) {
         Some((_, until)) if registered && until >= now => return Err(Rejection::ConnectorReserved),
         // Its time is over and it could not say so: it must not block the connector for ever.
-        Some((stale, _)) => step.emit(Event::Hold(HoldEvent::Freed { reservation: stale })),
+        Some((stale, _)) => {
+            step.emit(Event::Hold(HoldEvent::Freed { reservation: stale }));
+            lapsed(step, stale);
+        }
         None => {}
     }
     check(&step.state, connector, step.context.ambient.online, Taker::Reserver)?;
@@ -50,6 +53,17 @@ pub(super) fn reserve(step: &mut ChargerStep<'_>, booking: Booking) -> Result<Re
     status::tell(step, connector);
     to_reservation(step, reservation, reservation::Command::Place(Box::new(booking)));
     Ok(Reply::Reserved(reservation))
+}
+
+/// A reservation's time is over by the wall clock before its timer has fired, which a jump of that clock does not hasten
+/// (RT-3): it hears so now, or two would stand for one connector (I4). One that is quarantined hears it when it is released.
+fn lapsed(step: &mut ChargerStep<'_>, reservation: ReservationId) {
+    if !step.context.ambient.quarantined_reservations.contains(&reservation) {
+        // One of them says nothing: it is confirmed, or it is not.
+        for timer in [Timer::HoldUntil, Timer::PaymentDeadline] {
+            step.also(Key::Reservation(reservation), FamilyCommand::Fired(timer));
+        }
+    }
 }
 
 /// The reservation's number towards the device: positive, and none that is held now.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::time::Duration;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Held {
     claim: u64,
     last: u64,
@@ -23,6 +23,7 @@ pub(super) struct Held {
     ids: HashMap<u128, u64>,
 }
 
+#[derive(Clone)]
 pub(super) struct State {
     epoch: u64,
     claims: u64,

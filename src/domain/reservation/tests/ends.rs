@@ -189,3 +189,14 @@ fn a_connector_that_is_taken_away_takes_its_reservation_with_it() {
     assert_eq!(world.ended(1)["end_cause"], "connector_unavailable");
     assert!(world.charger().holds.is_empty());
 }
+
+/// Found by simulation (seed 1007): the wall clock jumps, nothing fires early, and the connector is reserved again meanwhile.
+#[test]
+fn one_whose_time_is_over_before_its_timer_fires_is_over_when_another_takes_its_connector() {
+    let mut world = World::held();
+    world.now = world.now + Duration::from_secs(3600);
+    assert_eq!(world.reserve(booking(2, 1)).map(drop), Ok(()));
+    assert_eq!(world.ended(1)["status"], "NoShow");
+    assert_eq!(world.reservation(2).and_then(|it| it.status), Some(Status::Reserved));
+    assert_eq!(world.hold(2).connector, ConnectorId(1));
+}
