@@ -91,6 +91,10 @@ impl Endpoints {
     }
 
     fn arrives(&self, partner: usize, delivery: &Delivery) {
+        // No event: that the URL is the partner's is asked; the sender sees that the challenge comes back.
+        if delivery.challenge.is_some() {
+            return;
+        }
         let value: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap_or_default();
         let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
         let (order_key, kind, sequence) = (text("order_key"), text("type"), value["sequence"].as_u64());
