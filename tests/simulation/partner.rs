@@ -91,6 +91,10 @@ impl Endpoints {
     }
 
     fn arrives(&self, partner: usize, delivery: &Delivery) {
+        // No event: that the URL is the partner's is asked; the sender sees that the challenge comes back.
+        if delivery.challenge.is_some() {
+            return;
+        }
         let value: serde_json::Value = serde_json::from_slice(&delivery.body).unwrap_or_default();
         let text = |member: &str| value[member].as_str().unwrap_or_default().to_owned();
         let (order_key, kind, sequence) = (text("order_key"), text("type"), value["sequence"].as_u64());
@@ -144,12 +148,7 @@ impl Deliver for Ways {
             endpoint.flaps += 1;
             (endpoint.mood.unwrap_or(Mood::Well), endpoint.flaps)
         });
-        // A challenge is no event; any 2xx at this port has given it back.
-        let arrives = || {
-            if delivery.challenge.is_none() {
-                self.0.arrives(partner, &delivery);
-            }
-        };
+        let arrives = || self.0.arrives(partner, &delivery);
         match mood {
             Mood::Flapping if flaps % 2 == 0 => status(503),
             Mood::Well | Mood::Flapping => {

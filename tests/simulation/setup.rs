@@ -5,9 +5,9 @@ use crate::world::World;
 use chargeline::actors::partners::PARTNER_SECRETS;
 use chargeline::domain::charger::{self, BootPolicy, Call, Registration};
 use chargeline::domain::charging::{Key, Reply};
-use chargeline::domain::delivery::{PartnerCommand, PartnerKey, PartnerOrder, Profile, QueueId, Sealed};
+use chargeline::domain::delivery::{PartnerCommand, PartnerKey, PartnerOrder, Profile, QueueCommand, QueueId, Sealed};
 use chargeline::domain::platform::{self, PARTITION, Platform, Token, TokenStatus};
-use chargeline::ids::{CommandId, ConnectorId};
+use chargeline::ids::{CommandId, ConnectorId, EndpointName};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(crate) async fn register(world: &Rc<World>, product: &Rc<Product>, config: &
             Profile { name: format!("Partner {n}"), accounts: n == 0 && world.plan.paying, ..Profile::default() };
         let secret = product.vault.seal_secret(PARTNER_SECRETS, b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         let url = format!("https://partner-{n}.example/hook");
-        let (name, secret) = ("main".parse().expect("a good name"), Some(Sealed(secret)));
+        let (name, secret) = (EndpointName::default_endpoint(), Some(Sealed(secret)));
         let endpoint = PartnerOrder::SetEndpoint { name, url, secret, wants: None, from: 0, new: true };
         for order in [PartnerOrder::Define(profile), endpoint] {
             let command = PartnerCommand::Partner(order);
@@ -128,8 +128,12 @@ pub(crate) fn release(world: &Rc<World>, product: &Rc<Product>, n: usize) {
 /// An operator turns an endpoint on again that had answered 410.
 pub(crate) async fn enable_endpoint(product: &Rc<Product>, n: usize) {
     let enable = || PartnerCommand::Partner(PartnerOrder::EnableEndpoint { queue: QueueId::MAIN });
+    // One whose challenge nobody answered is asked again.
+    let verify = || PartnerCommand::Queue(QueueCommand::Verify);
+    let (partner, queue) = (format!("partner-{n}"), PartnerKey::Queue(QueueId::MAIN));
     for _ in 0..5 {
-        if product.partners.ask(&format!("partner-{n}"), PartnerKey::Partner, enable()).await.is_ok() {
+        let enabled = product.partners.ask(&partner, PartnerKey::Partner, enable()).await.is_ok();
+        if enabled && product.partners.ask(&partner, queue, verify()).await.is_ok() {
             return;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;

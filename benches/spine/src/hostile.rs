@@ -64,7 +64,8 @@ async fn meet(kind: &'static str, mut stream: TcpStream) -> std::io::Result<()> 
         return Ok(());
     }
     let mut head = vec![0; 65_536];
-    stream.read(&mut head).await?;
+    // The request comes in one piece; a part of it would do.
+    let _read = stream.read(&mut head).await?;
     match kind {
         "reset" => stream.set_zero_linger(),
         "redirect" => {
