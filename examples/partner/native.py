@@ -109,7 +109,7 @@ class Receiver:
     """Our endpoint: verified events, each once, in a queue."""
 
     def __init__(self, port):
-        self.events, self.seen, self.verifier = queue.Queue(), set(), None
+        self.events, self.early, self.seen, self.verifier = queue.Queue(), [], set(), None
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -142,13 +142,15 @@ class Receiver:
         return 204, b""
 
     def wait(self, kind):
-        """The next event of this type; others are told and passed."""
+        """The next event of this type. Others may come before it: only those of one `order_key` come in order."""
         until = time.monotonic() + PATIENCE_S
-        while True:
+        while not any(event["type"] == kind for event in self.early):
             event = self.events.get(timeout=max(0.1, until - time.monotonic()))
             say("webhook", event)
-            if event["type"] == kind:
-                return event["data"]
+            self.early.append(event)
+        found = next(event for event in self.early if event["type"] == kind)
+        self.early.remove(found)
+        return found["data"]
 
 
 def free_connector(partner):

@@ -206,7 +206,7 @@ async fn other_side(rig: &Rig) {
     let (transaction, _) = charger.begin(1, 1_000).await;
     charger.status(1, "Charging").await;
     charger.asked("RemoteStopTransaction").await;
-    charger.stop(transaction, 1_050).await;
+    charger.stop(transaction, 1_005).await;
     charger.status(1, "Available").await;
     // The day's statement, without waiting for the night.
     loop {
