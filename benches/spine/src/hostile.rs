@@ -16,9 +16,11 @@ use crate::host::{Host, Wishes};
 use crate::sink::Sink;
 use crate::webhook::{PACED, paced};
 use crate::wire::Wire;
+use axum::http::Method;
 use chargeline::actors::webhook::{Lookup, SystemLookup};
 use futures_util::future::BoxFuture;
 use loadtest::net::Sources;
+use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -163,6 +165,11 @@ impl Side {
         for kind in NEIGHBOURS {
             let url = if hostile { endpoint(kind).await? } else { quick.url.clone() };
             host.partner(kind, Some(&url)).await?;
+            if hostile {
+                // It was good when it came: a bad one would not get past the challenge.
+                let path = format!("/ops/v1/partners/{kind}/webhooks/default/vouch");
+                host.operator.call(Method::POST, &path, Some(json!({}))).await?;
+            }
             let round = charge::round(wires, &format!("tag-{kind}"), Duration::from_secs(60), SESSIONS).await?;
             anyhow::ensure!(round.sessions == SESSIONS, "{} of {SESSIONS} sessions of {kind}", round.sessions);
             wires = round.wires;
