@@ -27,6 +27,12 @@ const LISTED_MAX: usize = 128;
 /// cap. Keeps a thousand dead endpoints from taking thirty thousand sockets.
 const CAUTIOUS: usize = 4;
 
+/// The pause after the first failed probe; each further one doubles it.
+const PROBE_PAUSE: Duration = Duration::from_millis(50);
+/// The longest such pause. An endpoint that refuses at once would otherwise be tried as fast as failures can be journaled, at
+/// its neighbours' cost (I14); a longer one would make the retries of a long queue later than partners were promised.
+const PROBE_PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// How fast and how much at once (keys of `[webhook]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
@@ -350,6 +356,10 @@ impl Scheduler {
                     .unwrap_or_default()
                     .clamp(self.pace.slow_min, self.pace.slow_max.max(self.pace.slow_min));
                 self.gate.close_until(now + pause);
+            }
+            Class::Failed | Class::Hopeless if self.is_probing() => {
+                let doublings = self.failures_in_row.saturating_sub(self.pace.probe_after).min(10);
+                self.gate.close_until(now + PROBE_PAUSE.saturating_mul(1 << doublings).min(PROBE_PAUSE_MAX));
             }
             Class::Delivered | Class::Gone | Class::Failed | Class::Hopeless => {}
         }

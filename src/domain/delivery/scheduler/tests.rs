@@ -69,11 +69,11 @@ fn no_more_than_the_cap_is_in_flight_and_a_failing_endpoint_is_probed_by_one() {
     for position in 1..=4 {
         retry(&mut scheduler, position, 1, 60_000);
     }
-    assert_eq!(picked(&mut scheduler, 2), [5]);
-    retry(&mut scheduler, 5, 3, 60_000);
-    assert_eq!(picked(&mut scheduler, 4), [6]);
+    assert_eq!(picked(&mut scheduler, 101), [5]);
+    retry(&mut scheduler, 5, 102, 60_000);
+    assert_eq!(picked(&mut scheduler, 302), [6]);
     scheduler.delivered(6);
-    assert_eq!(picked(&mut scheduler, 5), [7, 8, 9, 10]);
+    assert_eq!(picked(&mut scheduler, 303), [7, 8, 9, 10]);
 }
 
 #[test]
@@ -83,9 +83,35 @@ fn an_endpoint_earns_its_cap_by_answering_and_loses_it_when_probed() {
     (1..=4).for_each(|position| scheduler.delivered(position));
     assert_eq!(picked(&mut scheduler, 1), [5, 6, 7, 8, 9, 10]);
     (5..=10).for_each(|position| retry(&mut scheduler, position, 2, 60_000));
-    assert_eq!(picked(&mut scheduler, 3), [11]);
+    assert_eq!(picked(&mut scheduler, 402), [11]);
     scheduler.delivered(11);
-    assert_eq!(picked(&mut scheduler, 4), [12, 13, 14, 15]);
+    assert_eq!(picked(&mut scheduler, 403), [12, 13, 14, 15]);
+}
+
+#[test]
+fn the_pause_between_probes_grows_to_a_second_and_a_success_ends_it() {
+    let pace = Pace { in_flight: 1, ..pace() };
+    let mut scheduler = with(pace, (1..=40).map(|n| entry(n, &n.to_string())).collect());
+    let mut now = 0;
+    let mut pauses = Vec::new();
+    for position in 1..=10 {
+        assert_eq!(picked(&mut scheduler, now), [position]);
+        retry(&mut scheduler, position, now, 3_600_000);
+        let next = match scheduler.next(Timestamp(now)) {
+            Next::Throttled(until) => until.0,
+            Next::Send(pick) => {
+                scheduler.put_back(pick.entry.position);
+                now
+            }
+            Next::Wait(_) => panic!("something is due"),
+        };
+        pauses.push(next - now);
+        now = next;
+    }
+    assert_eq!(pauses, [0, 0, 50, 100, 200, 400, 800, 1000, 1000, 1000]);
+    assert_eq!(picked(&mut scheduler, now), [11]);
+    scheduler.delivered(11);
+    assert_eq!(picked(&mut scheduler, now), [12]);
 }
 
 #[test]
