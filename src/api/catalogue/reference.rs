@@ -21,6 +21,17 @@ Made from the catalogue in `src/api/catalogue/` by `cargo xtask docs`. An error'
 |---|---|---|---|---|---|---|
 ";
 
+/// The reference as the OpenAPI document carries it, under `x-errors`: by code, what a client needs to act on it.
+pub fn openapi() -> serde_json::Value {
+    let shown = |code: &Code| {
+        let e = code.entry();
+        let texts = serde_json::json!({"status": e.status, "fault": e.fault.as_str(), "retry": e.retry.as_str(),
+            "message": e.message, "message_en": e.en, "message_zh": e.zh});
+        (e.code.to_owned(), texts)
+    };
+    Code::ALL.iter().map(shown).collect::<serde_json::Map<_, _>>().into()
+}
+
 /// The reference as Markdown.
 pub fn markdown() -> String {
     let mut out = HEAD.to_owned();

@@ -1,10 +1,12 @@
 //! The head of the OpenAPI document (EM-13): what is said of the API as a whole. Owns its texts; paths and schemas come from
 //! the handlers and types.
 
+use crate::api::catalogue::reference;
 use crate::api::error::{ErrorBody, ErrorView};
 use axum::response::IntoResponse;
 use http::header;
 use std::sync::Arc;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -27,7 +29,7 @@ another body 409; 429 and 503 bind nothing.
 **Limits** count each key and class of calls (`read`, `write`, `events`): `RateLimit-Policy` and `RateLimit` of every answer say \
 the limit and what is left; 429 has `Retry-After`.
 
-**Errors** have one shape; every answer has a trace id in `x-trace-id`.";
+**Errors** have one shape; `x-errors` of this document lists every code with its texts, whose fault it is, and whether a retry helps. Every answer has a trace id in `x-trace-id`.";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -72,7 +74,9 @@ impl Modify for Signing {
 
 /// The document without paths.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
-    Head::openapi()
+    let mut head = Head::openapi();
+    head.extensions = Some(Extensions::from_iter([("x-errors", reference::openapi())]));
+    head
 }
 
 /// `GET /openapi.json`.

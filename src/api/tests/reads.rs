@@ -271,9 +271,15 @@ async fn the_docs_page_shows_every_route_and_needs_no_network() {
     assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
 }
 
-#[test]
-fn every_code_that_partners_are_promised_is_in_the_catalogue() {
+#[tokio::test]
+async fn every_code_that_partners_are_promised_is_in_the_catalogue_and_in_the_document() {
     let reference = crate::api::catalogue::reference::markdown();
+    let rig = World::new().serve().await;
+    let served = Answer::read(rig.http.get(format!("{}/openapi.json", rig.url)).send().await.unwrap()).await;
+    let told = &served.json["x-errors"]["request_id_conflict"];
+    assert_eq!((&told["status"], &told["fault"], &told["retry"]), (&409.into(), &"partner".into(), &"no".into()));
+    assert_eq!(told["message_zh"], "请重试。");
+    assert_eq!(served.json["x-errors"].as_object().unwrap().len(), crate::api::catalogue::Code::ALL.len());
     for code in ["connector_occupied", "charger_offline", "request_id_conflict", "not_plugged_in"] {
         assert!(reference.contains(&format!("| `{code}` |")), "{code}");
     }
