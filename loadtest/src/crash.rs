@@ -7,7 +7,7 @@ mod hits;
 
 use crate::charger::{Behaviour, Profile};
 use crate::check::{Kind, Verdict};
-use crate::fleet::{Endpoints, FleetOptions, Load, World};
+use crate::fleet::{Endpoints, FleetOptions, Load, Script, World};
 use crate::money::{self, Moment, Town};
 use crate::partner::SinkMode;
 use crate::server::Server;
@@ -18,6 +18,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the server may take to be ready again.
@@ -152,6 +153,8 @@ pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
         local_percent: 30,
         stopped_percent: 80,
         length: (Duration::from_secs(1), Duration::from_secs(15)),
+        shape: Vec::new(),
+        period: Duration::ZERO,
     };
     let faults = async {
         let rounds = Rounds::default().run(&mut server, &options, (&town, &world)).await;
@@ -271,7 +274,7 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         connectors: 2,
         sites: 4,
         seed: options.seed,
-        script,
+        script: Script::new(script),
         max_power_w: 120_000.0,
         ramp_per_s: 200,
         profile,
@@ -280,6 +283,8 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         store: None,
         sink: None,
         patience: Duration::from_secs(60),
+        stats: Arc::default(),
+        neighbours: Vec::new(),
     }
 }
 
