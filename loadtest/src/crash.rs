@@ -155,6 +155,7 @@ pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
         length: (Duration::from_secs(1), Duration::from_secs(15)),
         shape: Vec::new(),
         period: Duration::ZERO,
+        level: None,
     };
     let faults = async {
         let rounds = Rounds::default().run(&mut server, &options, (&town, &world)).await;

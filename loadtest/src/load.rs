@@ -5,6 +5,7 @@ use crate::fleet::{CARDS, World, card};
 use crate::partner::{Outcome, PartnerClient, StartCall};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ const BEHIND_MAX: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// How much happens.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Load {
     /// Sessions begun a second in the mean.
     pub starts_per_s: f64,
@@ -32,11 +33,32 @@ pub struct Load {
     pub shape: Vec<f64>,
     /// After so long the shape begins again.
     pub period: Duration,
+    /// Set from outside while it runs: then this is the rate.
+    pub level: Option<Arc<Level>>,
+}
+
+/// A rate that somebody else sets while load is made.
+#[derive(Debug, Default)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    /// So many a second from now on.
+    pub fn set(&self, per_s: f64) {
+        self.0.store(per_s.to_bits(), Ordering::Relaxed);
+    }
+
+    /// How many a second now.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Load {
     /// The rate at a moment after the beginning, sessions a second.
     pub fn rate_at(&self, elapsed: Duration) -> f64 {
+        if let Some(level) = &self.level {
+            return level.get();
+        }
         let count = self.shape.len();
         let sum: f64 = self.shape.iter().sum();
         if count == 0 || sum <= 0.0 || self.period.is_zero() {
@@ -155,6 +177,7 @@ mod tests {
             length: (Duration::ZERO, Duration::ZERO),
             shape: shape.to_vec(),
             period: Duration::from_secs(100),
+            level: None,
         }
     }
 
@@ -169,5 +192,8 @@ mod tests {
         let mean: f64 = (0..1_000).map(|ms| day.rate_at(Duration::from_millis(ms * 100))).sum::<f64>() / 1_000.0;
         assert!((mean - 6.0).abs() < 0.05, "{mean}");
         assert_eq!(day.rate_at(Duration::ZERO), 0.0);
+        let level = Arc::new(Level::default());
+        level.set(42.0);
+        assert_eq!(Load { level: Some(level), ..load(&[1.0]) }.rate_at(Duration::ZERO), 42.0);
     }
 }

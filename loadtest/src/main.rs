@@ -261,8 +261,7 @@ async fn perform_run(args: &RunArgs, scenario: Scenario) -> anyhow::Result<bool>
     server.settle_as_shipped()?;
     match scenario.kind {
         RunKind::Soak => setting.message_log_max = Some(server.keep_for(scenario.soak.retention.0)?),
-        RunKind::Overload => server.limit_as_shipped()?,
-        RunKind::Run | RunKind::Storm => {}
+        RunKind::Run | RunKind::Storm | RunKind::Overload => {}
     }
     server.start()?;
     server.ready(READY_MAX).await?;
@@ -290,7 +289,11 @@ async fn one_run(endpoints: &Endpoints, scenario: &Scenario, setting: &Setting) 
             let (line, holds) = (report.line(), report.holds());
             (report.table, report.verdict, line, holds)
         }
-        RunKind::Overload => anyhow::bail!("overload is not there yet"),
+        RunKind::Overload => {
+            let report = scenario::overload(endpoints, scenario, setting).await?;
+            let (line, holds) = (report.line(), report.holds());
+            (report.table, report.verdict, line, holds)
+        }
     };
     println!("{table}");
     tell(&verdict, &setting.dir);

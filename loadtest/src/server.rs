@@ -196,23 +196,6 @@ impl Server {
         Ok(frames)
     }
 
-    /// Takes the raised limits of a test out again, so that partners and strangers meet those that the product ships with.
-    ///
-    /// # Errors
-    /// When the configuration cannot be read or written.
-    pub fn limit_as_shipped(&self) -> anyhow::Result<()> {
-        let mut config: toml::Table = std::fs::read_to_string(self.config())?.parse()?;
-        for (section, keys) in [
-            ("gateway", &["handshakes_per_address"][..]),
-            ("api", &["in_flight_per_partner", "connections_per_address"]),
-        ] {
-            if let Some(table) = config.get_mut(section).and_then(toml::Value::as_table_mut) {
-                keys.iter().for_each(|key| drop(table.remove(*key)));
-            }
-        }
-        Ok(std::fs::write(self.config(), config.to_string())?)
-    }
-
     /// What of it a report looks at.
     pub fn watched(&self) -> Watched {
         let directories = ["journal", "messages"].map(|name| (name.to_owned(), self.dir.join(name)));
@@ -371,17 +354,15 @@ mod tests {
     }
 
     #[test]
-    fn a_soak_keeps_things_for_less_long_and_an_overload_meets_the_shipped_limits() {
+    fn a_soak_keeps_things_for_less_long() {
         let dir = std::env::temp_dir().join(format!("server-{}", uuid::Uuid::new_v4()));
         let server = Server::new(Path::new("x"), &dir).unwrap();
         assert_eq!(server.keep_for(Duration::from_secs(90)).unwrap(), 64 << 20);
-        server.limit_as_shipped().unwrap();
         let config: toml::Table = std::fs::read_to_string(server.config()).unwrap().parse().unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(config["journal"]["retention"].as_str(), Some("90000ms"));
         assert_eq!(config["order"]["linger"].as_str(), Some("1m"));
         assert_eq!(config["webhook"]["schedule"].as_array().unwrap().len(), 20);
-        assert!(config["api"].get("in_flight_per_partner").is_none() && config["api"].get("read_rate").is_some());
     }
 
     #[tokio::test]

@@ -151,6 +151,8 @@ pub struct Stats {
     pub told_unavailable: AtomicU64,
     /// The two above that named no Retry-After.
     pub told_without_wait: AtomicU64,
+    /// Of those, what asked for a stop: those are never shed.
+    pub stops_turned_away: AtomicU64,
     /// The charger whose StopTransaction was confirmed last.
     pub stop_confirmed: tokio::sync::watch::Sender<String>,
 }

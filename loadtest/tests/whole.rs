@@ -85,6 +85,7 @@ async fn broken_promises_are_found_over_the_wire() {
         let (dir, endpoints) = (Scratch::new(), mini::start(breaks).await);
         let mut short = scenario();
         short.load.settle_max = Span::secs(6);
+        short.behaviours = Behaviours { loses_answer: 100, repeats_messages: 200, ..Behaviours::default() };
         let report = run(&endpoints, &short, &setting(&dir)).await.unwrap();
         assert!(!report.verdict.holds());
         assert!(report.verdict.violations.iter().any(|v| v.kind == kind), "{breaks:?}: {}", report.verdict.line());

@@ -1,5 +1,6 @@
 //! Joins HTTP to the runtime: keys, bans, tokens.
 
+use crate::actors::pulse::Pulse;
 use crate::actors::service::{Phase, Service};
 use crate::api::operator::{OperatorApi, OperatorParts, OperatorToken};
 use crate::api::partner::{KeyDirectory, KeyRecord, PartnerApi, PartnerParts, SecurityEvent};
@@ -40,7 +41,12 @@ impl KeyDirectory for Keys {
 }
 
 /// The partner API over the runtime. `started`: no request signed before it can be told from a repeated one.
-pub(super) fn partner_api(service: &Arc<Service>, live: &Arc<LiveConfig>, started: Timestamp) -> PartnerApi {
+pub(super) fn partner_api(
+    service: &Arc<Service>,
+    live: &Arc<LiveConfig>,
+    started: Timestamp,
+    pulse: Arc<Pulse>,
+) -> PartnerApi {
     let alerts = service.alerts.clone();
     PartnerApi::new(PartnerParts {
         port: service.clone(),
@@ -51,6 +57,7 @@ pub(super) fn partner_api(service: &Arc<Service>, live: &Arc<LiveConfig>, starte
         digest_key: service.vault.digest_key(),
         replay_horizon: started,
         alert: Arc::new(move |event| alerts.raise(security(&event))),
+        late: Arc::new(move || pulse.late()),
     })
 }
 

@@ -189,7 +189,8 @@ async fn serve_on(
         shutdown: shutdown.clone(),
     });
     let token = OperatorToken::load_or_make(&config.api.operator_token_file).map_err(start)?;
-    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime));
+    let pulse = parts.arbiters.pulse();
+    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime), pulse);
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
     let servers = vec![

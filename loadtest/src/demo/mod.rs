@@ -131,6 +131,7 @@ impl DemoFleet {
             length: (Duration::from_secs(15), Duration::from_secs(90)),
             shape: Vec::new(),
             period: Duration::ZERO,
+            level: None,
         };
         let (stop, stopped) = watch::channel(false);
         let (seed, driven) = (o.seed ^ now_ms().unsigned_abs(), world.clone());

@@ -226,13 +226,13 @@ impl PartnerClient {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
             let code = answer["error"]["code"].as_str().unwrap_or("no code");
-            self.told_to_wait(status, wait.is_some());
+            self.told_to_wait(status, wait.is_some(), path);
             return Try::Again { reason: format!("{status}: {code}"), wait: wait.map(Duration::from_secs) };
         }
         Try::Answer(status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    fn told_to_wait(&self, status: StatusCode, how_long: bool) {
+    fn told_to_wait(&self, status: StatusCode, how_long: bool, path: &str) {
         match status {
             StatusCode::TOO_MANY_REQUESTS => count(&self.stats.told_too_many),
             StatusCode::SERVICE_UNAVAILABLE => count(&self.stats.told_unavailable),
@@ -241,6 +241,14 @@ impl PartnerClient {
         if !how_long {
             count(&self.stats.told_without_wait);
         }
+        if path.ends_with("/stop") {
+            count(&self.stats.stops_turned_away);
+        }
+    }
+
+    /// A read that is tried once; whether it was answered.
+    pub async fn ask(&self, path: &str) -> bool {
+        matches!(self.once(Method::GET, path, None).await, Try::Answer(status, _) if status.is_success())
     }
 
     /// How long one write is tried.

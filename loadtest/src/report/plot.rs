@@ -71,7 +71,8 @@ impl Unit {
             Unit::RunTime if v >= 180.0 => format!("{:.0} min", v / 60.0),
             Unit::RunTime => format!("{v:.0} s"),
             Unit::Nines if v <= 0.0 => "min".to_owned(),
-            Unit::Nines => format!("p{}", 100.0 - 100.0 * 10_f64.powf(-v)),
+            Unit::Nines if v < 1.5 => format!("p{:.0}", 100.0 - 100.0 * 10_f64.powf(-v)),
+            Unit::Nines => format!("p{}", (1_000.0 - 1_000.0 * 10_f64.powf(-v)).round() / 10.0),
         }
     }
 }
@@ -165,7 +166,7 @@ impl Plot {
             .map_err(|e| wrong(&e))?;
         chart
             .configure_mesh()
-            .x_labels(8)
+            .x_labels(if self.along == Unit::Nines { 4 } else { 8 })
             .y_labels(6)
             .light_line_style(TRANSPARENT)
             .bold_line_style(RGBColor(225, 225, 225))
@@ -249,7 +250,10 @@ mod tests {
             (Unit::Micros, 1_500.0, "1.5 ms"),
             (Unit::RunTime, 600.0, "10 min"),
             (Unit::Nines, 0.0, "min"),
+            (Unit::Nines, 0.5, "p68"),
             (Unit::Nines, 2.0, "p99"),
+            (Unit::Nines, 2.5, "p99.7"),
+            (Unit::Nines, 3.0, "p99.9"),
         ] {
             assert_eq!(unit.text(value), text);
         }

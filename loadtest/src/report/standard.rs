@@ -102,8 +102,10 @@ fn process(series: &Series) -> Vec<Plot> {
         Plot::over_time("Processor, in cores", Unit::Count, Scale::Linear)
             .noting("Client and server share the machine.")
             .line("server", series.rate("server.cpu_s"))
-            .line("this client", series.rate("client.cpu_s"))
-            .line("load average of the machine", series.points("machine.load")),
+            .line("this client", series.rate("client.cpu_s")),
+        Plot::over_time("Load average of the machine", Unit::Count, Scale::Linear)
+            .noting("Over one minute. Well above what client and server take: others were at work too.")
+            .line("load", series.points("machine.load")),
         Plot::over_time("Open descriptors of the server", Unit::Count, Scale::Linear)
             .line("descriptors", series.points("server.descriptors")),
         Plot::over_time("Entities in memory", Unit::Count, Scale::Linear)

@@ -308,6 +308,8 @@ pub struct SoakPart {
     pub memory_growth_mb_per_h: f64,
     /// The most that the journal may grow for each stored order in the second half, bytes.
     pub disk_bytes_per_order: f64,
+    /// The most that open descriptors, beyond those of chargers, may grow an hour over the second half.
+    pub descriptors_per_h: f64,
     /// The most that p99 may grow from the first quarter to the last; differences below `latency_floor` count as none.
     pub latency_growth: f64,
     /// See above.
@@ -321,6 +323,7 @@ impl Default for SoakPart {
             retention: Span::secs(600),
             memory_growth_mb_per_h: 24.0,
             disk_bytes_per_order: 8_192.0,
+            descriptors_per_h: 60.0,
             latency_growth: 2.0,
             latency_floor: Span(Duration::from_millis(50)),
         }

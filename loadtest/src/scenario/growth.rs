@@ -15,8 +15,6 @@ const FRAMES_BYTES_MAX: f64 = 10_737_418_240.0;
 const MONTH_DAYS: f64 = 30.0;
 /// The message log begins a new file before it drops an old one, so it may hold a little more than its bound.
 const FRAMES_SLACK: f64 = 1.25;
-/// Descriptors that may come to be open in an hour: connections come and go, none may stay behind.
-const DESCRIPTORS_PER_H: f64 = 60.0;
 /// Latencies that are compared.
 const COMPARED: [Measure; 5] = [
     Measure::Heartbeat,
@@ -33,7 +31,7 @@ pub struct Growth {
     pub memory_per_h: Option<f64>,
     /// Pss at its highest, bytes.
     pub memory_max: Option<f64>,
-    /// Open descriptors over the second half, an hour.
+    /// Open descriptors over the second half beyond those of connected chargers, an hour.
     pub descriptors_per_h: Option<f64>,
     /// Growth of the journal's directory for each session that ended, before anything was old enough to be removed, bytes.
     pub early_per_order: Option<f64>,
@@ -61,10 +59,22 @@ fn within(points: Vec<(f64, f64)>, from: f64, to: f64) -> Vec<(f64, f64)> {
     points.into_iter().filter(|p| p.0 >= from && p.0 <= to).collect()
 }
 
+/// Open descriptors of the server but for those of chargers, who come and go.
+fn beyond_chargers(series: &Series) -> Vec<(f64, f64)> {
+    let one = |s: &crate::report::Sample| Some((s.t_s, s.get("server.descriptors")? - s.get("fleet.connected")?));
+    series.all().filter_map(one).collect()
+}
+
 /// Points of one value over another, both as they were seen at the same moments.
 fn against(series: &Series, y: &str, x: &str, from: f64, to: f64) -> Vec<(f64, f64)> {
     let seen = series.all().filter(|s| s.t_s >= from && s.t_s <= to);
     seen.filter_map(|s| Some((s.get(x)?, s.get(y)?))).collect()
+}
+
+/// From the first point to the last: growth of one for each of the other.
+fn per(points: &[(f64, f64)]) -> Option<f64> {
+    let (first, last) = (points.first()?, points.last()?);
+    (last.0 > first.0).then(|| (last.1 - first.1) / (last.0 - first.0))
 }
 
 impl Growth {
@@ -85,11 +95,18 @@ impl Growth {
         Growth {
             memory_per_h: per_h("server.pss_bytes"),
             memory_max: series.max("server.pss_bytes"),
-            descriptors_per_h: per_h("server.descriptors"),
+            descriptors_per_h: slope(&within(beyond_chargers(series), half, to)).map(|s| s * 3_600.0),
             early_per_order: journal(from, early_end),
             late_per_order: journal(steady, to),
             retention_passed: to - steady >= (to - from) * 0.25,
-            frame_bytes: slope(&against(series, "disk.messages_bytes", "messages_kept_total", from, early_end)),
+            // Half as long: the message log has a bound of its own, which it may reach sooner.
+            frame_bytes: per(&against(
+                series,
+                "disk.messages_bytes",
+                "messages_kept_total",
+                from,
+                f64::midpoint(from, early_end),
+            )),
             frames_max: series.max("disk.messages_bytes"),
             orders: difference("fleet.sessions"),
             frames: difference("messages_kept_total"),
@@ -114,9 +131,9 @@ impl Growth {
             Some(slope) => at_most(what, slope / 1e6, part.memory_growth_mb_per_h, " MB"),
             None => not_seen(what),
         });
-        let what = "open descriptors, growth an hour over the second half";
+        let what = "open descriptors beyond chargers', growth an hour over the second half";
         rows.push(match self.descriptors_per_h {
-            Some(slope) => at_most(what, slope, DESCRIPTORS_PER_H, ""),
+            Some(slope) => at_most(what, slope, part.descriptors_per_h, ""),
             None => not_seen(what),
         });
         let what = "journal, growth for each order once history is removed as fast as it comes";
@@ -274,7 +291,8 @@ mod tests {
                 ("disk.messages_bytes", 300.0 * orders * 10.0),
                 ("messages_kept_total", orders * 10.0),
                 ("server.pss_bytes", memory(t)),
-                ("server.descriptors", 3_050.0 + f64::from(i % 7)),
+                ("server.descriptors", 3_050.0 + f64::from(i % 7) - t / 10.0),
+                ("fleet.connected", 3_000.0 - t / 10.0),
                 ("engine_restarts_total", 0.0),
             ];
             let values = values.map(|(n, v)| (n.to_owned(), v)).into();

@@ -8,6 +8,7 @@ mod display;
 mod file;
 mod happen;
 mod judge;
+mod overload;
 mod soak;
 mod stage;
 mod storm;
@@ -25,6 +26,7 @@ pub use file::{
     Answer, BadHour, Fleet, Happenings, Limits, LoadPart, Neighbour, Outage, OverloadPart, RunKind, SHIPPED, Scenario,
     SoakPart, Span, StormPart,
 };
+pub use overload::{OverloadReport, Phase, overload};
 use serde::Serialize;
 pub use soak::{Growth, Month, SoakReport, soak};
 pub use stage::Setting;
@@ -177,6 +179,7 @@ fn load(scenario: &Scenario) -> Load {
         length: (part.length.0.0, part.length.1.0),
         shape: part.shape.clone(),
         period: if part.period.0.is_zero() { part.duration.0 } else { part.period.0 },
+        level: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::display::Display;
 use super::file::Scenario;
 use super::judge;
-use crate::report::{Judged, Machine, Page, Recorded, Sampler, Table, Watched, latency_table, sections};
+use crate::report::{Judged, Machine, Page, Recorded, Sample, Sampler, Table, Watched, latency_table, sections};
 use crate::stats::Stats;
 use crate::time::{now_ms, rfc3339};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,11 @@ impl Stage {
         let display = Display::start(stats.clone(), sampler.newest(), scenario.load.duration.0);
         let (command, dir) = (setting.command.clone(), setting.dir.clone());
         Ok(Stage { stats, display, machine, sampler, began: rfc3339(now_ms()), command, dir })
+    }
+
+    /// The newest sample, again and again.
+    pub(super) fn newest(&self) -> tokio::sync::watch::Receiver<Sample> {
+        self.sampler.newest()
     }
 
     /// Ends looking; what was seen.

@@ -97,6 +97,15 @@ pub const LIMITED: Metric<1> = Metric {
     page: None,
 };
 
+/// Calls turned away because the server is late.
+pub const SHED: Metric<1> = Metric {
+    name: "chargeline_api_shed_total",
+    kind: Kind::Counter,
+    help: "Calls of partners turned away because the server was late (api.shed_reads_late, api.shed_starts_late), by class (OP-10).",
+    labels: [("class", &["read", "start"])],
+    page: Some("any `start` for minutes: people cannot charge"),
+};
+
 /// Idempotency.
 pub const IDEMPOTENCY: Metric<1> = Metric {
     name: "chargeline_api_idempotency_total",
@@ -134,6 +143,7 @@ pub const ALL: &[Described] = &[
     BANS.described(),
     KEY_CHANGES.described(),
     LIMITED.described(),
+    SHED.described(),
     IDEMPOTENCY.described(),
     PANICS.described(),
     CONNECTIONS.described(),
