@@ -29,6 +29,7 @@ mod webhooks;
 
 pub use gate::SecurityEvent;
 pub use keys::{KeyDirectory, KeyRecord};
+pub use shed::Lateness;
 pub(crate) use webhooks::{check_choice, check_replay};
 
 use super::error::ApiError;
@@ -52,7 +53,7 @@ use idempotency::Idempotency;
 use limits::Limits;
 use nonces::Nonces;
 use scopes::RouteScopes;
-use shed::{Lateness, Shed};
+use shed::Shed;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
