@@ -1,9 +1,9 @@
 //! What is shed first when there is more to do than can be done, and what never (OP-10).
 //!
-//! The measure is how long what is ready waits for its thread. As it rises, those are turned away first who lose least:
-//! chargers that are not in yet (they keep their facts and come again), then reads of partners (they have webhooks, and can
-//! ask again), then what would begin new work. Never: what a charger in a connection tells, what ends something, what
-//! operators do, and webhooks, which wait in the journal.
+//! The measure is how long what is ready waits for its thread. As it rises, those are turned away first who lose least: reads of
+//! partners (they have webhooks, and can ask again), then chargers that are not in yet (they keep their facts and come again), then
+//! what would begin new work. Never: what a charger in a connection tells, what ends something, what operators do, and
+//! webhooks, which wait in the journal.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_who_lose_least_are_turned_away_first_and_what_is_told_never() {
+    fn the_share_that_is_turned_away_rises_with_lateness_and_what_is_told_never_is() {
         use Demand::{Handshake, Kept, Query, Start};
         for (late_ms, demand, bound_ms, chance, shed) in [
             (0, Handshake, 250, 0.0, false),

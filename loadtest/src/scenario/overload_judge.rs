@@ -121,7 +121,7 @@ pub(super) fn phase_of(name: &str, offered: f64, samples: &[Sample]) -> Phase {
         calls: rate(samples, "fleet.calls"),
         kept_p99_us: median_and_worst(samples, &KEPT),
         partner_p99_us: median_and_worst(samples, &[Measure::PartnerCall]),
-        late_s: highest(samples, "engine_arbiter_late_seconds:p99"),
+        late_s: highest(samples, "engine_arbiter_late_seconds:p99").max(highest(samples, "api_late_seconds:p99")),
         handshakes_shed: rate(samples, "gateway_refused_total"),
         reads_shed: rate(samples, "api_shed_total{read}"),
         starts_shed: rate(samples, "api_shed_total{start}"),

@@ -139,19 +139,9 @@ pub async fn storm(
     world.partner = world.partner.clone().afresh()?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let storms = async {
-        let mut rounds = Vec::new();
-        for _ in 0..options.rounds {
-            tokio::time::sleep(CALM).await;
-            match one_round(&world).await {
-                Ok(round) => rounds.push(round),
-                Err(error) => {
-                    let _ = stop.send(true);
-                    return Err(error);
-                }
-            }
-        }
+        let rounds = all_rounds(&world, options.rounds).await;
         let _ = stop.send(true);
-        Ok(rounds)
+        rounds
     };
     let rounds = beside(storms, || async {
         tokio::join!(world.drive(load(scenario), scenario.seed, stopped.clone()), query(&world, stopped.clone()));
@@ -249,6 +239,15 @@ async fn fill(world: &World) -> anyhow::Result<usize> {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+async fn all_rounds(world: &World, count: u32) -> anyhow::Result<Vec<Round>> {
+    let mut rounds = Vec::new();
+    for _ in 0..count {
+        tokio::time::sleep(CALM).await;
+        rounds.push(one_round(world).await?);
+    }
+    Ok(rounds)
 }
 
 /// All drop, and all come back.

@@ -144,7 +144,7 @@ mod tests {
         let told = late.clone();
         let shed = Shed::new(Arc::new(move || Duration::from_millis(told.load(Ordering::Relaxed))));
         let api = api();
-        let refused = |demand, s| shed.refusal(demand, &api, Timestamp(s * 1_000)).is_some();
+        let refused = |demand, s: i64| shed.refusal(demand, &api, Timestamp(s * 1_000)).is_some();
         for (late_ms, query, start) in [(0, false, false), (1_000, true, false), (2_000, true, true)] {
             late.store(late_ms, Ordering::Relaxed);
             assert_eq!((refused(Demand::Query, 10), refused(Demand::Start, 10)), (query, start), "{late_ms} ms");
