@@ -344,6 +344,8 @@ pub struct OverloadPart {
     pub factor: f64,
     /// How long after its end everything may take to be as before.
     pub recovers_within: Span,
+    /// How long after its end webhooks that had to wait may take to be delivered, while half the load goes on.
+    pub drains_within: Span,
     /// The most that what is never shed may take in the overload, p99.
     pub kept_p99: Span,
 }
@@ -356,6 +358,7 @@ impl Default for OverloadPart {
             lasts: Span::secs(60),
             factor: 2.0,
             recovers_within: Span::secs(10),
+            drains_within: Span::secs(300),
             kept_p99: Span::secs(10),
         }
     }

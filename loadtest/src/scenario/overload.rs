@@ -18,7 +18,7 @@ use crate::load::Level;
 use crate::report::{Judged, Sample};
 use crate::stats::{Measure, Summary, get};
 pub use judge::Phase;
-use judge::{Calm, carried, phase_of, recovered, table};
+use judge::{Calm, carried, drained, is_drained, phase_of, recovered, table};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
@@ -51,6 +51,8 @@ pub struct OverloadReport {
     pub phases: Vec<Phase>,
     /// After the fall, until all was as before, s.
     pub recovered_after_s: Option<f64>,
+    /// After the fall, until the webhooks that had to wait were delivered, s.
+    pub drained_after_s: Option<f64>,
     /// Every latency that was measured.
     pub latencies: Vec<(Measure, Summary)>,
     /// Whether everything came to its end.
@@ -84,8 +86,9 @@ impl OverloadReport {
 
     /// The closing line.
     pub fn line(&self) -> String {
+        let after = |what: &str, s: Option<f64>| s.map_or(format!("NOT {what}"), |s| format!("{what} after {s:.0} s"));
         let after =
-            self.recovered_after_s.map_or_else(|| "NOT recovered".to_owned(), |s| format!("as before after {s:.0} s"));
+            [after("as before", self.recovered_after_s), after("webhooks delivered", self.drained_after_s)].join(", ");
         let shed = self.phases.iter().find(|p| p.name == "overload").map(Phase::shed_text).unwrap_or_default();
         let wrong = missed(&self.limits);
         let beyond = if wrong.is_empty() { String::new() } else { format!(", BEYOND LIMITS: {}", wrong.join("; ")) };
@@ -123,19 +126,20 @@ pub async fn overload(endpoints: &Endpoints, scenario: &Scenario, setting: &Sett
         returns(&world, &level, seed, stopped.clone()),
         super::happen::read_events(&world, stopped),
     );
-    let (capacity, phases, recovered_after_s) = told;
+    let (capacity, phases, (recovered_after_s, drained_after_s)) = told;
     stage.display.phase("settling", Some(scenario.load.settle_max.0));
     let settled = world.settle(scenario.load.settle_max.0).await;
     stage.display.phase("verifying", None);
     let verdict = world.verify().await?;
     let seen = stage.seen().await?;
     let stats = &world.stats;
-    let mut limits = judge::judged(part, &phases, recovered_after_s, stats);
+    let mut limits = judge::judged(part, &phases, (recovered_after_s, drained_after_s), stats);
     limits.extend(seen.judged(scenario));
     let report = OverloadReport {
         capacity,
         phases,
         recovered_after_s,
+        drained_after_s,
         latencies: stats.summaries(),
         settled,
         limits,
@@ -166,8 +170,8 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Search, calm, overload, fall: the capacity, the phases, and after how long all was as before.
-    async fn all(&self) -> (f64, Vec<Phase>, Option<f64>) {
+    /// Search, calm, overload, fall: the capacity, the phases, and after how long all was as before and the webhooks delivered.
+    async fn all(&self) -> (f64, Vec<Phase>, (Option<f64>, Option<f64>)) {
         let mut phases = Vec::new();
         let capacity = match self.part.capacity {
             Some(given) => given,
@@ -180,9 +184,14 @@ impl Steps<'_> {
         let much = capacity * self.part.factor;
         let overload = self.hold("overload", much, self.part.lasts.0).await;
         let after = self.hold("after", half, self.part.recovers_within.0 + AFTER).await;
-        let recovered = recovered(&before, &overload, &after);
+        let mut all = after.clone();
+        let until = Instant::now() + self.part.drains_within.0;
+        while all.last().is_some_and(|s| !is_drained(&before, s)) && Instant::now() < until {
+            all.extend(self.hold("draining", half, Duration::from_secs(5)).await);
+        }
+        let told = (recovered(&before, &overload, &after), drained(&before, &overload, &all));
         phases.extend([calm, phase_of("overload", much, &overload), phase_of("after", half, &after)]);
-        (capacity, phases, recovered)
+        (capacity, phases, told)
     }
 
     /// Doubles the level until it is no longer carried; then one step between.

@@ -14,6 +14,8 @@ const CARRIED_US: f64 = 500_000.0;
 const CARRIED_SHARE: f64 = 0.8;
 /// … and when what is ready waits for less than this: later, the server begins to turn strangers away.
 const CARRIED_LATE_S: f64 = 0.25;
+/// … and when no more webhooks than this wait: they have to keep up.
+const CARRIED_BACKLOG: f64 = 500.0;
 /// As before: within so many times of what it was, or within the floor beyond it.
 const AS_BEFORE: f64 = 2.0;
 const FLOOR_US: f64 = 100_000.0;
@@ -143,7 +145,8 @@ fn rate_of_change(samples: &[Sample], name: &str) -> f64 {
 pub(super) fn carried(phase: &Phase) -> bool {
     #[allow(clippy::cast_precision_loss, reason = "microseconds")]
     let quick = phase.kept_p99_us.is_none_or(|(median, _)| median as f64 <= CARRIED_US);
-    quick && phase.begun >= phase.offered * CARRIED_SHARE && phase.late_s <= CARRIED_LATE_S && phase.reads_shed == 0.0
+    let told = phase.backlog <= CARRIED_BACKLOG && phase.reads_shed == 0.0;
+    quick && told && phase.begun >= phase.offered * CARRIED_SHARE && phase.late_s <= CARRIED_LATE_S
 }
 
 /// After how many seconds of `after` all was as before, and stayed so for some samples.
@@ -166,22 +169,38 @@ fn as_before(before: &Calm, last: Option<&Sample>, now: &Sample) -> bool {
     let shed = |name: &str| last.is_some_and(|last| now.get(name).unwrap_or(0.0) > last.get(name).unwrap_or(0.0));
     let quick = p99(now, &KEPT).is_none_or(|us| us <= (before.kept_us * AS_BEFORE).max(before.kept_us + FLOOR_US));
     let here = now.get("fleet.connected").unwrap_or(0.0) >= before.connected * 0.98;
-    let told = now.get("webhook_queue_depth").unwrap_or(0.0) <= before.backlog + BACKLOG;
-    quick && here && told && !shed("api_shed_total") && !shed("gateway_refused_total")
+    quick && here && !shed("api_shed_total") && !shed("gateway_refused_total")
+}
+
+/// Whether no more webhooks wait than before.
+pub(super) fn is_drained(before: &Calm, now: &Sample) -> bool {
+    now.get("webhook_queue_depth").unwrap_or(0.0) <= before.backlog + BACKLOG
+}
+
+/// After how many seconds of `after` the webhooks that had to wait were delivered.
+pub(super) fn drained(before: &Calm, overload: &[Sample], after: &[Sample]) -> Option<f64> {
+    let fell = overload.last().or(after.first())?.t_s;
+    after.iter().find(|s| is_drained(before, s)).map(|s| (s.t_s - fell).max(0.0))
 }
 
 /// The rows of the report.
-pub(super) fn judged(part: &OverloadPart, phases: &[Phase], recovered_s: Option<f64>, stats: &Stats) -> Vec<Judged> {
+pub(super) fn judged(
+    part: &OverloadPart,
+    phases: &[Phase],
+    (recovered_s, drained_s): (Option<f64>, Option<f64>),
+    stats: &Stats,
+) -> Vec<Judged> {
     let overload = phases.iter().find(|p| p.name == "overload").cloned().unwrap_or_default();
     let (stops, without_wait) = refused_stops(stats);
     let most = |what: &str, seen: f64| at_most(what, seen, 0.0, "");
     #[allow(clippy::cast_precision_loss, reason = "counts for people")]
     let number = |n: u64| n as f64;
-    let within = part.recovers_within.0;
-    let met = recovered_s.is_some_and(|s| Duration::from_secs_f64(s) <= within);
-    let seen = recovered_s.map_or_else(|| "not as before while it was watched".to_owned(), |s| format!("{s:.0} s"));
-    let recovery =
-        Judged { what: "as before after the load fell".into(), allowed: format!("within {within:?}"), seen, met };
+    let back = |what: &str, after: Option<f64>, within: Duration| Judged {
+        what: what.into(),
+        allowed: format!("within {within:?}"),
+        seen: after.map_or_else(|| "not while it was watched".to_owned(), |s| format!("{s:.0} s")),
+        met: after.is_some_and(|s| Duration::from_secs_f64(s) <= within),
+    };
     let shed = overload.handshakes_shed + overload.reads_shed + overload.starts_shed + overload.calls_limited;
     vec![
         latency("charger messages in the overload, most seconds", overload.kept_p99_us.map(|k| k.0), part.kept_p99.0),
@@ -193,7 +212,8 @@ pub(super) fn judged(part: &OverloadPart, phases: &[Phase], recovered_s: Option<
         },
         most("stops of partners turned away", number(stops)),
         most("answers 429 or 503 without Retry-After", number(without_wait)),
-        recovery,
+        back("as before after the load fell", recovered_s, part.recovers_within.0),
+        back("webhooks that had to wait delivered after the load fell", drained_s, part.drains_within.0),
     ]
 }
 
@@ -286,6 +306,16 @@ mod tests {
         .collect();
         assert_eq!(recovered(&before, &overload, &after), Some(3.0));
         assert_eq!(recovered(&before, &overload, &after[..4]), None, "two looks are not enough");
+        let waiting: Vec<Sample> = [9_000.0, 300.0, 100.0]
+            .into_iter()
+            .zip(60_u32..)
+            .map(|(depth, t)| {
+                let values = [("webhook_queue_depth".to_owned(), depth)].into();
+                Sample { at_ms: 0, t_s: f64::from(t), values }
+            })
+            .collect();
+        assert_eq!(drained(&before, &overload, &waiting), Some(3.0));
+        assert_eq!(drained(&before, &overload, &waiting[..2]), None);
     }
 
     #[test]
@@ -298,11 +328,11 @@ mod tests {
             reads_shed: 3.0,
             ..Phase::default()
         };
-        let rows = judged(&part, std::slice::from_ref(&overload), Some(4.0), &stats);
+        let rows = judged(&part, std::slice::from_ref(&overload), (Some(4.0), Some(60.0)), &stats);
         assert!(rows.iter().all(|r| r.met), "{rows:#?}");
         crate::stats::count(&stats.stops_turned_away);
         let quiet = Phase { reads_shed: 0.0, kept_p99_us: Some((20_000_000, 20_000_000)), ..overload };
-        let rows = judged(&part, &[quiet], None, &stats);
+        let rows = judged(&part, &[quiet], (None, None), &stats);
         assert_eq!(rows.iter().filter(|r| r.met).count(), 1, "{rows:#?}");
     }
 }
