@@ -1,6 +1,6 @@
 //! What an overload shows: phases from samples, whether a level is carried, whether all is as before, and the limits. Pure.
 
-use super::refused_stops;
+use super::{READS, refused_stops};
 use crate::report::{Judged, Sample, Table};
 use crate::scenario::file::OverloadPart;
 use crate::scenario::judge::{at_most, latency};
@@ -14,6 +14,8 @@ const CARRIED_US: f64 = 500_000.0;
 const CARRIED_SHARE: f64 = 0.8;
 /// … and when what is ready waits for less than this: later, the server begins to turn strangers away.
 const CARRIED_LATE_S: f64 = 0.25;
+/// … when hardly any read is turned away (a busy neighbour on the machine makes some), …
+const CARRIED_SHED: f64 = 0.05;
 /// … and when no more webhooks than this wait: they have to keep up.
 const CARRIED_BACKLOG: f64 = 500.0;
 /// As before: within so many times of what it was, or within the floor beyond it.
@@ -42,8 +44,8 @@ pub struct Phase {
     pub kept_p99_us: Option<(u64, u64)>,
     /// The same of the partner's calls.
     pub partner_p99_us: Option<(u64, u64)>,
-    /// The longest that what is ready waited in the server, p99 of a second, s.
-    pub late_s: f64,
+    /// How long what is ready waited in the server, p99 of the median second and of the worst, s.
+    pub late_s: (f64, f64),
     /// Handshakes turned away a second.
     pub handshakes_shed: f64,
     /// Reads of the partner turned away a second.
@@ -99,6 +101,15 @@ fn median_and_worst(samples: &[Sample], of: &[Measure]) -> Option<(u64, u64)> {
     Some((us(*all.get(all.len() / 2)?), us(*all.last()?)))
 }
 
+/// How late the threads of chargers or of HTTP were, whichever was later: the median second and the worst.
+fn late(samples: &[Sample]) -> (f64, f64) {
+    let both = ["engine_arbiter_late_seconds:p99", "api_late_seconds:p99"];
+    let of = |s: &Sample| both.iter().filter_map(|name| s.get(name)).max_by(f64::total_cmp);
+    let mut all: Vec<f64> = samples.iter().filter_map(of).collect();
+    all.sort_by(f64::total_cmp);
+    (all.get(all.len() / 2).copied().unwrap_or(0.0), all.last().copied().unwrap_or(0.0))
+}
+
 /// Growth of a counter a second over the samples.
 fn rate(samples: &[Sample], name: &str) -> f64 {
     let seen: Vec<(f64, f64)> = samples.iter().filter_map(|s| Some((s.t_s, s.get(name)?))).collect();
@@ -123,7 +134,7 @@ pub(super) fn phase_of(name: &str, offered: f64, samples: &[Sample]) -> Phase {
         calls: rate(samples, "fleet.calls"),
         kept_p99_us: median_and_worst(samples, &KEPT),
         partner_p99_us: median_and_worst(samples, &[Measure::PartnerCall]),
-        late_s: highest(samples, "engine_arbiter_late_seconds:p99").max(highest(samples, "api_late_seconds:p99")),
+        late_s: late(samples),
         handshakes_shed: rate(samples, "gateway_refused_total"),
         reads_shed: rate(samples, "api_shed_total{read}"),
         starts_shed: rate(samples, "api_shed_total{start}"),
@@ -145,8 +156,8 @@ fn rate_of_change(samples: &[Sample], name: &str) -> f64 {
 pub(super) fn carried(phase: &Phase) -> bool {
     #[allow(clippy::cast_precision_loss, reason = "microseconds")]
     let quick = phase.kept_p99_us.is_none_or(|(median, _)| median as f64 <= CARRIED_US);
-    let told = phase.backlog <= CARRIED_BACKLOG && phase.reads_shed == 0.0;
-    quick && told && phase.begun >= phase.offered * CARRIED_SHARE && phase.late_s <= CARRIED_LATE_S
+    let told = phase.backlog <= CARRIED_BACKLOG && phase.reads_shed <= phase.offered * READS * CARRIED_SHED;
+    quick && told && phase.begun >= phase.offered * CARRIED_SHARE && phase.late_s.0 <= CARRIED_LATE_S
 }
 
 /// After how many seconds of `after` all was as before, and stayed so for some samples.
@@ -229,7 +240,7 @@ pub(super) fn table(phases: &[Phase]) -> Table {
             format!("{:.0}", p.calls),
             pair(p.kept_p99_us),
             pair(p.partner_p99_us),
-            format!("{:.0} ms", p.late_s * 1e3),
+            format!("{:.0} / {:.0} ms", p.late_s.0 * 1e3, p.late_s.1 * 1e3),
             format!("{:.1}", p.handshakes_shed),
             format!("{:.1}", p.reads_shed),
             format!("{:.1}", p.starts_shed),
@@ -244,7 +255,7 @@ pub(super) fn table(phases: &[Phase]) -> Table {
         "OCPP calls/s",
         "charger messages p99 (median / worst second)",
         "partner calls p99",
-        "late at most",
+        "late (median / worst second)",
         "handshakes shed/s",
         "reads shed/s",
         "starts shed/s",
@@ -282,7 +293,8 @@ mod tests {
         for (p99_us, shed, per_s, good) in [
             (9_000.0, 0.0, 10.0, true),
             (900_000.0, 0.0, 10.0, false),
-            (9_000.0, 1.0, 10.0, false),
+            (9_000.0, 3.0, 10.0, false),
+            (9_000.0, 1.0, 10.0, true),
             (9_000.0, 0.0, 6.0, false),
         ] {
             let phase = phase_of("search", 10.0, &steady(p99_us, shed, per_s));
