@@ -68,16 +68,27 @@ async fn a_storm_brings_everyone_back() {
     assert!(report.rounds.iter().all(|round| round.connected_ms <= round.whole_ms));
 }
 
+/// Seeds within which a broken promise must be found.
+const SEEDS: u64 = 4;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_promises_are_found_over_the_wire() {
     for (breaks, kind) in
         [(Breaks::EveryFifthEventIsLost, Kind::EventLost), (Breaks::RepeatedStartsGetNewIds, Kind::FactDoubled)]
     {
-        let (dir, endpoints) = (Scratch::new(), mini::start(breaks).await);
-        let options = RunOptions { settle_max: Duration::from_secs(6), ..options(&dir) };
-        let report = run(&endpoints, &options).await.unwrap();
-        assert!(!report.verdict.holds());
-        assert!(report.verdict.violations.iter().any(|v| v.kind == kind), "{breaks:?}: {}", report.verdict.line());
+        let mut seen = Vec::new();
+        // Which mishaps a run has is drawn, and how many depends on the machine: another seed, if none broke that promise.
+        for seed in 3..3 + SEEDS {
+            let (dir, endpoints) = (Scratch::new(), mini::start(breaks).await);
+            let options = RunOptions { settle_max: Duration::from_secs(6), seed, ..options(&dir) };
+            let report = run(&endpoints, &options).await.unwrap();
+            let found = report.verdict.violations.iter().any(|v| v.kind == kind);
+            seen.push((found, report.verdict.line()));
+            if found {
+                break;
+            }
+        }
+        assert!(seen.iter().any(|(found, _)| *found), "{breaks:?}: {seen:?}");
     }
 }
 

@@ -75,8 +75,8 @@ pub(super) enum Job {
         reply: oneshot::Sender<Result<(), JournalError>>,
     },
     Claim {
-        stream: StreamName,
-        reply: oneshot::Sender<Result<ClaimStart, JournalError>>,
+        streams: Vec<StreamName>,
+        reply: oneshot::Sender<Result<Vec<ClaimStart>, JournalError>>,
     },
     Resolve {
         token: Token,
