@@ -24,11 +24,14 @@ pub(crate) const FLEET: &str = "faults";
 const READY_MAX: Duration = Duration::from_secs(60);
 /// How long a condition is waited for unless a row says otherwise; also I11's bound.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nothing may happen before it counts as rest.
+const QUIET: Duration = Duration::from_millis(700);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Changes to the configuration that every row has: short waits instead of sleeps.
-const SHORT: [(&str, &str); 13] = [
+const SHORT: [(&str, &str); 14] = [
+    ("gateway.call_grace", "0ms"),
     ("charger.first_call_delay", "0ms"),
     ("charger.first_call_spread", "0ms"),
     ("charger.answer_lead", "0ms"),
@@ -87,10 +90,15 @@ impl Scene {
         let points = folder.join("points.txt");
         std::fs::write(&points, "")?;
         server.set_variable(chargeline::testing::points::VARIABLE, &points.display().to_string());
+        // A panic by order needs no backtrace.
+        ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"].iter().for_each(|name| server.set_variable(name, "0"));
         let (folder, histories) = (folder.to_owned(), folder.join("history"));
         let scene = Scene { server, folder, histories, shim: None, kept: None, counts: BTreeMap::new(), full };
         for (key, value) in SHORT {
             scene.configure(key, value)?;
+        }
+        if let Ok(filter) = std::env::var("FAULTS_LOG") {
+            scene.configure("telemetry.log_filter", filter)?;
         }
         scene.configure("gateway.handshakes_per_address", 4096)?;
         scene.configure("journal.cache_bytes", 16 << 20)?;
@@ -324,7 +332,7 @@ pub(crate) async fn lively(world: &World) -> Result<()> {
 pub(crate) async fn takes_a_command(world: &World, charger: &str) -> Result<()> {
     let begun = Instant::now();
     loop {
-        let state = command(world, charger).await;
+        let state = command(world, charger).await.map_err(|error| error.to_string());
         match state.as_deref() {
             Ok("Accepted") => return Ok(()),
             _ if begun.elapsed() > PATIENCE => bail!("{charger} takes no command within {PATIENCE:?}: {state:?}"),
@@ -354,21 +362,29 @@ pub(crate) async fn rest(world: &World) -> Result<()> {
     world.chargers.iter().for_each(|charger| {
         charger.at_charger(AtCharger::Quiesce);
     });
+    // The view of a queue is a moment behind its outbox: it has to stay empty.
+    let mut quiet_since = None;
     until("all comes to rest", Duration::from_secs(90), async || {
-        for charger in &world.chargers {
-            let view = charger.view();
-            if view.connectors.iter().any(|connector| connector.local.is_some()) {
-                charger.at_charger(AtCharger::Quiesce);
-                return Ok(false);
-            }
-            if view.queued > 0 {
-                return Ok(false);
-            }
-        }
-        let sessions = world.operator.sessions().await?;
-        Ok(sessions.iter().all(|session| session.is_over()) && world.queue().await.0 == Some(0))
+        let quiet = at_rest(world).await?;
+        quiet_since = if quiet { quiet_since.or_else(|| Some(Instant::now())) } else { None };
+        Ok(quiet_since.is_some_and(|since| since.elapsed() > QUIET))
     })
     .await
+}
+
+async fn at_rest(world: &World) -> Result<bool> {
+    for charger in &world.chargers {
+        let view = charger.view();
+        if view.connectors.iter().any(|connector| connector.local.is_some()) {
+            charger.at_charger(AtCharger::Quiesce);
+            return Ok(false);
+        }
+        if view.queued > 0 {
+            return Ok(false);
+        }
+    }
+    let sessions = world.operator.sessions().await?;
+    Ok(sessions.iter().all(|session| session.is_over()) && world.queue().await.0 == Some(0))
 }
 
 /// A start at a connector of the fleet by its partner: taken, or not known.

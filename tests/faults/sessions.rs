@@ -72,6 +72,12 @@ pub(crate) async fn poisoned_record(scene: &mut Scene) -> Result<()> {
     let alerts = world.operator.call(Method::GET, "/ops/v1/alerts", None).await?.to_string();
     ensure!(alerts.contains("\"quarantined\"") && alerts.contains(&poisoned), "no alert: {alerts}");
     for well in 1..3 {
+        until("a charger that is well comes back", PATIENCE, async || {
+            Ok(world.operator.call(Method::GET, &format!("/ops/v1/chargers/{}", identity(FLEET, well)), None).await?
+                ["online"]
+                == true)
+        })
+        .await?;
         let begun = Instant::now();
         started(&world, &format!("s2-well-{well}"), well, 1).await?;
         ensure!(begun.elapsed() < Duration::from_secs(3), "the others wait (I14): {:?}", begun.elapsed());
@@ -275,7 +281,7 @@ async fn in_due_order(world: &World, count: usize) -> Result<()> {
         .filter_map(|event| loadtest::time::parse_rfc3339(event.data["until"].as_str().unwrap_or_default()))
         .collect();
     ensure!(due.len() == count, "no `until` in {:?}", over.first());
-    let mut latest = i64::MIN;
+    let mut latest = 0;
     for at in due {
         ensure!(at >= latest - 1_000, "one that was due {} ms earlier came later", latest - at);
         latest = latest.max(at);
@@ -286,6 +292,13 @@ async fn in_due_order(world: &World, count: usize) -> Result<()> {
 async fn reservation(world: &World, id: &str) -> Result<String> {
     let held = world.operator.call(Method::GET, &format!("/ops/v1/reservations/{id}"), None).await?;
     Ok(held["status"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn webhooks(world: &World, what: &str, round: usize) -> Result<()> {
+    let body = json!({"request_id": format!("s9-{what}-{round}")});
+    let (status, answer) = world.partner.post(&format!("/webhook/{what}"), &body).await?;
+    ensure!(status == 202, "{what}: {status} {answer}");
+    Ok(())
 }
 
 /// S9: the wall clock jumps an hour ahead, and an hour back.
@@ -299,6 +312,8 @@ pub(crate) async fn clock_jumps(scene: &mut Scene) -> Result<()> {
         let begun = Instant::now();
         let id = reserve(&world.partner, &format!("s9-{round}"), &identity(FLEET, 0), 1 + round as u16).await?;
         let before = scene.shim()?.shifted()?;
+        // A signature of another hour is rightly refused: events wait until the clock is right.
+        webhooks(&world, "pause", round).await?;
         scene.shim()?.shift_clock(hours * 3_600)?;
         scene.count("jumps of the clock", 1);
         while begun.elapsed() < HOLD - Duration::from_millis(300) {
@@ -311,15 +326,19 @@ pub(crate) async fn clock_jumps(scene: &mut Scene) -> Result<()> {
         lively(&world).await?;
         scene.count("readings of the clock elsewhere", scene.shim()?.shifted()? - before);
         scene.shim()?.shift_clock(0)?;
+        webhooks(&world, "resume", round).await?;
     }
     // Over a restart the stored time counts: what is over by the clock ends at once, in order.
     let id = reserve(&world.partner, "s9-restart", &identity(FLEET, 1), 1).await?;
+    webhooks(&world, "pause", 9).await?;
     scene.kill().await?;
     scene.shim()?.shift_clock(3_600)?;
     scene.start().await?;
     until("it ends", PATIENCE, async || Ok(reservation(&world, &id).await? != "Reserved")).await?;
     scene.shim()?.shift_clock(0)?;
     scene.kill_and_start().await?;
+    webhooks(&world, "resume", 9).await?;
+    until("the charger is back", PATIENCE, async || Ok(crate::scene::all_online(&world))).await?;
     started(&world, "s9-after", 1, 2).await?;
     scene.judge(world).await.map(drop)
 }

@@ -86,13 +86,19 @@ impl<F: Family> Partition<F> {
     /// so everybody is told so. Another answer would be false: a start refused for now that has become a session.
     pub(super) fn settle(self: &Rc<Self>, mut turn: Turn<F>) -> Option<Broken<F>> {
         let keys = turn.working.iter().map(|(key, _)| key.clone()).collect();
-        let answers = std::mem::take(&mut turn.answers);
+        let (answers, partners) = (std::mem::take(&mut turn.answers), std::mem::take(&mut turn.partners));
         let performed = catch_unwind(AssertUnwindSafe(|| self.perform(turn)));
+        // The log has told of the step before its partner can have been told. Nobody else wakes that partner's queue.
+        let noticed = catch_unwind(AssertUnwindSafe(|| {
+            if !partners.is_empty() {
+                self.env.shell.noticed(&partners);
+            }
+        }));
         for answer in answers {
             // Whoever asked may have gone; the fact stands.
             let _ = answer.reply.send(answer.outcome);
         }
-        let cause = turn::panic_text(&*performed.err()?);
+        let cause = turn::panic_text(&*performed.and(noticed).err()?);
         tracing::error!(stream = %self.stream, cause, "a step was stored, and what follows from it has failed");
         metrics::STEPS.add(1, [F::NAME, "broken"]);
         Some(Broken { keys, cause })
@@ -112,13 +118,9 @@ impl<F: Family> Partition<F> {
                 shell.applied(self, key, &state);
             }
         }
-        // The log tells of a step before its partner can have been told.
         for (key, events, span) in turn.recorded {
             let _entered = span.entered();
             shell.recorded(self, &key, &events);
-        }
-        if !turn.partners.is_empty() {
-            shell.noticed(&turn.partners);
         }
         for (key, effect, span) in turn.effects {
             let _entered = span.entered();

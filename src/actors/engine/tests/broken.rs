@@ -12,6 +12,10 @@ fn a_step_that_was_stored_and_then_panicked_stands_and_the_next_one_goes_on() {
         world.shell.breaks.set(1);
         assert_eq!(world.ask(Key::Root, Command::Add(2)).await, Ok(3), "it is durable, so it is not refused");
         assert_eq!(world.ask(Key::Root, Command::Add(4)).await, Ok(7), "what was stored counts, once");
+        world.shell.breaks.set(1);
+        world.ask(Key::Root, Command::Tell).await.expect("taken");
+        assert_eq!(world.shell.breaks.get(), 0, "it panicked");
+        assert_eq!(world.shell.noticed.borrow().len(), 1, "its partner's queue is woken all the same");
         assert_eq!(world.restarted().total(Key::Root).await, Some(7));
     });
 }
