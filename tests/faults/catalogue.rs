@@ -228,7 +228,7 @@ pub(crate) const ROWS: &[Row] = &[
     row!("S9", "wall clock jumps", "the shim moves the clock an hour ahead, an hour back, and ahead over a restart",
         "a hold of 4 s ends after 4 s; commands are taken", "I11, I13", ["jumps of the clock", "readings of the clock elsewhere"], sessions::clock_jumps, needs: Needs::Compiler),
     row!("J1", "SIGKILL at random", "100 rounds under load, every fourth also in the midst of recovery",
-        "nothing acknowledged is lost, nothing doubled", "I1 to I5, I7", ["kills", "acknowledged starts", "transactions"], journal::kills, quick: true),
+        "nothing acknowledged is lost, nothing doubled", "I1 to I5, I7", ["kills", "acknowledged starts", "transactions"], journal::kills, quick: true, limit: Duration::from_secs(900)),
     Row {
         id: "J2",
         fault: "power cut at random",

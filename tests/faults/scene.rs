@@ -110,6 +110,10 @@ impl Scene {
     /// Puts the server on another directory, of a small disk say, before its first start.
     pub(crate) fn moved_to(&mut self, folder: &Path) -> Result<()> {
         let scene = Scene::at(folder, self.full)?;
+        // What the server says is wanted also when that disk is full.
+        let log = self.folder.join("server.log");
+        std::fs::write(&log, "")?;
+        std::os::unix::fs::symlink(&log, folder.join("server.log"))?;
         (self.server, self.folder) = (scene.server, scene.folder);
         Ok(())
     }

@@ -82,6 +82,10 @@ pub(crate) async fn poisoned_record(scene: &mut Scene) -> Result<()> {
         started(&world, &format!("s2-well-{well}"), well, 1).await?;
         ensure!(begun.elapsed() < Duration::from_secs(3), "the others wait (I14): {:?}", begun.elapsed());
     }
+    // What cannot be folded hides nobody else (I14).
+    for listed in [world.operator.sessions().await?, world.partner.sessions().await?] {
+        ensure!(listed.len() == 2 && listed.iter().all(|s| s.charger_id != poisoned), "{listed:?}");
+    }
     scene.count("folds that panicked", scene.hits());
     scene.count("entities quarantined", entities.len() as u64);
     scene.disarm()?;
@@ -106,6 +110,8 @@ pub(crate) async fn panic_before_the_answer(scene: &mut Scene) -> Result<()> {
         // What is durable is answered, panic or not; the charger asks again all the same.
         drop(hand.call("StartTransaction", payload.clone()).await);
         hand = hand.again(&world, port).await?;
+        let found = |all: &[loadtest::partner::Session]| all.iter().any(|session| !session.is_over());
+        sessions(&world, "the record is there", found).await?;
         let known = world.operator.sessions().await?;
         let known = known.iter().find(|session| !session.is_over()).context("the record is not there")?;
         let transaction = hand.start_again(local, &payload).await?;
@@ -125,6 +131,7 @@ pub(crate) async fn panic_before_the_answer(scene: &mut Scene) -> Result<()> {
     }
     scene.count("panics before the answer", scene.hits());
     ensure!(scene.hits() == 2 * rounds as u64, "{} panics", scene.hits());
+    sessions(&world, "all are there", |all| all.len() == rounds).await?;
     let all = world.operator.sessions().await?;
     ensure!(all.len() == rounds && all.iter().all(|s| s.energy_wh == 30), "{all:?}");
     drop(hand);
@@ -235,9 +242,11 @@ async fn one_of_two(world: &World, id: &str, transaction: i64, accepted: bool) -
 
 /// S8: a thousand deadlines pass while the process is down.
 pub(crate) async fn deadlines_in_an_outage(scene: &mut Scene) -> Result<()> {
-    const HOLD: Duration = Duration::from_secs(20);
     const A_SECOND: u64 = 100;
-    scene.configure("reservation.hold", "20s")?;
+    // Long enough to make them all before the first is over.
+    let hold = scene.rounds(40, 10);
+    scene.configure("reservation.hold", format!("{hold}s"))?;
+    let hold = Duration::from_secs(hold as u64);
     scene.configure("engine.arbiters", 1)?;
     scene.configure("engine.overdue_per_second", i64::try_from(A_SECOND)?)?;
     scene.start().await?;
@@ -251,8 +260,8 @@ pub(crate) async fn deadlines_in_an_outage(scene: &mut Scene) -> Result<()> {
     let made: Vec<String> = made.buffer_unordered(32).try_collect().await?;
     let took = begun.elapsed();
     scene.kill().await?;
-    ensure!(took < HOLD, "{} reservations took {took:?}: some were over before the outage", made.len());
-    tokio::time::sleep_until((begun + took + HOLD + Duration::from_millis(500)).into()).await;
+    ensure!(took < hold, "{} reservations took {took:?}: some were over before the outage", made.len());
+    tokio::time::sleep_until((begun + took + hold + Duration::from_millis(500)).into()).await;
     scene.start().await?;
     let (ready, mut last) = (Instant::now(), 0);
     let ended = "chargeline_reservation_states_total";
