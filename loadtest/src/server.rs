@@ -5,6 +5,7 @@
 use crate::fleet::Endpoints;
 use crate::operator::Operator;
 use anyhow::{Context, bail};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,7 @@ pub struct Server {
     dir: PathBuf,
     ports: Ports,
     child: Option<Child>,
+    variables: BTreeMap<String, String>,
 }
 
 impl Server {
@@ -119,7 +121,12 @@ impl Server {
         let dir = dir.canonicalize()?;
         let ports = Ports::free()?;
         std::fs::write(dir.join("config.toml"), config_text(ports, &dir))?;
-        Ok(Server { binary: binary.to_owned(), dir, ports, child: None })
+        Ok(Server { binary: binary.to_owned(), dir, ports, child: None, variables: BTreeMap::new() })
+    }
+
+    /// Sets a variable of its environment from the next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Its configuration file.
@@ -202,6 +209,7 @@ impl Server {
             .arg("--config")
             .arg(self.dir.join("config.toml"))
             .current_dir(&self.dir)
+            .envs(&self.variables)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -181,6 +181,7 @@ fn commit(shared: &Shared, batch: sled::Batch, next_block: u64) -> Result<(), St
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
+    fault_point!("journal.flushed", "");
     #[cfg(test)]
     if shared.break_sync.load(SeqCst) {
         return Err("syncing the store's file: injected".into());
