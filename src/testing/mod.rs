@@ -1,1 +1,3 @@
 //! Fakes and the virtual-time system, for tests only (feature `testing`).
+
+pub mod holds;
