@@ -26,6 +26,8 @@ const CHUNK: usize = 1000;
 /// How often partitions whose old records keep history from being folded away are looked for. Not a search for what is
 /// due: only disk space depends on it.
 const LAGGARDS_EVERY: Duration = Duration::from_secs(5);
+/// The first such look after a start: a process whose lives are short must not let its log grow from life to life.
+const LAGGARDS_FIRST: Duration = Duration::from_millis(500);
 /// How often the journal's room is looked at. Work is refused by the journal itself; only the alert depends on it.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
 /// How often old lines of the audit trail are looked for: it is kept for months.
@@ -190,11 +192,13 @@ impl Runtime {
 
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
     async fn fold_history(self: Arc<Self>) {
+        let mut wait = LAGGARDS_FIRST;
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                () = tokio::time::sleep(LAGGARDS_EVERY) => {}
+                () = tokio::time::sleep(wait) => {}
             }
+            wait = LAGGARDS_EVERY;
             for stream in self.store.lagging(LAGGARDS) {
                 if self.shutdown.is_cancelled() {
                     return;
