@@ -169,8 +169,7 @@ async fn serve_on(
         logs,
         clock: clock.clone(),
     });
-    let (phase, open) = (Arc::<PhaseCell>::default(), Arc::new(AtomicBool::new(false)));
-    let shutdown = CancellationToken::new();
+    let (phase, open, shutdown) = (Arc::<PhaseCell>::default(), Arc::<AtomicBool>::default(), CancellationToken::new());
     let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
     let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
     #[cfg(feature = "testing")]
@@ -195,7 +194,8 @@ async fn serve_on(
         memory,
     });
     let token = OperatorToken::load_or_make(&config.api.operator_token_file).map_err(start)?;
-    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime));
+    let late = http::lateness(&parts.arbiters, &threads);
+    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime), late);
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
     let servers = vec![
