@@ -157,6 +157,11 @@ impl World {
         Ok(World { operator, partner, sink, chargers, stats, neighbours, read_events, partner_id, histories, dir })
     }
 
+    /// Where the chargers' history goes: for a charger that is played by hand.
+    pub fn charger_history(&self) -> History {
+        self.histories[0].clone()
+    }
+
     /// One of the registered cards.
     pub fn card(&self, n: usize) -> String {
         card(&self.partner_id, n as u64 % CARDS)

@@ -235,7 +235,9 @@ async fn perform(command: Command) -> anyhow::Result<bool> {
             let binary = binary.canonicalize().with_context(|| binary.display().to_string())?;
             let seed = seed.unwrap_or_else(rand::random);
             println!("seed {seed}, directory {}", work_dir.display());
-            let options = CrashOptions { kills, seed, binary, work_dir: work_dir.clone(), chargers, starts_per_s };
+            let users = loadtest::money::USERS;
+            let options =
+                CrashOptions { kills, seed, binary, work_dir: work_dir.clone(), chargers, starts_per_s, users };
             let report = crash(options).await?;
             tell(&report.verdict, &work_dir);
             println!("{}\n{}", report.money_lines(), report.line());

@@ -6,6 +6,8 @@ use crate::fleet::Endpoints;
 use crate::operator::Operator;
 use crate::report::Watched;
 use anyhow::{Context, bail};
+use rand::RngExt;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,10 @@ use tokio::process::{Child, Command};
 
 /// Between two looks at `/readyz`.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Ports that are asked for: below those that systems give to outgoing connections (from 32768 on Linux).
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+/// How many are tried.
+const PORT_TRIES: usize = 1_000;
 
 /// Ports of one server, each free when it was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +36,21 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Four free loopback ports.
+    /// Four free loopback ports, none of which the system gives to outgoing connections: while the server is down nobody is
+    /// handed one of them.
     ///
     /// # Errors
-    /// When the system has none.
+    /// When none is found.
     pub fn free() -> anyhow::Result<Self> {
-        let held: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-        let port = |i: usize| held[i].local_addr().map(|a| a.port());
-        Ok(Ports { ocpp: port(0)?, partner: port(1)?, operator: port(2)?, metrics: port(3)? })
+        let mut rng = rand::rng();
+        let tried = (0..PORT_TRIES).map(|_| rng.random_range(PORTS));
+        let held: Vec<TcpListener> =
+            tried.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).take(4).collect();
+        let port = |i: usize| {
+            held.get(i).context("no free port was found")?.local_addr().map(|a| a.port()).map_err(Into::into)
+        };
+        let ports: Vec<u16> = (0..4).map(port).collect::<anyhow::Result<_>>()?;
+        Ok(Ports { ocpp: ports[0], partner: ports[1], operator: ports[2], metrics: ports[3] })
     }
 }
 
@@ -106,8 +119,10 @@ allow_http = true
 pub struct Server {
     binary: PathBuf,
     dir: PathBuf,
+    data: PathBuf,
     ports: Ports,
     child: Option<Child>,
+    variables: BTreeMap<String, String>,
 }
 
 impl Server {
@@ -116,11 +131,43 @@ impl Server {
     /// # Errors
     /// When the directory cannot be written.
     pub fn new(binary: &Path, dir: &Path) -> anyhow::Result<Self> {
+        Self::keeping(binary, dir, dir)
+    }
+
+    /// As [`Server::new`], but what it keeps (journal, key, frames, operator's token) lies in `data`: on a disk of its own,
+    /// say. Neither its configuration nor its output does.
+    ///
+    /// # Errors
+    /// When a directory cannot be written.
+    pub fn keeping(binary: &Path, dir: &Path, data: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let dir = dir.canonicalize()?;
+        std::fs::create_dir_all(data)?;
+        let (dir, data) = (dir.canonicalize()?, data.canonicalize()?);
         let ports = Ports::free()?;
-        std::fs::write(dir.join("config.toml"), config_text(ports, &dir))?;
-        Ok(Server { binary: binary.to_owned(), dir, ports, child: None })
+        std::fs::write(dir.join("config.toml"), config_text(ports, &data))?;
+        Ok(Server { binary: binary.to_owned(), dir, data, ports, child: None, variables: BTreeMap::new() })
+    }
+
+    /// Sets a variable of its environment from the next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Adds keys to a section that is there already.
+    ///
+    /// # Errors
+    /// When there is no such section or the configuration cannot be written.
+    pub fn tune(&self, section: &str, keys: &str) -> anyhow::Result<()> {
+        let (text, head) = (std::fs::read_to_string(self.config())?, format!("\n[{section}]\n"));
+        if !text.contains(&head) {
+            bail!("the configuration has no section [{section}]");
+        }
+        Ok(std::fs::write(self.config(), text.replacen(&head, &format!("{head}{keys}"), 1))?)
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("server.log")
     }
 
     /// Its configuration file.
@@ -233,12 +280,13 @@ impl Server {
     /// # Errors
     /// When the binary cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let log = File::options().create(true).append(true).open(self.dir.join("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.log())?;
         let child = Command::new(&self.binary)
             .arg("serve")
             .arg("--config")
             .arg(self.dir.join("config.toml"))
             .current_dir(&self.dir)
+            .envs(&self.variables)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -273,7 +321,7 @@ impl Server {
     /// # Errors
     /// When there is none.
     pub fn token(&self) -> anyhow::Result<String> {
-        let path = self.dir.join("operator.token");
+        let path = self.data.join("operator.token");
         Ok(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().to_owned())
     }
 
