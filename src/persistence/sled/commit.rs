@@ -6,7 +6,8 @@
 //! (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
 //! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
-use super::draft::{Answer, Draft};
+use super::answers::{self, Home};
+use super::draft::Draft;
 use super::shared::Shared;
 use super::values::Put;
 use super::{freeze::Freeze, index::Run};
@@ -46,6 +47,8 @@ pub(super) struct AppendJob {
     pub(super) rows: Vec<Put>,
     pub(super) notices: Vec<OutboxPut>,
     pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// The thread that waits for it.
+    pub(super) home: Option<Arc<Home>>,
 }
 
 /// What a claim learns from the index.
@@ -154,19 +157,20 @@ impl Committer {
         self.last_waiters = waiters;
         let (sealed, answers, freezes) = draft.seal();
         if let Some(sealed) = sealed {
-            let outcome = commit(&shared, sealed.batch, sealed.next_block);
+            let outcome = commit(&shared, sealed.batch, sealed.next_block, &sealed.rows);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
             }
             self.next_block = sealed.next_block;
             shared.next_block.store(sealed.next_block, Relaxed);
-            answers.into_iter().for_each(Answer::give);
+            shared.recent.told(sealed.told, sealed.first_position);
+            answers::give_all(answers);
             metrics::COMMIT_RECORDS.record(sealed.records as f64, []);
             metrics::COMMIT_WAITERS.record(waiters as f64, []);
             metrics::BYTES.add(sealed.bytes, []);
         } else {
-            answers.into_iter().for_each(Answer::give);
+            answers::give_all(answers);
         }
         freezes.into_iter().for_each(|freeze| freeze.perform(&shared));
         Ok(())
@@ -174,12 +178,13 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, batch: sled::Batch, next_block: u64) -> Result<(), String> {
+fn commit(shared: &Shared, batch: sled::Batch, next_block: u64, rows: &[Vec<u8>]) -> Result<(), String> {
     let begun = Instant::now();
     let number = shared.applied.load(Relaxed) + 1;
     // Raised before anything can be seen: a reader that saw part of this batch waits for it.
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
+    rows.iter().for_each(|key| shared.recent.changed(key));
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
     #[cfg(test)]
     if shared.break_sync.load(SeqCst) {

@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`read`], [`open`], [`upkeep`], [`copy`].
 
+mod answers;
 mod commit;
 mod copy;
 mod disk;
@@ -17,6 +18,7 @@ mod once;
 mod open;
 mod queue;
 mod read;
+mod recent;
 mod shared;
 mod space;
 mod tools;
@@ -39,9 +41,11 @@ use crate::clock::SharedClock;
 use crate::config::journal::Journal as Config;
 use crate::ids::PartnerId;
 use crate::telemetry::metrics::journal as metrics;
+use answers::Home;
 use async_trait::async_trait;
 use commit::{AppendJob, BATCH_NOTICES, Job, OutboxPut};
 use queue::Refused;
+use recent::Recent;
 use shared::Shared;
 use std::path::Path;
 use std::sync::Arc;
@@ -189,7 +193,8 @@ impl SledJournal {
             (key, Some(value)) => Put::new(key, value),
             (key, None) => Put::remove(key),
         });
-        AppendJob { token: token.clone(), after: append.after, records, rows: rows.collect(), notices, reply }
+        let home = Home::here();
+        AppendJob { token: token.clone(), after: append.after, records, rows: rows.collect(), notices, reply, home }
     }
 }
 
@@ -276,7 +281,14 @@ impl Journal for SledJournal {
 
     async fn row(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
         let (shared, key) = (Arc::clone(&self.shared), keys::row(table, key));
-        self.read(move || values::get(&shared.tree, &key)).await
+        let stamp = match self.known(|recent| recent.row(&key))? {
+            Ok(row) => return Ok(row),
+            Err(stamp) => stamp,
+        };
+        let place = key.clone();
+        let row = self.read(move || values::get(&shared.tree, &place)).await?;
+        self.shared.recent.note(key, stamp, row.as_ref());
+        Ok(row)
     }
 
     async fn rows(
@@ -304,6 +316,9 @@ impl Journal for SledJournal {
     }
 
     async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError> {
+        if let Some(found) = self.known(|recent| recent.notices(partner, position, limit))? {
+            return found.into_iter().map(|(position, content)| read::decode_notice(position, &content)).collect();
+        }
         let (shared, partner) = (Arc::clone(&self.shared), partner.clone());
         self.read(move || read::outbox(&shared, &partner, position, limit)).await
     }
@@ -334,6 +349,14 @@ impl Journal for SledJournal {
 }
 
 impl SledJournal {
+    /// What is held ready, unless the journal has failed.
+    fn known<T>(&self, look: impl FnOnce(&Recent) -> T) -> Result<T, JournalError> {
+        match self.failure() {
+            Some(why) => Err(JournalError::Unavailable(why.to_owned())),
+            None => Ok(look(&self.shared.recent)),
+        }
+    }
+
     /// Reads on a blocking thread, then waits until what may have been seen is durable.
     async fn read<T: Send + 'static>(
         &self,
