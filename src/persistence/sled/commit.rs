@@ -8,6 +8,7 @@
 
 use super::answers::{self, Home};
 use super::draft::Draft;
+use super::queue::Pace;
 use super::shared::Shared;
 use super::values::Put;
 use super::{freeze::Freeze, index::Run};
@@ -99,6 +100,9 @@ pub(super) struct Committer {
     next_block: u64,
     waiting: VecDeque<Job>,
     last_waiters: usize,
+    /// When the last commit was begun, and when it was answered.
+    begun: Instant,
+    answered: Instant,
     alive_at: Timestamp,
 }
 
@@ -108,6 +112,8 @@ pub(super) fn run(shared: Arc<Shared>) {
         next_block: shared.next_block.load(SeqCst),
         waiting: VecDeque::new(),
         last_waiters: 0,
+        begun: Instant::now(),
+        answered: Instant::now(),
         alive_at: Timestamp(i64::MIN),
         shared: Arc::clone(&shared),
     };
@@ -119,16 +125,17 @@ pub(super) fn run(shared: Arc<Shared>) {
     }
     shared.queue.close();
     let mut rest = std::mem::take(&mut committer.waiting);
-    while shared.queue.drain(&mut rest, usize::MAX, 0, std::time::Duration::ZERO).is_some() {
+    while shared.queue.drain(&mut rest, Pace::all()).is_some() {
         rest.drain(..).for_each(Job::refuse);
     }
 }
 
 impl Committer {
     fn serve(&mut self) -> Result<(), String> {
-        let (batch_max, gather) = (self.shared.config.batch_max, self.shared.config.gather_max);
-        let queue = Arc::clone(&self.shared);
-        while let Some(left) = queue.queue.drain(&mut self.waiting, batch_max, self.last_waiters, gather) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let pace = self.pace();
+            let Some(left) = shared.queue.drain(&mut self.waiting, pace) else { break };
             metrics::QUEUE_DEPTH.set((left + self.waiting.len()) as f64, []);
             self.turn()?;
         }
@@ -136,6 +143,17 @@ impl Committer {
         self.alive_at = Timestamp(i64::MIN);
         self.waiting.push_back(Job::Alive);
         self.turn()
+    }
+
+    fn pace(&self) -> Pace {
+        let config = &self.shared.config;
+        Pace {
+            max: config.batch_max,
+            expected: self.last_waiters,
+            gather: config.gather_max,
+            answered: self.answered,
+            not_before: self.begun + config.commit_gap,
+        }
     }
 
     fn turn(&mut self) -> Result<(), String> {
@@ -157,6 +175,7 @@ impl Committer {
         self.last_waiters = waiters;
         let (sealed, answers, freezes) = draft.seal();
         if let Some(sealed) = sealed {
+            self.begun = Instant::now();
             let outcome = commit(&shared, sealed.batch, sealed.next_block, &sealed.rows);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
@@ -166,6 +185,7 @@ impl Committer {
             shared.next_block.store(sealed.next_block, Relaxed);
             shared.recent.told(sealed.told, sealed.first_position);
             answers::give_all(answers);
+            self.answered = Instant::now();
             metrics::COMMIT_RECORDS.record(sealed.records as f64, []);
             metrics::COMMIT_WAITERS.record(waiters as f64, []);
             metrics::BYTES.add(sealed.bytes, []);
