@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 /// A meter that never shows the same twice, so that no start looks like the repetition of another.
 static METER_WH: AtomicU64 = AtomicU64::new(1);
 
+/// How many starts, stops and meter values were sent so far.
+pub(crate) fn sent() -> u64 {
+    METER_WH.load(Ordering::Relaxed) - 1
+}
+
 /// A StartTransaction; the transaction that it was given.
 pub(crate) async fn start(wire: &mut Wire, tag: &str) -> anyhow::Result<i64> {
     let (meter, at) = (METER_WH.fetch_add(1, Ordering::Relaxed), rfc3339(now_ms()));

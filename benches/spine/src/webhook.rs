@@ -67,7 +67,9 @@ async fn cost(host: &Host, wires: Vec<Wire>, tag: &str, time: Duration) -> anyho
 async fn even(host: &Host, sink: &Sink, wires: Vec<Wire>) -> anyhow::Result<Vec<Wire>> {
     let rate = wires.len();
     let wires = paced(wires, "tag-b", WARM_FOR).await?;
+    let before = charge::sent();
     let (without, _, wires) = cost(host, wires, "tag-b", PACED_FOR / 2).await?;
+    let session = without / (charge::sent() - before) as f64;
     let wires = paced(wires, "tag-a", WARM_FOR).await?;
     sink.take();
     let (cpu_ms, share, wires) = cost(host, wires, "tag-a", PACED_FOR).await?;
@@ -77,8 +79,6 @@ async fn even(host: &Host, sink: &Sink, wires: Vec<Wire>) -> anyhow::Result<Vec<
     tell(&format!("webhook_p50_ms_{rate}"), quantile(&ways, 0.5), "ms", Limit::None, &against);
     tell(&format!("webhook_p99_ms_{rate}"), quantile(&ways, 0.99), "ms", Limit::Most(1_000.0), &against);
     let each = cpu_ms / count as f64;
-    // A start or stop each, as many in half of the time.
-    let session = without / (rate as u64 * (PACED_FOR / 2).as_secs()) as f64;
     let against = format!(
         "all processor time of the server by its deliveries, {rate}/s: the transaction message, its journal records and idle work \
          are in it; {share:.0} % of a processor; {session:.3} ms of it without anywhere to deliver"

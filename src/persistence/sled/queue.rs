@@ -37,8 +37,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Writers who come back this soon after their answer are in a loop: to hold them back would only slow them.
-    const AT_ONCE: Duration = Duration::from_micros(500);
+    /// Writers who come back this soon after their answer are in a loop: to hold them back would only slow them. Many take
+    /// longer than one, by some microseconds each.
+    fn at_once(&self) -> Duration {
+        let each = u32::try_from(self.expected).unwrap_or(u32::MAX);
+        Duration::from_micros(500) + Duration::from_micros(4).saturating_mul(each)
+    }
 
     /// Everything at once.
     pub(super) fn all() -> Self {
@@ -103,7 +107,7 @@ impl Queue {
         if into.is_empty() && state.jobs.len() < expected && !state.closed {
             state = self.gather(state, expected, pace.gather);
         }
-        let back_at_once = state.jobs.len() >= expected && pace.answered.elapsed() <= Pace::AT_ONCE;
+        let back_at_once = state.jobs.len() >= expected && pace.answered.elapsed() <= pace.at_once();
         if into.is_empty() && !back_at_once {
             state = self.keep_off(state, pace);
         }

@@ -21,7 +21,7 @@ const NOTICE_BYTES: usize = 256 << 10;
 const PARTNERS: usize = 256;
 
 /// Rows held: the tokens and sessions that a busy minute asks for again.
-const ROWS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+const ROWS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Larger rows are read from the store each time, so that all together take 4 MiB at most.
 const ROW_BYTES: usize = 1024;
