@@ -2,9 +2,10 @@
 //!
 //! Invariants: only the commit thread writes ([`commit`]); a commit is one batch in one tree, flushed and then synced by
 //! `fdatasync`, before anyone is answered; stored values are at most 4 KiB, so that `blobs/` stays empty; reads happen
-//! on blocking threads and never show what is not durable ([`shared`]).
+//! on blocking threads or from what is held ready ([`recent`]), and never show what is not durable ([`shared`]).
 //!
-//! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`read`], [`open`], [`upkeep`], [`copy`].
+//! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`answers`], [`read`], [`recent`], [`open`],
+//! [`upkeep`], [`copy`].
 
 mod answers;
 mod commit;
