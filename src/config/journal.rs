@@ -20,6 +20,9 @@ pub struct Journal {
     /// Longest wait for the writers of the last commit to come again.
     #[serde(with = "crate::config::seconds")]
     pub gather_max: Duration,
+    /// Shortest time from the beginning of one commit to that of the next, where writers come one by one.
+    #[serde(with = "crate::config::seconds")]
+    pub commit_gap: Duration,
     /// Page cache of the store, bytes.
     pub cache_bytes: u64,
     /// Size of the reserve file, bytes (RT-7).

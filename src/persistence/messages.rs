@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::Thread;
 
 /// Frames that may wait for the writer: what 15,000 chargers send while a disk hesitates for some seconds.
 const QUEUE: usize = 65_536;
@@ -110,6 +111,8 @@ struct Inner {
     jobs: SyncSender<Job>,
     /// Bytes of the frames that wait.
     waiting: Arc<AtomicUsize>,
+    /// The thread that writes.
+    writer: Thread,
 }
 
 impl std::fmt::Debug for MessageLog {
@@ -139,8 +142,9 @@ impl MessageLog {
         let waiting = Arc::new(AtomicUsize::new(0));
         let segments = segments::Segments::open(settings, floor).map_err(failed)?;
         let writer = writer::Writer::new(settings.clone(), segments, Arc::clone(&waiting));
-        std::thread::Builder::new().name("messages".to_owned()).spawn(move || writer.run(&queue)).map_err(failed)?;
-        Ok(MessageLog(Some(Arc::new(Inner { settings: settings.clone(), jobs, waiting }))))
+        let thread = std::thread::Builder::new().name("messages".to_owned());
+        let writer = thread.spawn(move || writer.run(&queue)).map_err(failed)?.thread().clone();
+        Ok(MessageLog(Some(Arc::new(Inner { settings: settings.clone(), jobs, waiting, writer }))))
     }
 
     /// Keeps a frame of a charger. Never waits: what does not fit any more is dropped and counted.
@@ -172,6 +176,7 @@ impl MessageLog {
         let Some(inner) = &self.0 else { return };
         let (done, wait) = sync_channel(1);
         if inner.jobs.send(job(done)).is_ok() {
+            inner.writer.unpark();
             // An error: the writer has ended, and with it all that waited is written or lost.
             let _ = wait.recv();
         }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -78,9 +79,28 @@ pub fn install(settings: &Telemetry) -> Result<Logs, Error> {
 
 fn worker(settings: &Telemetry, to: impl io::Write + Send + 'static) -> (NonBlocking, (WorkerGuard, ErrorCounter)) {
     let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(settings.log_lines_max);
-    let (writer, guard) = builder.thread_name("logs").finish(to);
+    let (writer, guard) = builder.thread_name("logs").finish(Gathered(io::BufWriter::new(to)));
     let errors = writer.error_counter();
     (writer, (guard, errors))
+}
+
+/// How long lines pile up behind one that was written: a thread that waits for each would be woken for each, which costs
+/// whoever logs more than the line. `telemetry.log_lines_max` bounds what can pile up.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What the writing thread writes to. It flushes when no line waits any more, and before it waits for the next.
+struct Gathered<W: io::Write>(io::BufWriter<W>);
+
+impl<W: io::Write> io::Write for Gathered<W> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.write(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        std::thread::sleep(PAUSE);
+        Ok(())
+    }
 }
 
 fn audit_file(path: &Path) -> Result<std::fs::File, Error> {

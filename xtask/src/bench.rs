@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the figures of the whole server begin with; each is measured as a group.
-const SPINE: [&str; 9] = ["cost", "durable", "heartbeat", "hostile", "idle", "ready", "slow", "storm", "webhook"];
+const SPINE: [&str; 10] =
+    ["cost", "curve", "durable", "heartbeat", "hostile", "idle", "ready", "slow", "storm", "webhook"];
 
 /// The figures that are told by another group than the one they are named after.
 const ELSEWHERE: [(&str, &str); 1] = [("heartbeat_ratio_15000", "cost")];

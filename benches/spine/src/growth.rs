@@ -89,9 +89,9 @@ fn report([few, bare_few, many, bare_many]: &[Rounds; 4], [status_few, status_ma
         median(&bare_many.cpu_us)
     );
     let (grown, bare_grown) = (ratio(&many.cpu_us, &few.cpu_us), ratio(&bare_many.cpu_us, &bare_few.cpu_us));
-    tell("cost_growth_ratio", grown, "ratio", Limit::None, &against);
+    tell("cost_growth_unpaced_ratio", grown, "ratio", Limit::None, &against);
     let against = "how much more a heartbeat's cost grows than that of a server that does nothing but answer";
-    tell("cost_growth_over_bare_ratio", grown / bare_grown, "ratio", Limit::Most(1.2), against);
+    tell("cost_growth_unpaced_over_bare_ratio", grown / bare_grown, "ratio", Limit::Most(1.2), against);
     let against = format!(
         "processor time of the server, a status made durable: {:.1} µs at {FEW} chargers, {:.1} µs at {MANY}",
         median(&status_few.cpu_us),
@@ -109,7 +109,7 @@ fn report_paced([few, bare_few, many, bare_many]: &[Rounds; 4]) {
         median(&bare_few.cpu_us),
         median(&bare_many.cpu_us)
     );
-    tell("cost_growth_paced_ratio", ratio(&many.cpu_us, &few.cpu_us), "ratio", Limit::Most(1.2), &against);
+    tell("cost_growth_ratio", ratio(&many.cpu_us, &few.cpu_us), "ratio", Limit::Most(1.2), &against);
 }
 
 /// The middle one of the ratios of the rounds.

@@ -6,6 +6,7 @@
 
 mod bare;
 mod charge;
+mod curve;
 mod durable;
 mod figure;
 mod growth;
@@ -34,9 +35,21 @@ use loadtest::net::Sources;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The allocator of the program as it ships, for the servers that are this program.
+#[cfg(not(feature = "heap"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Its settings there.
+#[cfg(not(feature = "heap"))]
+#[allow(unsafe_code, reason = "jemalloc reads its settings from a symbol of this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &u8 = &b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0"[0];
+
 /// What figures' names begin with; each group is measured as a whole.
 const GROUPS: &[&str] = &[
     "cost",
+    "curve",
     "durable",
     #[cfg(feature = "heap")]
     "heap",
@@ -113,6 +126,7 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
     for &group in GROUPS.iter().filter(|group| wanted(group)) {
         let measured = match group {
             "cost" => growth::run(&paths, &sources).await,
+            "curve" => curve::run(&paths, &sources).await,
             "durable" => durable::run(&paths, &sources).await,
             #[cfg(feature = "heap")]
             "heap" => heap::run(&paths, &sources).await,

@@ -1,5 +1,5 @@
-//! How fast partners are told: the way of an event from its creation to the partner's endpoint at 50 a second, and the most
-//! deliveries a second at one partner, each of which makes room for the next.
+//! How fast partners are told: the way of an event from its creation to the partner's endpoint and what it costs, at 50, 500
+//! and 2,000 a second, and the most deliveries a second at one partner, each of which makes room for the next.
 
 use crate::charge;
 use crate::figure::{Limit, median, quantile, tell};
@@ -13,7 +13,14 @@ use std::time::{Duration, Instant};
 /// Chargers of the even load: each makes one event a second, started and ended in turn.
 pub(crate) const PACED: usize = 50;
 const PACED_FOR: Duration = Duration::from_secs(10);
-const CHARGERS: usize = 128;
+const WARM_FOR: Duration = Duration::from_secs(2);
+/// Events a second, each charger one a second.
+const RATES: [usize; 3] = [PACED, 500, 2_000];
+const CHARGERS: usize = 2_000;
+/// The issue's bound, all told.
+const CPU_MAX_MS: f64 = 0.3;
+/// Chargers that make a backlog.
+const BACKLOG_CHARGERS: usize = 128;
 /// Sessions of a backlog, each with two events.
 const SESSIONS: u64 = 3_000;
 const BACKLOGS: usize = 3;
@@ -25,22 +32,16 @@ pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow:
     let host = Host::start(paths, "webhook", Wishes::default()).await?;
     host.register(0, CHARGERS, 1).await?;
     host.partner("a", Some(&sink.url)).await?;
+    // The same events without anywhere to send them: what the sessions themselves cost.
+    host.partner("b", None).await?;
     let mut wires = host.fleet(0, CHARGERS, sources).await?;
-    let others = wires.split_off(PACED);
-    let wires = paced(wires, "tag-a", Duration::from_secs(2)).await?;
-    sink.take();
-    let before = host.process()?.cpu_s()?;
-    let mut wires = paced(wires, "tag-a", PACED_FOR).await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let cpu_ms = (host.process()?.cpu_s()? - before) * 1e3;
-    let ways: Vec<f64> = sink.take().into_iter().map(|(_, ms)| ms).collect();
-    let count = ways.len();
-    let against = format!("created to delivered, {count} events at 50/s; clocks in whole ms");
-    tell("webhook_p50_ms_50", quantile(&ways, 0.5), "ms", Limit::None, &against);
-    tell("webhook_p99_ms_50", quantile(&ways, 0.99), "ms", Limit::Most(1_000.0), &against);
-    let against = "processor time of the server, an event with its transaction message and its journal records";
-    tell("webhook_cpu_ms", cpu_ms / count as f64, "ms", Limit::None, against);
-    wires.extend(others);
+    host.process()?.quiet().await?;
+    for rate in RATES {
+        let rest = wires.split_off(rate);
+        wires = even(&host, &sink, wires).await?;
+        wires.extend(rest);
+    }
+    let rest = wires.split_off(BACKLOG_CHARGERS);
     let mut rates = Vec::new();
     for _ in 0..BACKLOGS {
         let (rate, after) = backlog(&sink, wires).await?;
@@ -49,7 +50,47 @@ pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow:
     }
     let against = format!("a backlog of {} events at one partner who answers at once; all: {rates:.0?}", SESSIONS * 2);
     tell("webhook_per_s", median(&rates), "deliveries/s", Limit::None, &against);
+    drop(rest);
     host.end().await
+}
+
+/// Evenly spread sessions for a while: all processor time of the server in ms, and its share of a processor in percent.
+async fn cost(host: &Host, wires: Vec<Wire>, tag: &str, time: Duration) -> anyhow::Result<(f64, f64, Vec<Wire>)> {
+    let (begun, before) = (Instant::now(), host.process()?.cpu_all_s()?);
+    let wires = paced(wires, tag, time).await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let cpu_s = host.process()?.cpu_all_s()? - before;
+    Ok((cpu_s * 1e3, cpu_s * 100.0 / begun.elapsed().as_secs_f64(), wires))
+}
+
+/// As many events a second as there are chargers, for a while: how long each took, and what it cost the server.
+async fn even(host: &Host, sink: &Sink, wires: Vec<Wire>) -> anyhow::Result<Vec<Wire>> {
+    let rate = wires.len();
+    let wires = paced(wires, "tag-b", WARM_FOR).await?;
+    let before = charge::sent();
+    let (without, _, wires) = cost(host, wires, "tag-b", PACED_FOR / 2).await?;
+    let session = without / (charge::sent() - before) as f64;
+    let wires = paced(wires, "tag-a", WARM_FOR).await?;
+    sink.take();
+    let (cpu_ms, share, wires) = cost(host, wires, "tag-a", PACED_FOR).await?;
+    let ways: Vec<f64> = sink.take().into_iter().map(|(_, ms)| ms).collect();
+    let count = ways.len();
+    let against = format!("created to delivered, {count} events at {rate}/s; clocks in whole ms");
+    tell(&format!("webhook_p50_ms_{rate}"), quantile(&ways, 0.5), "ms", Limit::None, &against);
+    tell(&format!("webhook_p99_ms_{rate}"), quantile(&ways, 0.99), "ms", Limit::Most(1_000.0), &against);
+    let each = cpu_ms / count as f64;
+    let against = format!(
+        "all processor time of the server by its deliveries, {rate}/s: the transaction message, its journal records and idle work \
+         are in it; {share:.0} % of a processor; {session:.3} ms of it without anywhere to deliver"
+    );
+    let limit = if rate == PACED { Limit::None } else { Limit::Most(CPU_MAX_MS) };
+    tell(&format!("webhook_cpu_ms_{rate}"), each, "ms", limit, &against);
+    if rate == RATES[1] {
+        tell("webhook_cpu_ms", each, "ms", limit, &against);
+    }
+    let against = "the delivery alone: what an event costs more than the same one without anywhere to deliver";
+    tell(&format!("webhook_cpu_alone_ms_{rate}"), each - session, "ms", Limit::None, against);
+    Ok(wires)
 }
 
 /// Holds the endpoint while sessions are made, opens it, and counts.

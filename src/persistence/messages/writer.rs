@@ -9,11 +9,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// How long frames are gathered: what a `kill -9` may cost, and what lies together in one row.
 const GATHER: Duration = Duration::from_secs(1);
+
+/// How long frames pile up before they are taken from the queue: a thread that waits for each would be woken for each, which
+/// costs the sender more than all the rest. The queue has room for 2.6 million frames a second.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Bytes of frames that are gathered at most.
 const GATHER_BYTES: usize = 4 << 20;
@@ -49,11 +53,7 @@ impl Writer {
     /// Writes until the last sender has gone or says so.
     pub(super) fn run(mut self, queue: &Receiver<Job>) {
         loop {
-            let job = match self.due {
-                Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
-                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match job {
+            match self.next(queue) {
                 Ok(Job::Frame(charger, frame)) => self.gather(charger, frame),
                 Ok(Job::Flush(done)) => {
                     self.write();
@@ -73,6 +73,25 @@ impl Writer {
                     return;
                 }
             }
+        }
+    }
+
+    /// The next job. While frames are being gathered it looks from time to time; [`MessageLog::ask`] ends such a pause.
+    ///
+    /// [`MessageLog::ask`]: super::MessageLog::ask
+    fn next(&self, queue: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
+        let Some(due) = self.due else { return queue.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+        loop {
+            match queue.try_recv() {
+                Ok(job) => return Ok(job),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) => {}
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            std::thread::park_timeout(left.min(PAUSE));
         }
     }
 

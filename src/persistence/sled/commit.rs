@@ -6,8 +6,10 @@
 //! (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
 //! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
-use super::draft::{Answer, Draft};
+use super::answers::{self, Home};
+use super::draft::{Draft, Sealed};
 use super::places::Places;
+use super::queue::Pace;
 use super::shared::Shared;
 use super::values::Put;
 use super::{freeze::Freeze, index::Run};
@@ -47,6 +49,8 @@ pub(super) struct AppendJob {
     pub(super) rows: Vec<Put>,
     pub(super) notices: Vec<OutboxPut>,
     pub(super) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// The thread that waits for it.
+    pub(super) home: Option<Arc<Home>>,
 }
 
 /// What a claim learns from the index.
@@ -97,6 +101,9 @@ pub(super) struct Committer {
     next_block: u64,
     waiting: VecDeque<Job>,
     last_waiters: usize,
+    /// When the last commit was begun, and when it was answered.
+    begun: Instant,
+    answered: Instant,
     alive_at: Timestamp,
 }
 
@@ -106,6 +113,8 @@ pub(super) fn run(shared: Arc<Shared>) {
         next_block: shared.next_block.load(SeqCst),
         waiting: VecDeque::new(),
         last_waiters: 0,
+        begun: Instant::now(),
+        answered: Instant::now(),
         alive_at: Timestamp(i64::MIN),
         shared: Arc::clone(&shared),
     };
@@ -117,16 +126,17 @@ pub(super) fn run(shared: Arc<Shared>) {
     }
     shared.queue.close();
     let mut rest = std::mem::take(&mut committer.waiting);
-    while shared.queue.drain(&mut rest, usize::MAX, 0, std::time::Duration::ZERO).is_some() {
+    while shared.queue.drain(&mut rest, Pace::all()).is_some() {
         rest.drain(..).for_each(Job::refuse);
     }
 }
 
 impl Committer {
     fn serve(&mut self) -> Result<(), String> {
-        let (batch_max, gather) = (self.shared.config.batch_max, self.shared.config.gather_max);
-        let queue = Arc::clone(&self.shared);
-        while let Some(left) = queue.queue.drain(&mut self.waiting, batch_max, self.last_waiters, gather) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let pace = self.pace();
+            let Some(left) = shared.queue.drain(&mut self.waiting, pace) else { break };
             metrics::QUEUE_DEPTH.set((left + self.waiting.len()) as f64, []);
             self.turn()?;
         }
@@ -134,6 +144,17 @@ impl Committer {
         self.alive_at = Timestamp(i64::MIN);
         self.waiting.push_back(Job::Alive);
         self.turn()
+    }
+
+    fn pace(&self) -> Pace {
+        let config = &self.shared.config;
+        Pace {
+            max: config.batch_max,
+            expected: self.last_waiters,
+            gather: config.gather_max,
+            answered: self.answered,
+            not_before: self.begun + config.commit_gap,
+        }
     }
 
     fn turn(&mut self) -> Result<(), String> {
@@ -155,20 +176,23 @@ impl Committer {
         }
         self.last_waiters = waiters;
         let (sealed, answers, freezes) = draft.seal();
-        if let Some(sealed) = sealed {
-            let outcome = commit(&shared, sealed.batch, sealed.next_block, places);
+        if let Some(mut sealed) = sealed {
+            self.begun = Instant::now();
+            let outcome = commit(&shared, &mut sealed, places);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
             }
             self.next_block = sealed.next_block;
             shared.next_block.store(sealed.next_block, Relaxed);
-            answers.into_iter().for_each(Answer::give);
+            shared.recent.told(sealed.told, sealed.first_position);
+            answers::give_all(answers);
+            self.answered = Instant::now();
             metrics::COMMIT_RECORDS.record(sealed.records as f64, []);
             metrics::COMMIT_WAITERS.record(waiters as f64, []);
             metrics::BYTES.add(sealed.bytes, []);
         } else {
-            answers.into_iter().for_each(Answer::give);
+            answers::give_all(answers);
         }
         freezes.into_iter().for_each(|freeze| freeze.perform(&shared));
         Ok(())
@@ -176,13 +200,14 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, batch: sled::Batch, next_block: u64, places: Places) -> Result<(), String> {
+fn commit(shared: &Shared, sealed: &mut Sealed, places: Places) -> Result<(), String> {
     let begun = Instant::now();
     places.begun();
     let number = shared.applied.load(Relaxed) + 1;
     // Raised before anything can be seen: a reader that saw part of this batch waits for it.
     shared.applied.store(number, SeqCst);
-    shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
+    shared.tree.apply_batch(std::mem::take(&mut sealed.batch)).map_err(|e| format!("writing a batch: {e}"))?;
+    sealed.rows.iter().for_each(|key| shared.recent.changed(key));
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
     fault_point!("journal.flushed", "");
     places.written();
@@ -193,7 +218,7 @@ fn commit(shared: &Shared, batch: sled::Batch, next_block: u64, places: Places) 
     if shared.sync_file {
         shared.file.sync_data().map_err(|e| format!("syncing the store's file: {e}"))?;
     }
-    shared.witness.note(next_block);
+    shared.witness.note(sealed.next_block);
     shared.durable.send_replace(number);
     metrics::COMMIT_SECONDS.record(begun.elapsed().as_secs_f64(), []);
     Ok(())

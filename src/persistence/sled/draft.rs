@@ -1,8 +1,10 @@
 //! One batch in the making. Owns what a job becomes in the store; never writes it.
 
+use super::answers::Answer;
 use super::commit::{AppendJob, ClaimStart, Job, OutboxPut};
 use super::freeze::Freeze;
 use super::index::{Index, Verdict};
+use super::recent::Told;
 use super::shared::{Mutable, Shared};
 use super::values::{Head, Put};
 use super::{keys, once};
@@ -13,44 +15,9 @@ use crate::persistence::{AppendError, Appended, CreateOnce, JournalError, Token}
 use crate::telemetry::metrics::journal as metrics;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::MutexGuard;
-use tokio::sync::oneshot::Sender;
 
 /// Room for entries in a chunk of the outbox: a block less frame and time.
 const CHUNK_ROOM: usize = BLOCK_MAX - 64;
-
-/// An answer that waits for the batch.
-pub(super) enum Answer {
-    Append(Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>),
-    Done(Sender<Result<(), JournalError>>, Result<(), JournalError>),
-    Create(Sender<Result<CreateOnce, JournalError>>, Result<CreateOnce, JournalError>),
-    Claim(Sender<Result<Vec<ClaimStart>, JournalError>>, Vec<ClaimStart>),
-    Resolve(Sender<Result<bool, JournalError>>, Result<bool, JournalError>),
-}
-
-impl Answer {
-    /// Answers. A caller that has gone away is no error.
-    pub(super) fn give(self) {
-        match self {
-            Answer::Append(reply, outcome) => drop(reply.send(outcome)),
-            Answer::Done(reply, outcome) => drop(reply.send(outcome)),
-            Answer::Create(reply, outcome) => drop(reply.send(outcome)),
-            Answer::Claim(reply, starts) => drop(reply.send(Ok(starts))),
-            Answer::Resolve(reply, outcome) => drop(reply.send(outcome)),
-        }
-    }
-
-    /// Answers after the batch failed: nobody can tell what is on the disk.
-    pub(super) fn unknown(self, why: &str) {
-        let gone = || JournalError::Unavailable(why.to_owned());
-        match self {
-            Answer::Append(reply, _) => drop(reply.send(Err(AppendError::Unknown(why.to_owned())))),
-            Answer::Done(reply, _) => drop(reply.send(Err(gone()))),
-            Answer::Create(reply, _) => drop(reply.send(Err(gone()))),
-            Answer::Claim(reply, _) => drop(reply.send(Err(gone()))),
-            Answer::Resolve(reply, _) => drop(reply.send(Err(gone()))),
-        }
-    }
-}
 
 /// A batch ready to be applied.
 pub(super) struct Sealed {
@@ -58,6 +25,11 @@ pub(super) struct Sealed {
     pub(super) next_block: u64,
     pub(super) records: u64,
     pub(super) bytes: u64,
+    /// The rows that it changes.
+    pub(super) rows: Vec<Vec<u8>>,
+    pub(super) told: Vec<Told>,
+    /// The lowest position that a notice of this commit can have.
+    pub(super) first_position: u64,
 }
 
 #[derive(Default)]
@@ -78,7 +50,8 @@ pub(super) struct Draft<'a> {
     packer: Packer,
     first_block: u64,
     outbox: BTreeMap<PartnerId, Chunks>,
-    notices: usize,
+    told: Vec<Told>,
+    rows: Vec<Vec<u8>>,
     records: u64,
     puts: u64,
     bytes: u64,
@@ -101,7 +74,8 @@ impl<'a> Draft<'a> {
             packer: Packer::new(first_block, now),
             first_block,
             outbox: BTreeMap::new(),
-            notices: 0,
+            told: Vec::new(),
+            rows: Vec::new(),
             records: 0,
             puts: 0,
             bytes: 0,
@@ -117,7 +91,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn notices(&self) -> usize {
-        self.notices
+        self.told.len()
     }
 
     pub(super) fn writes(&self) -> bool {
@@ -174,7 +148,7 @@ impl<'a> Draft<'a> {
     }
 
     fn append(&mut self, job: AppendJob) {
-        let AppendJob { token, after, records, rows, notices, reply } = job;
+        let AppendJob { token, after, records, rows, notices, reply, home } = job;
         let outcome = self.judge(&token, after, records.last().map_or(0, |(id, _)| *id));
         let outcome = match outcome {
             Ok(None) => {
@@ -185,7 +159,7 @@ impl<'a> Draft<'a> {
             Ok(Some(duplicate)) => Ok(duplicate),
             Err(error) => Err(error),
         };
-        self.answers.push(Answer::Append(reply, outcome));
+        self.answers.push(Answer::Append(reply, outcome, home));
     }
 
     /// `None` for an append that is to be written, the old answer for one that was.
@@ -223,18 +197,19 @@ impl<'a> Draft<'a> {
 
     /// Notices of one commit to one partner lie together, in chunks named by their last position.
     fn notice(&mut self, notice: OutboxPut) {
-        let position = (self.first_block << 16) | (self.notices as u64 & 0xFFFF);
-        self.notices += 1;
-        let chunks = self.outbox.entry(notice.partner).or_default();
-        if !chunks.open.is_empty() && chunks.open.len() + 8 + notice.content.len() > CHUNK_ROOM {
+        let OutboxPut { partner, content } = notice;
+        let position = (self.first_block << 16) | (self.told.len() as u64 & 0xFFFF);
+        let chunks = self.outbox.entry(partner.clone()).or_default();
+        if !chunks.open.is_empty() && chunks.open.len() + 8 + content.len() > CHUNK_ROOM {
             chunks.done.push((chunks.last, std::mem::take(&mut chunks.open)));
         }
         if chunks.open.is_empty() {
             chunks.open.extend_from_slice(&self.now.0.to_be_bytes());
         }
         chunks.open.extend_from_slice(&position.to_be_bytes());
-        chunks.open.extend_from_slice(&notice.content);
+        chunks.open.extend_from_slice(&content);
         chunks.last = position;
+        self.told.push(Told { partner, position, content });
     }
 
     fn snapshot(&mut self, token: &Token, sequence: u64, live: bool, state: Put) -> Result<(), JournalError> {
@@ -305,6 +280,9 @@ impl<'a> Draft<'a> {
     }
 
     fn put(&mut self, put: Put) {
+        if put.key.first() == Some(&keys::ROW) {
+            self.rows.push(put.key.clone());
+        }
         // Few rows are larger than a page; those are remembered, so that nothing needs to be read before a write.
         let before = if put.pieces.is_empty() && self.mutable.large.is_empty() {
             0
@@ -376,6 +354,9 @@ impl<'a> Draft<'a> {
             next_block,
             records: self.records,
             bytes: self.bytes,
+            rows: self.rows,
+            told: self.told,
+            first_position: self.first_block << 16,
         });
         (sealed, self.answers, self.freezes)
     }

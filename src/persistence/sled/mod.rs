@@ -2,10 +2,12 @@
 //!
 //! Invariants: only the commit thread writes ([`commit`]); a commit is one batch in one tree, flushed and then synced by
 //! `fdatasync`, before anyone is answered; stored values are at most 4 KiB, so that `blobs/` stays empty; reads happen
-//! on blocking threads and never show what is not durable ([`shared`]).
+//! on blocking threads or from what is held ready ([`recent`]), and never show what is not durable ([`shared`]).
 //!
-//! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`read`], [`open`], [`upkeep`], [`copy`].
+//! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`answers`], [`read`], [`recent`], [`open`],
+//! [`upkeep`], [`copy`].
 
+mod answers;
 mod claim;
 mod commit;
 mod copy;
@@ -19,6 +21,7 @@ mod open;
 mod places;
 mod queue;
 mod read;
+mod recent;
 mod shared;
 mod space;
 mod tail;
@@ -42,9 +45,11 @@ use crate::clock::SharedClock;
 use crate::config::journal::Journal as Config;
 use crate::ids::PartnerId;
 use crate::telemetry::metrics::journal as metrics;
+use answers::Home;
 use async_trait::async_trait;
 use commit::{AppendJob, BATCH_NOTICES, Job, OutboxPut};
 use queue::Refused;
+use recent::Recent;
 use shared::Shared;
 use std::path::Path;
 use std::sync::Arc;
@@ -196,7 +201,8 @@ impl SledJournal {
             (key, Some(value)) => Put::new(key, value),
             (key, None) => Put::remove(key),
         });
-        AppendJob { token: token.clone(), after: append.after, records, rows: rows.collect(), notices, reply }
+        let home = Home::here();
+        AppendJob { token: token.clone(), after: append.after, records, rows: rows.collect(), notices, reply, home }
     }
 }
 
@@ -288,7 +294,14 @@ impl Journal for SledJournal {
 
     async fn row(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
         let (shared, key) = (Arc::clone(&self.shared), keys::row(table, key));
-        self.read(move || values::get(&shared.tree, &key)).await
+        let stamp = match self.known(|recent| recent.row(&key))? {
+            Ok(row) => return Ok(row),
+            Err(stamp) => stamp,
+        };
+        let place = key.clone();
+        let row = self.read(move || values::get(&shared.tree, &place)).await?;
+        self.shared.recent.note(key, stamp, row.as_ref());
+        Ok(row)
     }
 
     async fn rows(
@@ -316,6 +329,9 @@ impl Journal for SledJournal {
     }
 
     async fn outbox(&self, partner: &PartnerId, position: u64, limit: usize) -> Result<Vec<OutboxEntry>, JournalError> {
+        if let Some(found) = self.known(|recent| recent.notices(partner, position, limit))? {
+            return found.into_iter().map(|(position, content)| read::decode_notice(position, &content)).collect();
+        }
         let (shared, partner) = (Arc::clone(&self.shared), partner.clone());
         self.read(move || read::outbox(&shared, &partner, position, limit)).await
     }
@@ -346,6 +362,14 @@ impl Journal for SledJournal {
 }
 
 impl SledJournal {
+    /// What is held ready, unless the journal has failed.
+    fn known<T>(&self, look: impl FnOnce(&Recent) -> T) -> Result<T, JournalError> {
+        match self.failure() {
+            Some(why) => Err(JournalError::Unavailable(why.to_owned())),
+            None => Ok(look(&self.shared.recent)),
+        }
+    }
+
     /// Reads on a blocking thread, then waits until what may have been seen is durable.
     async fn read<T: Send + 'static>(
         &self,

@@ -21,6 +21,36 @@ pub(super) struct Queue {
     bound: usize,
 }
 
+/// When the next jobs are to be taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// How many jobs one drain takes at most.
+    pub(super) max: usize,
+    /// How many are likely to come again, as they were in the last commit.
+    pub(super) expected: usize,
+    /// How long they are waited for.
+    pub(super) gather: Duration,
+    /// When the last ones were answered.
+    pub(super) answered: Instant,
+    /// Nothing is taken before this moment, unless they came back at once.
+    pub(super) not_before: Instant,
+}
+
+impl Pace {
+    /// Writers who come back this soon after their answer are in a loop: to hold them back would only slow them. Many take
+    /// longer than one, by some microseconds each.
+    fn at_once(&self) -> Duration {
+        let each = u32::try_from(self.expected).unwrap_or(u32::MAX);
+        Duration::from_micros(500) + Duration::from_micros(4).saturating_mul(each)
+    }
+
+    /// Everything at once.
+    pub(super) fn all() -> Self {
+        let now = Instant::now();
+        Pace { max: usize::MAX, expected: 0, gather: Duration::ZERO, answered: now, not_before: now }
+    }
+}
+
 /// Why a job was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -61,15 +91,10 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Moves what waits to the back of `into`; waits until something does. When fewer than `expected` wait, gives the
-    /// others up to `gather` to come. `None` once closed and empty; otherwise how many wait besides.
-    pub(super) fn drain(
-        &self,
-        into: &mut VecDeque<Job>,
-        max: usize,
-        expected: usize,
-        gather: Duration,
-    ) -> Option<usize> {
+    /// Moves what waits to the back of `into`; waits until something does. When fewer than are expected wait, gives the
+    /// others a little time; then keeps the distance from the last commit. `None` once closed and empty; otherwise how many
+    /// wait besides.
+    pub(super) fn drain(&self, into: &mut VecDeque<Job>, pace: Pace) -> Option<usize> {
         let mut state = self.lock();
         while state.jobs.is_empty() && into.is_empty() {
             if state.closed {
@@ -78,14 +103,30 @@ impl Queue {
             state.wanted = 1;
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let expected = expected.min(max);
+        let expected = pace.expected.min(pace.max);
         if into.is_empty() && state.jobs.len() < expected && !state.closed {
-            state = self.gather(state, expected, gather);
+            state = self.gather(state, expected, pace.gather);
+        }
+        let back_at_once = state.jobs.len() >= expected && pace.answered.elapsed() <= pace.at_once();
+        if into.is_empty() && !back_at_once {
+            state = self.keep_off(state, pace);
         }
         state.wanted = usize::MAX;
-        let room = max.saturating_sub(into.len()).min(state.jobs.len());
+        let room = pace.max.saturating_sub(into.len()).min(state.jobs.len());
         into.extend(state.jobs.drain(..room));
         Some(state.jobs.len())
+    }
+
+    /// Waits until the distance from the last commit is kept, or as many jobs as one commit takes are there.
+    fn keep_off<'a>(&self, mut state: MutexGuard<'a, State>, pace: Pace) -> MutexGuard<'a, State> {
+        loop {
+            let left = pace.not_before.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.closed || state.jobs.len() >= pace.max {
+                return state;
+            }
+            state.wanted = pace.max;
+            state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Waits until `expected` jobs are there, nobody came for a quarter of the time allowed, or it is up.
@@ -103,5 +144,54 @@ impl Queue {
                 return state;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAP: Duration = Duration::from_millis(40);
+
+    fn pace(answered: Instant, expected: usize) -> Pace {
+        let now = Instant::now();
+        Pace { max: 3, expected, gather: Duration::ZERO, answered, not_before: now + GAP }
+    }
+
+    fn drained(queue: &Queue, pace: Pace) -> (usize, Duration) {
+        let (mut into, begun) = (VecDeque::new(), Instant::now());
+        queue.drain(&mut into, pace);
+        (into.len(), begun.elapsed())
+    }
+
+    #[test]
+    fn one_who_comes_by_chance_waits_for_the_gap_and_shares_the_commit() {
+        let queue = Queue::new(16);
+        let long_ago = Instant::now() - Duration::from_secs(1);
+        queue.push(Job::Alive).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(GAP / 4);
+                queue.push(Job::Alive).unwrap();
+            });
+            let (jobs, took) = drained(&queue, pace(long_ago, 1));
+            assert!(jobs == 2 && took >= GAP, "{jobs} jobs after {took:?}");
+        });
+    }
+
+    #[test]
+    fn whoever_comes_back_at_once_does_not_wait_nor_does_a_full_commit_or_the_end() {
+        let queue = Queue::new(16);
+        let long_ago = Instant::now() - Duration::from_secs(1);
+        queue.push(Job::Alive).unwrap();
+        // Begun a little in the future: a slow machine does not make the writer late.
+        let just_now = Instant::now() + Duration::from_secs(1);
+        assert!(drained(&queue, pace(just_now, 1)).1 < GAP);
+        (0..3).for_each(|_| queue.push(Job::Alive).unwrap());
+        assert!(drained(&queue, pace(long_ago, 1)).1 < GAP);
+        queue.push(Job::Alive).unwrap();
+        queue.close();
+        assert!(drained(&queue, pace(long_ago, 1)).1 < GAP);
+        assert_eq!(queue.drain(&mut VecDeque::new(), pace(long_ago, 1)), None);
     }
 }

@@ -141,6 +141,20 @@ pub(super) fn encode_notice(id: &str, notice: &Notice) -> Vec<u8> {
     content
 }
 
+/// Reads back what [`encode_notice`] wrote.
+fn entry(position: u64, reader: &mut Reader<'_>) -> Result<OutboxEntry, Damage> {
+    let mut part = || reader.u32().and_then(|length| reader.take(length as usize));
+    let (id, json) = (part()?, part()?);
+    let id = String::from_utf8(id.to_vec()).map_err(|_| Damage::Shape("event id"))?;
+    let notice = serde_json::from_slice(json).map_err(|_| Damage::Shape("notice"))?;
+    Ok(OutboxEntry { position, id, notice })
+}
+
+/// A notice as it is held ready.
+pub(super) fn decode_notice(position: u64, content: &[u8]) -> Result<OutboxEntry, JournalError> {
+    entry(position, &mut Reader(content)).map_err(|why| values::corrupt(&keys::outbox("", position), why))
+}
+
 /// The entries of a chunk, and when it was committed.
 pub(super) fn decode_chunk(key: &[u8], content: &[u8]) -> Result<(Timestamp, Vec<OutboxEntry>), JournalError> {
     let read = || {
@@ -149,11 +163,7 @@ pub(super) fn decode_chunk(key: &[u8], content: &[u8]) -> Result<(Timestamp, Vec
         let mut entries = Vec::new();
         while !reader.0.is_empty() {
             let position = reader.u64()?;
-            let mut part = || reader.u32().and_then(|length| reader.take(length as usize));
-            let (id, json) = (part()?, part()?);
-            let id = String::from_utf8(id.to_vec()).map_err(|_| Damage::Shape("event id"))?;
-            let notice = serde_json::from_slice(json).map_err(|_| Damage::Shape("notice"))?;
-            entries.push(OutboxEntry { position, id, notice });
+            entries.push(entry(position, &mut reader)?);
         }
         Ok::<_, Damage>((at, entries))
     };

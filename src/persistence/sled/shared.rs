@@ -6,6 +6,7 @@
 
 use super::index::Index;
 use super::queue::Queue;
+use super::recent::Recent;
 use super::space::Space;
 use super::values;
 use super::witness::Witness;
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) break_sync: AtomicBool,
     pub(super) queue: Queue,
     pub(super) space: Space,
+    pub(super) recent: Recent,
     pub(super) epoch: u64,
     pub(super) downtime: Duration,
     index: Mutex<Index>,
@@ -101,6 +103,7 @@ impl Shared {
             break_sync: AtomicBool::new(false),
             queue: Queue::new(config.queue_bound),
             space: opened.space,
+            recent: Recent::default(),
             epoch: opened.epoch,
             downtime: opened.downtime,
             index: Mutex::new(opened.index),
