@@ -1,7 +1,7 @@
 //! Faults of partners and of their endpoints (W1, W2, W4, W5, P1 to P3).
 
 use crate::chargers::everywhere;
-use crate::scene::{Fleet, PATIENCE, Scene, sessions, start, started, until};
+use crate::scene::{Fleet, PATIENCE, Scene, lively, sessions, start, started, until};
 use anyhow::{Context as _, Result, ensure};
 use axum::http::{HeaderMap, StatusCode, header::LOCATION};
 use axum::response::{IntoResponse as _, Response};
@@ -165,6 +165,7 @@ pub(crate) async fn crash_after_delivery(scene: &mut Scene) -> Result<()> {
     let rounds = scene.rounds(10, 3);
     for round in 0..rounds {
         let told = ["session.started", "session.ended", "connector.status"][round % 3];
+        lively(&world).await?;
         scene.arm("webhook.delivered", told, "abort", 0, 1)?;
         let name = format!("w5-{round}");
         let (begun, fell) =
@@ -218,6 +219,7 @@ pub(crate) async fn crash_in_a_request(scene: &mut Scene) -> Result<()> {
     .into_iter()
     .enumerate()
     {
+        lively(&world).await?;
         let (charger, connector) = (round % 2, 1 + (round / 2 % 2) as u16);
         let before = scene.hits();
         scene.arm(place, detail, what, 0, 1)?;
