@@ -130,7 +130,8 @@ pub(crate) async fn sync_fails(scene: &mut Scene) -> Result<()> {
             scene.start().await
         };
         let (begun, fell) = tokio::join!(started(&world, &name, round % 3, 1), falls);
-        (begun?, fell?);
+        begun?;
+        fell?;
         let failed = scene.shim()?.failed()? - before;
         ensure!(failed == 1, "{failed} syncs failed");
         scene.count("fsync errors injected", failed);

@@ -208,7 +208,6 @@ pub(crate) async fn one_request_many_times(scene: &mut Scene) -> Result<()> {
 pub(crate) async fn crash_in_a_request(scene: &mut Scene) -> Result<()> {
     scene.start().await?;
     let world = scene.world(Fleet::of(2)).await?;
-    let mut begun = 0;
     for (round, (place, detail, what)) in [
         ("api.claimed", "op/", "abort"),
         ("engine.stored", "charger/", "abort"),
@@ -234,9 +233,8 @@ pub(crate) async fn crash_in_a_request(scene: &mut Scene) -> Result<()> {
         let session = outcome?;
         ensure!(ended? && scene.hits() == before + 1, "{place} did not act");
         ensure!(started(&world, &name, charger, connector).await? == session, "another order for {name}");
-        begun += 1;
         sessions(&world, "one order a request", |all| {
-            all.len() == begun && all.iter().all(loadtest::partner::Session::is_over)
+            all.len() == round + 1 && all.iter().all(loadtest::partner::Session::is_over)
         })
         .await?;
     }
