@@ -53,10 +53,10 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Cuts the power under a journal on a disk image (root; Linux) and checks that nothing acknowledged is lost.
+    /// Cuts the power under the journal and under the whole server (root; Linux) and checks that nothing acknowledged is lost.
     Powercut {
-        /// How many times.
-        #[arg(long, default_value_t = 10)]
+        /// How often under the whole server; the kinds of rounds take turns.
+        #[arg(long, default_value_t = 12)]
         rounds: u32,
     },
     /// The fault catalogue against the real binary (docs/faults.md): every row, or those named.

@@ -84,6 +84,19 @@ impl<F: Family> Partition<F> {
         stream: StreamName,
     ) -> Result<Rc<Self>, LoadError> {
         let claimed = env.journal.claim(&stream).await?;
+        Self::build(env, host, stream, claimed)
+    }
+
+    /// Brings a claimed stream's entities into memory, as [`Partition::load`].
+    ///
+    /// # Errors
+    /// When this build cannot read the stream.
+    pub(super) fn build(
+        env: &Rc<Environment<F>>,
+        host: Weak<HostCore<F>>,
+        stream: StreamName,
+        claimed: Claimed,
+    ) -> Result<Rc<Self>, LoadError> {
         let mut folded = fold::<F>(&stream, &claimed)?;
         if folded.states.is_empty() {
             folded.states.insert(F::root(), F::birth(&F::root()));

@@ -7,6 +7,7 @@
 //! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
 use super::draft::{Answer, Draft};
+use super::places::Places;
 use super::shared::Shared;
 use super::values::Put;
 use super::{freeze::Freeze, index::Run};
@@ -75,8 +76,8 @@ pub(super) enum Job {
         reply: oneshot::Sender<Result<(), JournalError>>,
     },
     Claim {
-        stream: StreamName,
-        reply: oneshot::Sender<Result<ClaimStart, JournalError>>,
+        streams: Vec<StreamName>,
+        reply: oneshot::Sender<Result<Vec<ClaimStart>, JournalError>>,
     },
     Resolve {
         token: Token,
@@ -141,10 +142,11 @@ impl Committer {
         let waiting: u64 = self.waiting.iter().map(Job::weight).sum();
         let room = shared.space.admit(waiting.min(BATCH_BYTES));
         let mut draft = Draft::new(&shared, self.next_block, now, room);
-        let mut waiters = 0;
+        let (mut waiters, mut places) = (0, Places::default());
         while draft.bytes() < BATCH_BYTES && draft.notices() < BATCH_NOTICES {
             let Some(job) = self.waiting.pop_front() else { break };
             waiters += usize::from(job.waits());
+            places.see(&job);
             draft.take(job)?;
         }
         if room && (draft.must_write() || draft.writes()) && now.since(self.alive_at) >= shared.config.alive_interval {
@@ -154,7 +156,7 @@ impl Committer {
         self.last_waiters = waiters;
         let (sealed, answers, freezes) = draft.seal();
         if let Some(sealed) = sealed {
-            let outcome = commit(&shared, sealed.batch, sealed.next_block);
+            let outcome = commit(&shared, sealed.batch, sealed.next_block, places);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
@@ -174,14 +176,16 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, batch: sled::Batch, next_block: u64) -> Result<(), String> {
+fn commit(shared: &Shared, batch: sled::Batch, next_block: u64, places: Places) -> Result<(), String> {
     let begun = Instant::now();
+    places.begun();
     let number = shared.applied.load(Relaxed) + 1;
     // Raised before anything can be seen: a reader that saw part of this batch waits for it.
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
     fault_point!("journal.flushed", "");
+    places.written();
     #[cfg(test)]
     if shared.break_sync.load(SeqCst) {
         return Err("syncing the store's file: injected".into());
