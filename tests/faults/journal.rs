@@ -3,7 +3,7 @@
 
 use crate::chargers::everywhere;
 use crate::disk::Disk;
-use crate::scene::{BINARY, Fleet, PATIENCE, Scene, sessions, start, started, takes_a_command, until};
+use crate::scene::{BINARY, Fleet, PATIENCE, Scene, lively, sessions, start, started, takes_a_command, until};
 use anyhow::{Context as _, Result, bail, ensure};
 use loadtest::fleet::{Load, World, identity};
 use loadtest::partner::{Outcome, Session};
@@ -120,6 +120,7 @@ pub(crate) async fn sync_fails(scene: &mut Scene) -> Result<()> {
     scene.start().await?;
     let world = scene.world(Fleet::of(3)).await?;
     for round in 0..scene.rounds(5, 1) {
+        lively(&world).await?;
         let before = scene.shim()?.failed()?;
         scene.shim()?.fail_syncs(1)?;
         let name = format!("j7-{round}");
@@ -129,7 +130,8 @@ pub(crate) async fn sync_fails(scene: &mut Scene) -> Result<()> {
             scene.start().await
         };
         let (begun, fell) = tokio::join!(started(&world, &name, round % 3, 1), falls);
-        (begun?, fell?);
+        begun?;
+        fell?;
         let failed = scene.shim()?.failed()? - before;
         ensure!(failed == 1, "{failed} syncs failed");
         scene.count("fsync errors injected", failed);
@@ -285,6 +287,7 @@ pub(crate) async fn torn_tail(scene: &mut Scene) -> Result<()> {
     copy(&good, &journal).await?;
     // A record that nobody was told of, torn.
     scene.start().await?;
+    lively(&world).await?;
     scene.arm("journal.flushed", "*", "abort", 0, 1)?;
     let mut once = world.partner.clone();
     once.set_patience(Duration::ZERO);

@@ -3,7 +3,7 @@
 
 use crate::chargers::everywhere;
 use crate::journal::LOAD;
-use crate::scene::{FLEET, Fleet, PATIENCE, Scene, all_online, sessions, started, until};
+use crate::scene::{FLEET, Fleet, PATIENCE, Scene, all_online, lively, sessions, started, until};
 use anyhow::{Context as _, Result, ensure};
 use loadtest::check::Verdict;
 use loadtest::fleet::{World, identity};
@@ -167,6 +167,7 @@ pub(crate) async fn restart_storm(scene: &mut Scene) -> Result<()> {
     scene.disarm()?;
     scene.kill_and_start().await?;
     until("all are back", PATIENCE, async || Ok(all_online(&world))).await?;
+    lively(&world).await?;
     ensure!(scene.metric(quarantined, &[]).await? == 0, "a start begins anew");
     started(&world, "o2-after", 3, 1).await?;
     ensure!(world.chargers[3].identity() == identity(FLEET, 3), "the fleet's order");

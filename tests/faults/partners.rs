@@ -1,7 +1,7 @@
 //! Faults of partners and of their endpoints (W1, W2, W4, W5, P1 to P3).
 
 use crate::chargers::everywhere;
-use crate::scene::{Fleet, PATIENCE, Scene, sessions, start, started, until};
+use crate::scene::{Fleet, PATIENCE, Scene, lively, sessions, start, started, until};
 use anyhow::{Context as _, Result, ensure};
 use axum::http::{HeaderMap, StatusCode, header::LOCATION};
 use axum::response::{IntoResponse as _, Response};
@@ -165,6 +165,7 @@ pub(crate) async fn crash_after_delivery(scene: &mut Scene) -> Result<()> {
     let rounds = scene.rounds(10, 3);
     for round in 0..rounds {
         let told = ["session.started", "session.ended", "connector.status"][round % 3];
+        lively(&world).await?;
         scene.arm("webhook.delivered", told, "abort", 0, 1)?;
         let name = format!("w5-{round}");
         let (begun, fell) =
@@ -207,7 +208,6 @@ pub(crate) async fn one_request_many_times(scene: &mut Scene) -> Result<()> {
 pub(crate) async fn crash_in_a_request(scene: &mut Scene) -> Result<()> {
     scene.start().await?;
     let world = scene.world(Fleet::of(2)).await?;
-    let mut begun = 0;
     for (round, (place, detail, what)) in [
         ("api.claimed", "op/", "abort"),
         ("engine.stored", "charger/", "abort"),
@@ -218,6 +218,7 @@ pub(crate) async fn crash_in_a_request(scene: &mut Scene) -> Result<()> {
     .into_iter()
     .enumerate()
     {
+        lively(&world).await?;
         let (charger, connector) = (round % 2, 1 + (round / 2 % 2) as u16);
         let before = scene.hits();
         scene.arm(place, detail, what, 0, 1)?;
@@ -232,9 +233,8 @@ pub(crate) async fn crash_in_a_request(scene: &mut Scene) -> Result<()> {
         let session = outcome?;
         ensure!(ended? && scene.hits() == before + 1, "{place} did not act");
         ensure!(started(&world, &name, charger, connector).await? == session, "another order for {name}");
-        begun += 1;
         sessions(&world, "one order a request", |all| {
-            all.len() == begun && all.iter().all(loadtest::partner::Session::is_over)
+            all.len() == round + 1 && all.iter().all(loadtest::partner::Session::is_over)
         })
         .await?;
     }

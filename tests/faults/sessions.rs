@@ -347,7 +347,7 @@ pub(crate) async fn clock_jumps(scene: &mut Scene) -> Result<()> {
     scene.shim()?.shift_clock(0)?;
     scene.kill_and_start().await?;
     webhooks(&world, "resume", 9).await?;
-    until("the charger is back", PATIENCE, async || Ok(crate::scene::all_online(&world))).await?;
+    lively(&world).await?;
     started(&world, "s9-after", 1, 2).await?;
     scene.judge(world).await.map(drop)
 }
