@@ -8,7 +8,7 @@ mod hits;
 
 use crate::charger::{Behaviour, Profile};
 use crate::check::{Kind, Verdict};
-use crate::fleet::{Endpoints, FleetOptions, Load, World};
+use crate::fleet::{Endpoints, FleetOptions, Load, Script, World};
 use crate::money::{self, Moment, Town};
 use crate::partner::SinkMode;
 use crate::server::Server;
@@ -20,6 +20,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the server may take to be ready again.
@@ -171,6 +172,9 @@ pub async fn crash_by(options: CrashOptions, mut server: Server, blow: &mut impl
         local_percent: 30,
         stopped_percent: 80,
         length: (Duration::from_secs(1), Duration::from_secs(15)),
+        shape: Vec::new(),
+        period: Duration::ZERO,
+        level: None,
     };
     let faults = async {
         let rounds = Rounds::default().run(&mut server, blow, &options, (&town, &world)).await;
@@ -287,7 +291,7 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         connectors: 2,
         sites: 4,
         seed: options.seed,
-        script,
+        script: Script::new(script),
         max_power_w: 120_000.0,
         ramp_per_s: 200,
         profile,
@@ -296,6 +300,8 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         store: None,
         sink: None,
         patience: Duration::from_secs(60),
+        stats: Arc::default(),
+        neighbours: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::fleet::Endpoints;
 use crate::operator::Operator;
+use crate::report::Watched;
 use anyhow::{Context, bail};
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -213,6 +214,42 @@ impl Server {
         Ok(std::fs::write(self.config(), text + sections)?)
     }
 
+    /// Makes what is kept for days stay only for `retention`, and what stays in memory for minutes only for one, so that a
+    /// run of an hour sees what a month would: what comes and goes, and what stays. Gives back how many bytes the message
+    /// log may have.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read or written.
+    pub fn keep_for(&self, retention: Duration) -> anyhow::Result<u64> {
+        let ms = retention.as_millis();
+        let mut config: toml::Table = std::fs::read_to_string(self.config())?.parse()?;
+        let frames: u64 = 64 << 20;
+        let bad_hours = ["1s", "2s", "5s", "10s"].into_iter().chain(std::iter::repeat_n("30s", 16));
+        for (section, key, value) in [
+            ("journal", "retention", format!("{ms}ms").into()),
+            ("journal", "outbox_retention", format!("{ms}ms").into()),
+            ("journal", "cache_bytes", (32_i64 << 20).into()),
+            ("message_log", "max_bytes", toml::Value::Integer(64 << 20)),
+            ("session", "linger", "1m".into()),
+            ("order", "linger", "1m".into()),
+            ("session", "progress_every", "10s".into()),
+            ("session", "sample_interval", "10s".into()),
+            ("webhook", "schedule", toml::Value::Array(bad_hours.map(Into::into).collect())),
+        ] {
+            let table = config.entry(section).or_insert_with(|| toml::Table::new().into());
+            table.as_table_mut().with_context(|| section.to_owned())?.insert(key.to_owned(), value);
+        }
+        std::fs::write(self.config(), config.to_string())?;
+        Ok(frames)
+    }
+
+    /// What of it a report looks at.
+    pub fn watched(&self) -> Watched {
+        let directories = ["journal", "messages"].map(|name| (name.to_owned(), self.dir.join(name)));
+        let metrics_url = Some(format!("http://127.0.0.1:{}/metrics", self.ports.metrics));
+        Watched { metrics_url, pid: self.pid(), directories: directories.to_vec() }
+    }
+
     /// Where it is reached.
     ///
     /// # Errors
@@ -362,6 +399,18 @@ mod tests {
         let text = config_text(ports, Path::new("/tmp/x"));
         assert!(text.contains(&format!("listen = \"127.0.0.1:{}\"", ports.ocpp)));
         assert!(text.contains("/tmp/x/journal"));
+    }
+
+    #[test]
+    fn a_soak_keeps_things_for_less_long() {
+        let dir = std::env::temp_dir().join(format!("server-{}", uuid::Uuid::new_v4()));
+        let server = Server::new(Path::new("x"), &dir).unwrap();
+        assert_eq!(server.keep_for(Duration::from_secs(90)).unwrap(), 64 << 20);
+        let config: toml::Table = std::fs::read_to_string(server.config()).unwrap().parse().unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(config["journal"]["retention"].as_str(), Some("90000ms"));
+        assert_eq!(config["order"]["linger"].as_str(), Some("1m"));
+        assert_eq!(config["webhook"]["schedule"].as_array().unwrap().len(), 20);
     }
 
     #[tokio::test]

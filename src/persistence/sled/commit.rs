@@ -76,8 +76,8 @@ pub(super) enum Job {
         reply: oneshot::Sender<Result<(), JournalError>>,
     },
     Claim {
-        stream: StreamName,
-        reply: oneshot::Sender<Result<ClaimStart, JournalError>>,
+        streams: Vec<StreamName>,
+        reply: oneshot::Sender<Result<Vec<ClaimStart>, JournalError>>,
     },
     Resolve {
         token: Token,
@@ -184,6 +184,7 @@ fn commit(shared: &Shared, batch: sled::Batch, next_block: u64, places: Places) 
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
+    fault_point!("journal.flushed", "");
     places.written();
     #[cfg(test)]
     if shared.break_sync.load(SeqCst) {

@@ -23,7 +23,7 @@ pub(super) enum Answer {
     Append(Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>),
     Done(Sender<Result<(), JournalError>>, Result<(), JournalError>),
     Create(Sender<Result<CreateOnce, JournalError>>, Result<CreateOnce, JournalError>),
-    Claim(Sender<Result<ClaimStart, JournalError>>, ClaimStart),
+    Claim(Sender<Result<Vec<ClaimStart>, JournalError>>, Vec<ClaimStart>),
     Resolve(Sender<Result<bool, JournalError>>, Result<bool, JournalError>),
 }
 
@@ -34,7 +34,7 @@ impl Answer {
             Answer::Append(reply, outcome) => drop(reply.send(outcome)),
             Answer::Done(reply, outcome) => drop(reply.send(outcome)),
             Answer::Create(reply, outcome) => drop(reply.send(outcome)),
-            Answer::Claim(reply, start) => drop(reply.send(Ok(start))),
+            Answer::Claim(reply, starts) => drop(reply.send(Ok(starts))),
             Answer::Resolve(reply, outcome) => drop(reply.send(outcome)),
         }
     }
@@ -151,10 +151,13 @@ impl<'a> Draft<'a> {
                 }
                 self.answers.push(Answer::Done(reply, outcome));
             }
-            Job::Claim { stream, reply } => {
-                let (token, known) = self.index.claim(&stream);
-                let tail = known.runs().collect();
-                self.answers.push(Answer::Claim(reply, ClaimStart { token, tail }));
+            Job::Claim { streams, reply } => {
+                let claim = |stream| {
+                    let (token, known) = self.index.claim(stream);
+                    ClaimStart { token, tail: known.runs().collect() }
+                };
+                let starts = streams.iter().map(claim).collect();
+                self.answers.push(Answer::Claim(reply, starts));
             }
             Job::Resolve { token, id, reply } => {
                 let outcome = match self.index.streams.get(token.stream.as_str()) {

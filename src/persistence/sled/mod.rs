@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`read`], [`open`], [`upkeep`], [`copy`].
 
+mod claim;
 mod commit;
 mod copy;
 mod disk;
@@ -221,9 +222,14 @@ fn too_large(append: &Append) -> Option<String> {
 #[async_trait]
 impl Journal for SledJournal {
     async fn claim(&self, stream: &StreamName) -> Result<Claimed, JournalError> {
-        let start = self.ask(|reply| Job::Claim { stream: stream.clone(), reply }).await?;
+        let mut claimed = self.claim_all(std::slice::from_ref(stream)).await?;
+        claimed.pop().unwrap_or(Err(JournalError::Fenced))
+    }
+
+    async fn claim_all(&self, streams: &[StreamName]) -> Result<Vec<Result<Claimed, JournalError>>, JournalError> {
+        let starts = self.ask(|reply| Job::Claim { streams: streams.to_vec(), reply }).await?;
         let shared = Arc::clone(&self.shared);
-        read::blocking(move || read::claim(&shared, start)).await
+        read::blocking(move || Ok(claim::claim(&shared, starts))).await
     }
 
     async fn append(&self, token: &Token, append: Append) -> Result<Appended, AppendError> {
