@@ -3,7 +3,7 @@
 
 use super::fresh;
 use super::kinds::Tally;
-use super::power::{Power, words};
+use super::power::{Power, TOLD, UNTOLD, words};
 use anyhow::{Context, bail, ensure};
 use loadtest::crash::{CrashOptions, Report, crash_by};
 use loadtest::server::Server;
@@ -59,6 +59,8 @@ fn judge(report: &Report, tally: &mut Tally, rounds: u32) -> anyhow::Result<()> 
     ensure!(!some.contains(&0), "too little happened to judge by: {}", report.line());
     let silent = tally.count("flips that passed in silence");
     ensure!(silent == 0, "{silent} flipped bits passed in silence");
+    let (told, untold) = (tally.count(TOLD), tally.count(UNTOLD));
+    ensure!(untold == 0 || told > 2 * untold, "of {} torn commits {untold} were dropped without a word", told + untold);
     let missed = tally.missed();
     if rounds >= ROUNDS_FOR_ALL && !missed.is_empty() {
         bail!("never hit: {}", missed.join(", "));

@@ -8,6 +8,7 @@ use chargeline::actors::engine::pacer::Pacer;
 use chargeline::actors::engine::restarts::RestartBudget;
 use chargeline::actors::engine::{Environment, HostCore, Partition, Shell};
 use chargeline::domain::charging::{ChargingFamily, Effect, Key, State};
+use chargeline::domain::entity::Family as _;
 use chargeline::ids::PartnerId;
 use chargeline::persistence::{Journal as _, MemoryJournal, OutboxEntry, StreamName};
 use serde_json::Value;
@@ -155,6 +156,35 @@ pub(crate) async fn left(world: &World, product: &Rc<Product>) -> Option<(&'stat
         let result = durable.row("command-result", &format!("CP-{n}/{id}")).await.unwrap_or_default();
         if result.is_none() {
             return Some(("I12", format!("command {id} of CP-{n} has no result")));
+        }
+    }
+    held(product, &rows(&durable, "order").await)
+}
+
+/// What the process still holds of what is over (I10): actors beside the chargers' own without a moment at which they will be
+/// forgotten, and deliveries in its queues. An order that waits for a person or for money stays.
+fn held(product: &Product, orders: &[(String, Value)]) -> Option<(&'static str, String)> {
+    let waits = |order: &str| {
+        let row = orders.iter().find(|(id, _)| id == order).map(|(_, row)| row["status"].as_str());
+        matches!(row, Some(Some("UnderReview" | "AwaitingPayment" | "Unpaid")))
+    };
+    for partition in product.core.all() {
+        for key in partition.keys() {
+            let stays = match &key {
+                Key::Charger => true,
+                Key::Order(order) => waits(&order.to_string()),
+                Key::Session(_) | Key::Reservation(_) => false,
+            };
+            let timers = partition.state(&key).map(|state| ChargingFamily::timers(&state)).unwrap_or_default();
+            let stays = stays || timers.iter().any(|deadline| deadline.due > product.clock.now());
+            if !stays {
+                return Some(("I10", format!("{key} of {} is over and still in memory", partition.stream)));
+            }
+        }
+    }
+    for (partner, _, queue) in product.board.all() {
+        if queue.depth > 0 {
+            return Some(("I10", format!("{} deliveries to {partner} are told and still in its queue", queue.depth)));
         }
     }
     None

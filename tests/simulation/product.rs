@@ -56,6 +56,7 @@ pub(crate) struct Product {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) journal: SharedJournal,
+    pub(crate) board: Arc<QueueBoard>,
     pub(crate) disk: Arc<SimJournal>,
     pub(crate) clock: SharedClock,
     pub(crate) reserving: chargeline::config::reservation::Reservation,
@@ -193,6 +194,7 @@ impl Product {
         let shell = Rc::new(PlatformShell { tariffs: Arc::clone(&tariffs) });
         let (_, platform) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
         let queues = queues(&ground, &journal, &swaps, (&partners, &vault, &alerts));
+        let board = Arc::clone(&queues.board);
         let shell = Rc::new(PartnerShell::new(queues));
         let (_, partner_host) = hosted(environment(&ground, &journal, &config.engine, shell), retry);
         let orders = Arc::new(OrdersHear::new(journal.clone()));
@@ -238,6 +240,7 @@ impl Product {
             tokens,
             vault,
             journal,
+            board,
             disk,
             clock,
             reserving: config.reservation.clone(),

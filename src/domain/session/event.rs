@@ -256,10 +256,7 @@ impl Fold for Session {
                 self.start_due = None;
                 self.forget_due = Some(*forget_due);
             }
-            Event::Read { at, readings, register_wh, told_at } => {
-                self.read(*at, readings, *register_wh);
-                self.told_at = *told_at;
-            }
+            Event::Read { at, readings, register_wh, told_at } => self.read(*at, readings, *register_wh, *told_at),
             Event::ReadLate { at, .. } => self.heard_at = *at,
             Event::SignedData { first, records, .. } => {
                 self.signed = first.saturating_add(u16::try_from(records.len()).unwrap_or(u16::MAX));
@@ -372,9 +369,9 @@ impl Session {
         self.duration_due = began.duration_due;
     }
 
-    fn read(&mut self, at: Timestamp, readings: &[Reading], register_wh: i64) {
+    fn read(&mut self, at: Timestamp, readings: &[Reading], register_wh: i64, told_at: Option<Timestamp>) {
         self.heard_at = at;
-        self.register_wh = register_wh;
+        (self.register_wh, self.told_at) = (register_wh, told_at);
         for reading in readings {
             // What a stop repeats of the past is history, not progress.
             if reading.at >= self.read_at {
