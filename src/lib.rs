@@ -4,6 +4,16 @@
 //! [`protocol`] turns bytes into types, [`actors`] give every entity its order and timers, [`domain`] decides,
 //! [`persistence`] makes it last.
 
+/// A place at which a test may make the process fail; nothing without the feature `testing`.
+macro_rules! fault_point {
+    ($name:literal, $detail:expr) => {
+        #[cfg(feature = "testing")]
+        if $crate::testing::points::armed() {
+            $crate::testing::points::hit($name, $detail);
+        }
+    };
+}
+
 pub mod actors;
 pub mod api;
 pub mod clock;

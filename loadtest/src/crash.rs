@@ -3,14 +3,16 @@
 //! Owns the rounds of kill and restart. Two phases: faults first, then quiet, in which everything has to come to its end. Some
 //! kills wait for a moment at which money is on its way; the books are verified after each.
 
+mod blow;
 mod hits;
 
 use crate::charger::{Behaviour, Profile};
 use crate::check::{Kind, Verdict};
-use crate::fleet::{Endpoints, FleetOptions, Load, World};
+use crate::fleet::{Endpoints, FleetOptions, Load, Script, World};
 use crate::money::{self, Moment, Town};
 use crate::partner::SinkMode;
 use crate::server::Server;
+pub use blow::{Blow, Sigkill};
 use hdrhistogram::Histogram;
 pub use hits::Hits;
 use hits::Life;
@@ -18,6 +20,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the server may take to be ready again.
@@ -50,6 +53,8 @@ pub struct CrashOptions {
     pub chargers: usize,
     /// Sessions begun a second.
     pub starts_per_s: f64,
+    /// Users with accounts; without any, money is left out.
+    pub users: usize,
 }
 
 /// What came of it.
@@ -80,9 +85,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing was lost, doubled or left hanging.
+    /// Whether nothing was lost, doubled or left hanging, and enough happened to judge by.
     pub fn holds(&self) -> bool {
-        self.settled && self.journal.0 && self.ledger.0 && self.verdict.holds() && !self.is_empty()
+        self.is_right() && !self.is_empty()
+    }
+
+    /// Whether nothing was lost, doubled or left hanging.
+    pub fn is_right(&self) -> bool {
+        self.settled && self.journal.0 && self.ledger.0 && self.verdict.holds()
     }
 
     /// Whether something that was to be judged did not happen at all: then nothing is proven.
@@ -137,14 +147,24 @@ fn script(connector: usize) -> Behaviour {
 /// # Errors
 /// When the server cannot be started or set up, or does not come back.
 pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
-    let mut server = Server::new(&options.binary, &options.work_dir)?;
+    let server = Server::new(&options.binary, &options.work_dir)?;
+    let mut sigkill = Sigkill::new(options.seed);
+    crash_by(options, server, &mut sigkill).await
+}
+
+/// Runs the whole test with another blow than SIGKILL, on a server that does not run yet.
+///
+/// # Errors
+/// When the server cannot be started or set up, or does not come back.
+pub async fn crash_by(options: CrashOptions, mut server: Server, blow: &mut impl Blow) -> anyhow::Result<Report> {
     let history = options.work_dir.join("history");
     let prepared = money::prepare(&server, &history).await?;
+    blow.prepare(&mut server)?;
     server.start()?;
     server.ready(READY_MAX).await?;
     let endpoints = server.endpoints()?;
     let mut world = World::build(&endpoints, fleet(&endpoints, &options)).await?;
-    let town = Town::build(&endpoints, prepared, &world, &history).await?;
+    let town = Town::build(&endpoints, prepared, &world, (options.users, &history)).await?;
     world.sink.set_mode(SinkMode::Sometimes { fail_permille: 10 });
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let load = Load {
@@ -152,9 +172,12 @@ pub async fn crash(options: CrashOptions) -> anyhow::Result<Report> {
         local_percent: 30,
         stopped_percent: 80,
         length: (Duration::from_secs(1), Duration::from_secs(15)),
+        shape: Vec::new(),
+        period: Duration::ZERO,
+        level: None,
     };
     let faults = async {
-        let rounds = Rounds::default().run(&mut server, &options, (&town, &world)).await;
+        let rounds = Rounds::default().run(&mut server, blow, &options, (&town, &world)).await;
         let _ = stop.send(true);
         rounds
     };
@@ -204,6 +227,7 @@ impl Rounds {
     async fn run(
         mut self,
         server: &mut Server,
+        blow: &mut impl Blow,
         options: &CrashOptions,
         (town, world): (&Town, &World),
     ) -> anyhow::Result<Rounds> {
@@ -211,22 +235,18 @@ impl Rounds {
         let port = server.ports().metrics;
         let mut life = Life::watch(port)?;
         while self.kills < options.kills {
-            aim(&mut rng, self.kills, town, world).await;
-            self.hits.outside(&town.moments);
-            server.kill().await?;
+            let hits = &mut self.hits;
+            let moment = async {
+                aim(&mut rng, self.kills, town, world).await;
+                hits.outside(&town.moments);
+            };
+            self.kills += blow.strike(server, moment).await?;
             self.hits.inside(&life.over());
             server.start()?;
-            self.kills += 1;
-            if rng.random_ratio(1, 10) {
-                // Once more, in the middle of its recovery.
-                self.kills += 1;
-                tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
-                server.kill().await?;
-                server.start()?;
-            }
             let took = server.ready(READY_MAX).await?;
             life = Life::watch(port)?;
             self.recoveries.saturating_record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1));
+            self.wrong.extend(blow.back(server, took).await?);
             self.wrong.extend(town.books_wrong().await?);
             self.verified += 1;
             tracing::info!(self.kills, of = options.kills, recovery_ms = took.as_millis(), "killed and back");
@@ -271,7 +291,7 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         connectors: 2,
         sites: 4,
         seed: options.seed,
-        script,
+        script: Script::new(script),
         max_power_w: 120_000.0,
         ramp_per_s: 200,
         profile,
@@ -280,6 +300,8 @@ fn fleet(endpoints: &Endpoints, options: &CrashOptions) -> FleetOptions {
         store: None,
         sink: None,
         patience: Duration::from_secs(60),
+        stats: Arc::default(),
+        neighbours: Vec::new(),
     }
 }
 

@@ -5,30 +5,24 @@
 use crate::charger::{AtCharger, Behaviour, ChargerHandle, ChargerSpec, FleetStore, Profile, Surroundings, spawn};
 use crate::check::{self, Histories, ServerAnswers, Verdict};
 use crate::history::History;
+pub use crate::load::Load;
 use crate::operator::Operator;
-use crate::partner::{Key, Outcome, PartnerClient, Sink, StartCall};
+use crate::partner::{Event, Key, PartnerClient, Sink, SinkMode};
 use crate::stats::Stats;
 use crate::time::now_ms;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// Registrations on the way at once: enough to share group commits, few enough not to be a storm.
 const REGISTRATIONS: usize = 32;
 /// RFID cards that are registered; a fleet shares them.
-const CARDS: u64 = 50;
-/// Partner calls on the way at once; above it starts are skipped.
-const CALLS_MAX: usize = 2_000;
+pub(crate) const CARDS: u64 = 50;
 /// Any port of the loopback.
 pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -59,7 +53,7 @@ pub struct FleetOptions {
     /// Decides every random choice.
     pub seed: u64,
     /// What goes wrong where: connector number in the fleet to its script.
-    pub script: fn(usize) -> Behaviour,
+    pub script: Script,
     /// The power of each connector, W.
     pub max_power_w: f64,
     /// Chargers switched on a second.
@@ -76,6 +70,27 @@ pub struct FleetOptions {
     pub sink: Option<Sink>,
     /// How long the partner goes on trying one write.
     pub patience: Duration,
+    /// Where the figures go.
+    pub stats: Arc<Stats>,
+    /// What the endpoints of further partners do; each sees all sites.
+    pub neighbours: Vec<SinkMode>,
+}
+
+/// What goes wrong where.
+#[derive(Clone)]
+pub struct Script(Arc<dyn Fn(usize) -> Behaviour + Send + Sync>);
+
+impl Script {
+    /// From the number of a connector in the fleet to its script.
+    pub fn new(of: impl Fn(usize) -> Behaviour + Send + Sync + 'static) -> Script {
+        Script(Arc::new(of))
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 /// What was shown once and has to be kept for the next start.
@@ -102,22 +117,13 @@ pub struct World {
     pub chargers: Vec<ChargerHandle>,
     /// The figures.
     pub stats: Arc<Stats>,
-    partner_id: String,
+    /// The endpoints of further partners.
+    pub neighbours: Vec<Sink>,
+    /// Events read on the way, of which the server keeps only the newest.
+    pub read_events: Mutex<Vec<Event>>,
+    pub(crate) partner_id: String,
     histories: [History; 3],
     dir: PathBuf,
-}
-
-/// How much happens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Load {
-    /// Sessions begun a second.
-    pub starts_per_s: f64,
-    /// Of a hundred, begun by a card at the charger.
-    pub local_percent: u32,
-    /// Of a hundred of the partner's, stopped by the partner (the rest until the car is full).
-    pub stopped_percent: u32,
-    /// From the 202 to the stop, shortest and longest.
-    pub length: (Duration, Duration),
 }
 
 impl World {
@@ -127,7 +133,7 @@ impl World {
     /// When the server refuses a registration or does not answer.
     pub async fn build(endpoints: &Endpoints, mut options: FleetOptions) -> anyhow::Result<World> {
         let operator = Operator::new(&endpoints.operator, &endpoints.operator_token)?;
-        let stats = Arc::new(Stats::default());
+        let stats = options.stats.clone();
         let dir = options.dir.clone();
         std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         let open = |name: &str| if options.keeps_history { History::file(&dir.join(name)) } else { Ok(History::off()) };
@@ -145,8 +151,15 @@ impl World {
             PartnerClient::new(&endpoints.partner, key, histories[1].clone(), stats.clone(), options.patience)?;
         let around = Surroundings { history: histories[0].clone(), stats: stats.clone(), store: options.store.clone() };
         let partner_id = options.name.clone();
+        let neighbours = neighbours(&operator, &options).await?;
         let chargers = switch_on(options, &access, around).await;
-        Ok(World { operator, partner, sink, chargers, stats, partner_id, histories, dir })
+        let read_events = Mutex::default();
+        Ok(World { operator, partner, sink, chargers, stats, neighbours, read_events, partner_id, histories, dir })
+    }
+
+    /// Where the chargers' history goes: for a charger that is played by hand.
+    pub fn charger_history(&self) -> History {
+        self.histories[0].clone()
     }
 
     /// One of the registered cards.
@@ -164,61 +177,6 @@ impl World {
         for charger in std::mem::take(&mut self.chargers) {
             charger.shut_down().await;
         }
-    }
-
-    /// Begins sessions at random until `stop` turns true or its sender is gone.
-    pub async fn drive(&self, load: Load, seed: u64, mut stop: watch::Receiver<bool>) {
-        let mut rng = SmallRng::seed_from_u64(seed);
-        let mut calls = JoinSet::new();
-        let prefix = uuid::Uuid::new_v4().simple().to_string();
-        let number = AtomicU64::new(0);
-        let mut beat = tokio::time::interval(Duration::from_secs_f64(1.0 / load.starts_per_s.max(0.001)));
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        while !*stop.borrow() {
-            tokio::select! {
-                _ = beat.tick() => {}
-                _ = stop.changed() => break,
-                Some(_) = calls.join_next() => continue,
-            }
-            let Some((charger, connector)) = self.pick(&mut rng) else { continue };
-            if rng.random_range(0..100) < load.local_percent {
-                let id_tag = card(&self.partner_id, rng.random_range(0..CARDS)).into();
-                charger.at_charger(AtCharger::Card { connector, id_tag });
-            } else if calls.len() < CALLS_MAX {
-                let n = number.fetch_add(1, Ordering::Relaxed);
-                let call = StartCall {
-                    request_id: format!("{prefix}-{n}"),
-                    charger_id: charger.identity().to_owned(),
-                    connector_id: connector,
-                    user_id: format!("user-{}", rng.random_range(0..10_000)),
-                };
-                let (from, to) = load.length;
-                let length = from.mul_f64(1.0) + (to.saturating_sub(from)).mul_f64(rng.random_range(0.0..1.0));
-                let stops = rng.random_range(0..100) < load.stopped_percent;
-                calls.spawn(one_session(self.partner.clone(), call, stops.then_some(length), stop.clone()));
-            }
-        }
-        while calls.join_next().await.is_some() {} // each ends within its patience and length
-    }
-
-    /// A connector that looks free; any at all now and then, because partners do that.
-    pub(crate) fn pick(&self, rng: &mut SmallRng) -> Option<(&ChargerHandle, u16)> {
-        let mut any = None;
-        for _ in 0..16 {
-            let charger = self.chargers.get(rng.random_range(0..self.chargers.len().max(1)))?;
-            let view = charger.view();
-            if view.connectors.is_empty() {
-                continue;
-            }
-            let i = rng.random_range(0..view.connectors.len());
-            let connector = u16::try_from(i + 1).unwrap_or(1);
-            any = Some((charger, connector));
-            let free = view.connectors[i].status == crate::charger::Status::Available;
-            if view.online && free || rng.random_bool(0.02) {
-                break;
-            }
-        }
-        any
     }
 
     /// Ends everything: all chargers stop, queues empty, sessions end, deliveries arrive. `false` when `limit` passed.
@@ -262,29 +220,16 @@ impl World {
         self.switch_off().await;
         self.histories.iter().try_for_each(History::flush)?;
         let (histories, _): (Histories, _) = check::load(&self.dir)?;
-        let answers: ServerAnswers = check::ask_server(&histories, &self.operator, &self.partner).await?;
+        let mut answers: ServerAnswers = check::ask_server(&histories, &self.operator, &self.partner).await?;
+        let before = std::mem::take(&mut *self.read_events.lock().unwrap_or_else(PoisonError::into_inner));
+        answers.events = check::joined(before, answers.events);
         check::store(&self.dir, &answers)?;
         Ok(check::check(&histories, &answers))
     }
 }
 
-/// A start and perhaps, later or when the load ends, its stop.
-async fn one_session(
-    partner: PartnerClient,
-    call: StartCall,
-    stops_after: Option<Duration>,
-    mut load_ends: watch::Receiver<bool>,
-) {
-    let outcome = partner.start(&call).await;
-    if let (Outcome::Accepted { session_id }, Some(after)) = (outcome, stops_after) {
-        // Either way it is time to stop; an error of the watch means that the load is over too.
-        let _ = tokio::time::timeout(after, load_ends.wait_for(|over| *over)).await;
-        partner.stop(&format!("{}-stop", call.request_id), &session_id).await;
-    }
-}
-
 /// A card's number: at most 20 characters (OCPP 1.6 idTag).
-fn card(name: &str, n: u64) -> String {
+pub(crate) fn card(name: &str, n: u64) -> String {
     format!("{}C{n:03}", name.chars().take(12).collect::<String>())
 }
 
@@ -328,6 +273,20 @@ async fn register(op: &Operator, options: &FleetOptions, sink: &Sink, access: &m
     Ok(())
 }
 
+/// Partners without histories: what they are told is measured, not checked.
+async fn neighbours(op: &Operator, options: &FleetOptions) -> anyhow::Result<Vec<Sink>> {
+    let mut sinks = Vec::new();
+    for (n, mode) in options.neighbours.iter().enumerate() {
+        let name = format!("{}-n{n}", options.name);
+        let sink = Sink::start(ANY_PORT, options.seed, History::off(), Arc::default()).await?;
+        op.put_partner(&name, &sink.url()).await?;
+        sink.set_secrets(vec![op.make_webhook_secret(&name).await?]);
+        sink.set_mode(*mode);
+        sinks.push(sink);
+    }
+    Ok(sinks)
+}
+
 async fn switch_on(options: FleetOptions, access: &Access, around: Surroundings) -> Vec<ChargerHandle> {
     let profile = Arc::new(options.profile);
     let mut chargers = Vec::with_capacity(options.chargers);
@@ -342,7 +301,7 @@ async fn switch_on(options: FleetOptions, access: &Access, around: Surroundings)
             password: access.passwords.get(&identity).cloned(),
             identity,
             max_power_w: options.max_power_w,
-            scripts: (0..options.connectors).map(|c| (options.script)(n * options.connectors + c)).collect(),
+            scripts: (0..options.connectors).map(|c| (options.script.0)(n * options.connectors + c)).collect(),
             seed: options.seed.wrapping_mul(1_000_003).wrapping_add(n as u64),
         };
         chargers.push(spawn(spec, profile.clone(), around.clone()));

@@ -4,7 +4,10 @@
 
 use crate::fleet::Endpoints;
 use crate::operator::Operator;
+use crate::report::Watched;
 use anyhow::{Context, bail};
+use rand::RngExt;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,10 @@ use tokio::process::{Child, Command};
 
 /// Between two looks at `/readyz`.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Ports that are asked for: below those that systems give to outgoing connections (from 32768 on Linux).
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+/// How many are tried.
+const PORT_TRIES: usize = 1_000;
 
 /// Ports of one server, each free when it was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +36,21 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Four free loopback ports.
+    /// Four free loopback ports, none of which the system gives to outgoing connections: while the server is down nobody is
+    /// handed one of them.
     ///
     /// # Errors
-    /// When the system has none.
+    /// When none is found.
     pub fn free() -> anyhow::Result<Self> {
-        let held: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-        let port = |i: usize| held[i].local_addr().map(|a| a.port());
-        Ok(Ports { ocpp: port(0)?, partner: port(1)?, operator: port(2)?, metrics: port(3)? })
+        let mut rng = rand::rng();
+        let tried = (0..PORT_TRIES).map(|_| rng.random_range(PORTS));
+        let held: Vec<TcpListener> =
+            tried.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).take(4).collect();
+        let port = |i: usize| {
+            held.get(i).context("no free port was found")?.local_addr().map(|a| a.port()).map_err(Into::into)
+        };
+        let ports: Vec<u16> = (0..4).map(port).collect::<anyhow::Result<_>>()?;
+        Ok(Ports { ocpp: ports[0], partner: ports[1], operator: ports[2], metrics: ports[3] })
     }
 }
 
@@ -105,8 +119,10 @@ allow_http = true
 pub struct Server {
     binary: PathBuf,
     dir: PathBuf,
+    data: PathBuf,
     ports: Ports,
     child: Option<Child>,
+    variables: BTreeMap<String, String>,
 }
 
 impl Server {
@@ -115,11 +131,43 @@ impl Server {
     /// # Errors
     /// When the directory cannot be written.
     pub fn new(binary: &Path, dir: &Path) -> anyhow::Result<Self> {
+        Self::keeping(binary, dir, dir)
+    }
+
+    /// As [`Server::new`], but what it keeps (journal, key, frames, operator's token) lies in `data`: on a disk of its own,
+    /// say. Neither its configuration nor its output does.
+    ///
+    /// # Errors
+    /// When a directory cannot be written.
+    pub fn keeping(binary: &Path, dir: &Path, data: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let dir = dir.canonicalize()?;
+        std::fs::create_dir_all(data)?;
+        let (dir, data) = (dir.canonicalize()?, data.canonicalize()?);
         let ports = Ports::free()?;
-        std::fs::write(dir.join("config.toml"), config_text(ports, &dir))?;
-        Ok(Server { binary: binary.to_owned(), dir, ports, child: None })
+        std::fs::write(dir.join("config.toml"), config_text(ports, &data))?;
+        Ok(Server { binary: binary.to_owned(), dir, data, ports, child: None, variables: BTreeMap::new() })
+    }
+
+    /// Sets a variable of its environment from the next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Adds keys to a section that is there already.
+    ///
+    /// # Errors
+    /// When there is no such section or the configuration cannot be written.
+    pub fn tune(&self, section: &str, keys: &str) -> anyhow::Result<()> {
+        let (text, head) = (std::fs::read_to_string(self.config())?, format!("\n[{section}]\n"));
+        if !text.contains(&head) {
+            bail!("the configuration has no section [{section}]");
+        }
+        Ok(std::fs::write(self.config(), text.replacen(&head, &format!("{head}{keys}"), 1))?)
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("server.log")
     }
 
     /// Its configuration file.
@@ -166,6 +214,42 @@ impl Server {
         Ok(std::fs::write(self.config(), text + sections)?)
     }
 
+    /// Makes what is kept for days stay only for `retention`, and what stays in memory for minutes only for one, so that a
+    /// run of an hour sees what a month would: what comes and goes, and what stays. Gives back how many bytes the message
+    /// log may have.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read or written.
+    pub fn keep_for(&self, retention: Duration) -> anyhow::Result<u64> {
+        let ms = retention.as_millis();
+        let mut config: toml::Table = std::fs::read_to_string(self.config())?.parse()?;
+        let frames: u64 = 64 << 20;
+        let bad_hours = ["1s", "2s", "5s", "10s"].into_iter().chain(std::iter::repeat_n("30s", 16));
+        for (section, key, value) in [
+            ("journal", "retention", format!("{ms}ms").into()),
+            ("journal", "outbox_retention", format!("{ms}ms").into()),
+            ("journal", "cache_bytes", (32_i64 << 20).into()),
+            ("message_log", "max_bytes", toml::Value::Integer(64 << 20)),
+            ("session", "linger", "1m".into()),
+            ("order", "linger", "1m".into()),
+            ("session", "progress_every", "10s".into()),
+            ("session", "sample_interval", "10s".into()),
+            ("webhook", "schedule", toml::Value::Array(bad_hours.map(Into::into).collect())),
+        ] {
+            let table = config.entry(section).or_insert_with(|| toml::Table::new().into());
+            table.as_table_mut().with_context(|| section.to_owned())?.insert(key.to_owned(), value);
+        }
+        std::fs::write(self.config(), config.to_string())?;
+        Ok(frames)
+    }
+
+    /// What of it a report looks at.
+    pub fn watched(&self) -> Watched {
+        let directories = ["journal", "messages"].map(|name| (name.to_owned(), self.dir.join(name)));
+        let metrics_url = Some(format!("http://127.0.0.1:{}/metrics", self.ports.metrics));
+        Watched { metrics_url, pid: self.pid(), directories: directories.to_vec() }
+    }
+
     /// Where it is reached.
     ///
     /// # Errors
@@ -196,12 +280,13 @@ impl Server {
     /// # Errors
     /// When the binary cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let log = File::options().create(true).append(true).open(self.dir.join("server.log"))?;
+        let log = File::options().create(true).append(true).open(self.log())?;
         let child = Command::new(&self.binary)
             .arg("serve")
             .arg("--config")
             .arg(self.dir.join("config.toml"))
             .current_dir(&self.dir)
+            .envs(&self.variables)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -236,7 +321,7 @@ impl Server {
     /// # Errors
     /// When there is none.
     pub fn token(&self) -> anyhow::Result<String> {
-        let path = self.dir.join("operator.token");
+        let path = self.data.join("operator.token");
         Ok(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().to_owned())
     }
 
@@ -314,6 +399,18 @@ mod tests {
         let text = config_text(ports, Path::new("/tmp/x"));
         assert!(text.contains(&format!("listen = \"127.0.0.1:{}\"", ports.ocpp)));
         assert!(text.contains("/tmp/x/journal"));
+    }
+
+    #[test]
+    fn a_soak_keeps_things_for_less_long() {
+        let dir = std::env::temp_dir().join(format!("server-{}", uuid::Uuid::new_v4()));
+        let server = Server::new(Path::new("x"), &dir).unwrap();
+        assert_eq!(server.keep_for(Duration::from_secs(90)).unwrap(), 64 << 20);
+        let config: toml::Table = std::fs::read_to_string(server.config()).unwrap().parse().unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(config["journal"]["retention"].as_str(), Some("90000ms"));
+        assert_eq!(config["order"]["linger"].as_str(), Some("1m"));
+        assert_eq!(config["webhook"]["schedule"].as_array().unwrap().len(), 20);
     }
 
     #[tokio::test]

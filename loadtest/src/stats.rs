@@ -97,10 +97,19 @@ const WAITING_MAX: usize = 100_000;
 /// The longest latency that a histogram tells apart: ten minutes.
 const HIGHEST_US: u64 = 600_000_000;
 
+/// A small histogram: two digits, 12 KiB, for many of them.
+pub type Brief = Histogram<u32>;
+
+/// An empty one.
+pub fn brief() -> Brief {
+    Histogram::new_with_bounds(1, HIGHEST_US, 2).unwrap_or_else(|never| unreachable!("the bounds are right: {never}"))
+}
+
 /// Shared by every task of a run.
 #[derive(Debug, Default)]
 pub struct Stats {
     histograms: Mutex<BTreeMap<Measure, Histogram<u64>>>,
+    since_last_look: Mutex<BTreeMap<Measure, Brief>>,
     accepted: Mutex<HashMap<String, Instant>>,
     /// Sockets open now.
     pub connected: AtomicU64,
@@ -132,6 +141,18 @@ pub struct Stats {
     pub stops_accepted: AtomicU64,
     /// Deliveries that reached the sink.
     pub deliveries: AtomicU64,
+    /// Transactions that chargers have begun.
+    pub begun: AtomicU64,
+    /// Transactions that chargers have ended.
+    pub ended: AtomicU64,
+    /// Calls of the partner answered with 429, each try.
+    pub told_too_many: AtomicU64,
+    /// Calls of the partner answered with 503, each try.
+    pub told_unavailable: AtomicU64,
+    /// The two above that named no Retry-After.
+    pub told_without_wait: AtomicU64,
+    /// Of those, what asked for a stop: those are never shed.
+    pub stops_turned_away: AtomicU64,
     /// The charger whose StopTransaction was confirmed last.
     pub stop_confirmed: tokio::sync::watch::Sender<String>,
 }
@@ -148,6 +169,9 @@ impl Stats {
         if let Some(histogram) = all.get_mut(&measure) {
             histogram.saturating_record(us);
         }
+        drop(all);
+        let mut recent = self.since_last_look.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.entry(measure).or_insert_with(brief).saturating_record(us);
     }
 
     /// The partner was told 202 for this session just now.
@@ -177,6 +201,17 @@ impl Stats {
             p99_us: h.value_at_quantile(0.99),
             max_us: h.max(),
         })
+    }
+
+    /// What was recorded since the last call of this, for plots over time.
+    pub fn take_recent(&self) -> BTreeMap<Measure, Brief> {
+        std::mem::take(&mut *self.since_last_look.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The latencies below which these shares (0 to 1) of all calls stay, us; empty when nothing was recorded.
+    pub fn quantiles(&self, measure: Measure, shares: &[f64]) -> Vec<u64> {
+        let all = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&measure).map(|h| shares.iter().map(|s| h.value_at_quantile(*s)).collect()).unwrap_or_default()
     }
 
     /// All figures, for a report.

@@ -5,7 +5,7 @@ mod mini;
 
 use loadtest::check::Kind;
 use loadtest::demo::{DemoFleet, DemoOptions, Snapshot};
-use loadtest::scenario::{RunOptions, StormOptions, run, storm};
+use loadtest::scenario::{Behaviours, Fleet, LoadPart, RunKind, Scenario, Setting, Span, StormPart, run, storm};
 use mini::Breaks;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,26 +24,39 @@ impl Drop for Scratch {
     }
 }
 
-fn options(dir: &Scratch) -> RunOptions {
-    RunOptions {
-        chargers: 64,
-        duration: Duration::from_secs(4),
-        starts_per_s: 40.0,
-        meter_interval: Duration::from_millis(300),
-        ramp_per_s: 2_000,
+fn scenario() -> Scenario {
+    Scenario {
         seed: 3,
-        dir: dir.0.clone(),
-        mishaps: true,
-        length: (Duration::from_secs(1), Duration::from_secs(3)),
-        settle_max: Duration::from_secs(40),
+        fleet: Fleet {
+            chargers: 64,
+            ramp_per_s: 2_000,
+            meter_interval: Span(Duration::from_millis(300)),
+            ..Fleet::default()
+        },
+        load: LoadPart {
+            duration: Span::secs(4),
+            starts_per_s: 40.0,
+            length: (Span::secs(1), Span::secs(3)),
+            settle_max: Span::secs(40),
+            ..LoadPart::default()
+        },
+        behaviours: Behaviours::MIXED,
+        ..Scenario::default()
     }
+}
+
+fn setting(dir: &Scratch) -> Setting {
+    Setting { dir: dir.0.clone(), command: "a test".into(), ..Setting::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_with_mishaps_against_a_sound_platform_verifies() {
     let (dir, endpoints) = (Scratch::new(), mini::start(Breaks::Nothing).await);
-    let report = run(&endpoints, &options(&dir)).await.unwrap();
+    let report = run(&endpoints, &scenario(), &setting(&dir)).await.unwrap();
     assert!(report.holds(), "{}\n{:#?}", report.line(), report.verdict.violations);
+    let page = std::fs::read_to_string(dir.0.join("report.html")).unwrap();
+    let samples = std::fs::read_to_string(dir.0.join("samples.jsonl")).unwrap();
+    assert!(page.contains("Everything holds.") && page.contains("<svg") && samples.lines().count() > 3);
     let f = report.verdict.figures;
     assert!(f.starts_found > 20 && f.transactions_found > 20 && f.energies_compared > 20, "{}", report.line());
     assert!(f.repeated_facts > 0, "some answers were lost and some messages repeated: {}", report.line());
@@ -54,15 +67,11 @@ async fn a_run_with_mishaps_against_a_sound_platform_verifies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_brings_everyone_back() {
     let (dir, endpoints) = (Scratch::new(), mini::start(Breaks::Nothing).await);
-    let options = StormOptions {
-        run: RunOptions { mishaps: false, ..options(&dir) },
-        rounds: 2,
-        // A few dozen handshakes take next to nothing.
-        ratio_max: 10_000.0,
-        partner_p99_max: Duration::from_secs(5),
-        program: env!("CARGO_BIN_EXE_loadtest").into(),
-    };
-    let report = storm(&endpoints, &options).await.unwrap();
+    // A few dozen handshakes take next to nothing.
+    let part = StormPart { rounds: 2, ratio_max: 10_000.0, partner_p99_max: Span::secs(5) };
+    let scenario = Scenario { kind: RunKind::Storm, behaviours: Behaviours::default(), storm: part, ..scenario() };
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_loadtest"));
+    let report = storm(&endpoints, &scenario, &setting(&dir), program).await.unwrap();
     assert!(report.holds(), "{}\n{:#?}", report.line(), report.verdict.violations);
     assert_eq!((report.rounds.len(), report.sessions), (2, 64));
     assert!(report.rounds.iter().all(|round| round.connected_ms <= round.whole_ms));
@@ -74,8 +83,10 @@ async fn broken_promises_are_found_over_the_wire() {
         [(Breaks::EveryFifthEventIsLost, Kind::EventLost), (Breaks::RepeatedStartsGetNewIds, Kind::FactDoubled)]
     {
         let (dir, endpoints) = (Scratch::new(), mini::start(breaks).await);
-        let options = RunOptions { settle_max: Duration::from_secs(6), ..options(&dir) };
-        let report = run(&endpoints, &options).await.unwrap();
+        let mut short = scenario();
+        short.load.settle_max = Span::secs(6);
+        short.behaviours = Behaviours { loses_answer: 100, repeats_messages: 200, ..Behaviours::default() };
+        let report = run(&endpoints, &short, &setting(&dir)).await.unwrap();
         assert!(!report.verdict.holds());
         assert!(report.verdict.violations.iter().any(|v| v.kind == kind), "{breaks:?}: {}", report.verdict.line());
     }

@@ -1,7 +1,8 @@
-//! How late the chargers' arbiters are. Owns the measuring: a beat on each thread, whose lateness is the time that a ready
-//! task waits there; never what follows from it (CH-5: the gateway turns strangers away while it is high).
+//! How late the chargers' arbiters are, and the threads that answer partners. Owns the measuring: a beat on each thread, whose
+//! lateness is the time that a ready task waits there; never what follows from it (CH-5, OP-10: who is turned away while it is
+//! high).
 
-use crate::telemetry::metrics::engine as metric;
+use crate::telemetry::metrics::Metric;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,8 +33,8 @@ impl Pulse {
         Arc::new(Pulse { begun: Instant::now(), hearts: (0..n).map(|_| Heart::default()).collect() })
     }
 
-    /// Beats on the thread that polls it, as the `index`-th, for as long as the thread runs.
-    pub async fn beat(self: Arc<Self>, index: usize) {
+    /// Beats on the thread that polls it, as the `index`-th, for as long as the thread runs; `told` counts how late.
+    pub async fn beat(self: Arc<Self>, index: usize, told: &'static Metric<0>) {
         let Some(heart) = self.hearts.get(index) else { return };
         loop {
             let due = Instant::now() + BEAT;
@@ -42,7 +43,7 @@ impl Pulse {
             let late = now.saturating_duration_since(due);
             heart.late.store(micros(late), Ordering::Relaxed);
             heart.beat.store(micros(now.saturating_duration_since(self.begun)), Ordering::Relaxed);
-            metric::ARBITER_LATE.record(late.as_secs_f64(), []);
+            told.record(late.as_secs_f64(), []);
         }
     }
 
@@ -65,12 +66,13 @@ fn micros(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::engine::ARBITER_LATE;
 
     #[tokio::test(start_paused = true)]
     async fn a_beat_that_does_not_come_is_late_at_once_and_is_forgiven_once_it_comes() {
         let pulse = Pulse::new(2);
         assert_eq!(pulse.late(), Duration::ZERO, "before the first beat");
-        let beating = tokio::spawn(pulse.clone().beat(0));
+        let beating = tokio::spawn(pulse.clone().beat(0, &ARBITER_LATE));
         tokio::time::sleep(BEAT * 2).await;
         assert!(pulse.late() < Duration::from_millis(2), "{:?}", pulse.late());
         // The thread does something else: time passes and nobody is polled.

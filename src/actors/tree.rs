@@ -8,6 +8,7 @@
 use super::engine::{Environment, Host, HostAddr, HostCore};
 use super::pulse::Pulse;
 use crate::domain::entity::Family;
+use crate::telemetry::metrics::engine::ARBITER_LATE;
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Arbiters {
         let chargers: Vec<Arbiter> = (0..n).map(|_| Arbiter::new()).collect();
         let pulse = Pulse::new(n);
         for (index, arbiter) in chargers.iter().enumerate() {
-            arbiter.spawn(pulse.clone().beat(index));
+            arbiter.spawn(pulse.clone().beat(index, &ARBITER_LATE));
         }
         Arbiters { chargers, back_office: Arbiter::new(), pulse }
     }

@@ -41,6 +41,10 @@ pub struct Api {
     pub events_rate: u32,
     pub events_burst: u32,
     #[serde(with = "crate::config::seconds")]
+    pub shed_reads_late: Duration,
+    #[serde(with = "crate::config::seconds")]
+    pub shed_starts_late: Duration,
+    #[serde(with = "crate::config::seconds")]
     pub request_id_kept: Duration,
     pub applications: bool,
     pub applications_waiting_max: usize,

@@ -13,6 +13,7 @@ pub mod money;
 pub mod onboarding;
 pub mod operator;
 pub mod order;
+pub mod overload;
 pub mod platform;
 pub mod pricing;
 pub mod reservation;

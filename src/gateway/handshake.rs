@@ -39,6 +39,7 @@ enum Refusal {
     Gone,
     Unauthorized,
     Throttled,
+    NotReady,
 }
 
 impl Refusal {
@@ -51,6 +52,7 @@ impl Refusal {
             Refusal::Gone => "gone",
             Refusal::Unauthorized => "unauthorized",
             Refusal::Throttled => "throttled",
+            Refusal::NotReady => "not_ready",
         }
     }
 
@@ -63,6 +65,7 @@ impl Refusal {
             Refusal::Gone => return None,
             Refusal::Unauthorized => head::refusal("401 Unauthorized", "WWW-Authenticate: Basic realm=\"ocpp\"\r\n"),
             Refusal::Throttled => head::refusal("429 Too Many Requests", &shared.retry_after()),
+            Refusal::NotReady => head::refusal("503 Service Unavailable", &shared.retry_after()),
         })
     }
 }
@@ -172,6 +175,9 @@ async fn read_head(
 }
 
 fn authenticate(shared: &Shared, head: &Head, channel: Channel, remote: SocketAddr) -> Result<Proof, Refusal> {
+    if !shared.ports.placement.is_open() {
+        return Err(Refusal::NotReady);
+    }
     let (id, from) = (&head.charger, remote.ip());
     let trial = shared.attempts.judge(id, from);
     let standing = shared.ports.register.standing(id);

@@ -11,6 +11,7 @@ use super::ports::{ChargerRegister, CloseReason, FrameLog, Placement};
 use super::tls::Door;
 use crate::clock::SharedClock;
 use crate::config::gateway::Gateway as Settings;
+use crate::domain::overload::{Demand, sheds};
 use crate::telemetry::metrics::gateway as metric;
 use arc_swap::ArcSwap;
 use std::io;
@@ -215,7 +216,7 @@ impl Gateway {
             let settings = self.shared.settings();
             (remote.ip(), settings.connections_max, settings.late_max)
         };
-        let busy = self.shared.ports.placement.late() > late_max;
+        let busy = sheds(Demand::Handshake, self.shared.ports.placement.late(), late_max, 1.0);
         let admitted = match &door {
             None => self.shared.admission.admit(from, most, busy),
             Some(_) => self.shared.admission.admit_tls(from, most, busy, self.shared.attempts.judge_tls(from)),

@@ -38,6 +38,10 @@ pub trait Placement: Send + Sync + 'static {
     /// charger is told 503 and comes again (RT-8).
     fn place(&self, start: SocketStart) -> Result<(), SocketStart>;
 
+    /// Whether connections are taken at all now. Asked before a login is judged: before recovery is over nobody is known, and a
+    /// right password would count as a wrong one.
+    fn is_open(&self) -> bool;
+
     /// How long what is ready waits for its turn where connections live, at worst. Asked for every stranger (CH-5).
     fn late(&self) -> Duration;
 }

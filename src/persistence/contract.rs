@@ -84,6 +84,7 @@ macro_rules! contract_suite {
             a_turn_is_stored_whole,
             a_refused_turn_leaves_nothing,
             snapshot_and_tail_make_the_claim,
+            a_fleet_is_claimed_as_each_alone,
             a_later_snapshot_replaces_the_earlier,
             a_snapshot_by_a_fenced_writer_is_refused,
             streams_tell_the_live_ones,

@@ -228,6 +228,19 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError::Corrupt`] names the record that cannot be read; it is never skipped.
     async fn claim(&self, stream: &StreamName) -> Result<Claimed, JournalError>;
 
+    /// Claims each of these streams, in their order, as [`Journal::claim`] does, for less than one after the other: recovery
+    /// claims a fleet.
+    ///
+    /// # Errors
+    /// When nothing can be read at all; each stream has an outcome of its own besides.
+    async fn claim_all(&self, streams: &[StreamName]) -> Result<Vec<Result<Claimed, JournalError>>, JournalError> {
+        let mut claimed = Vec::with_capacity(streams.len());
+        for stream in streams {
+            claimed.push(self.claim(stream).await);
+        }
+        Ok(claimed)
+    }
+
     /// Stores a turn's records, rows and notices. Durable on `Ok`.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod journal;
 pub mod memory;
 pub mod messages;
+pub mod private;
 pub mod sled;
 pub mod tools;
 pub mod vault;

@@ -1,12 +1,16 @@
 //! Joins HTTP to the runtime: keys, bans, tokens.
 
+use super::Workers;
+use crate::actors::pulse::Pulse;
 use crate::actors::service::{Phase, Service};
+use crate::actors::tree::Arbiters;
 use crate::api::operator::{OperatorApi, OperatorParts, OperatorToken};
-use crate::api::partner::{KeyDirectory, KeyRecord, PartnerApi, PartnerParts, SecurityEvent};
+use crate::api::partner::{KeyDirectory, KeyRecord, Lateness, PartnerApi, PartnerParts, SecurityEvent};
 use crate::clock::Timestamp;
 use crate::config::live::LiveConfig;
 use crate::domain::access::watch::Change;
 use crate::domain::platform::Alert;
+use crate::telemetry::metrics::api::HTTP_LATE;
 use std::sync::Arc;
 
 /// The partners' keys.
@@ -39,8 +43,20 @@ impl KeyDirectory for Keys {
     }
 }
 
+/// How late the server is: the threads of chargers, or those that answer partners, whichever is later (OP-10).
+pub(super) fn lateness(arbiters: &Arbiters, http: &Workers) -> Lateness {
+    let (chargers, calls) = (arbiters.pulse(), Pulse::new(1));
+    http.spawn(calls.clone().beat(0, &HTTP_LATE));
+    Arc::new(move || chargers.late().max(calls.late()))
+}
+
 /// The partner API over the runtime. `started`: no request signed before it can be told from a repeated one.
-pub(super) fn partner_api(service: &Arc<Service>, live: &Arc<LiveConfig>, started: Timestamp) -> PartnerApi {
+pub(super) fn partner_api(
+    service: &Arc<Service>,
+    live: &Arc<LiveConfig>,
+    started: Timestamp,
+    late: Lateness,
+) -> PartnerApi {
     let alerts = service.alerts.clone();
     PartnerApi::new(PartnerParts {
         port: service.clone(),
@@ -51,6 +67,7 @@ pub(super) fn partner_api(service: &Arc<Service>, live: &Arc<LiveConfig>, starte
         digest_key: service.vault.digest_key(),
         replay_horizon: started,
         alert: Arc::new(move |event| alerts.raise(security(&event))),
+        late,
     })
 }
 

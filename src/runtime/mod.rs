@@ -52,6 +52,9 @@ pub struct Runtime {
     open: Arc<AtomicBool>,
     gateway: Option<GatewayHandle>,
     shutdown: CancellationToken,
+    /// Another way in: chargers of this process, without a network.
+    #[cfg(feature = "testing")]
+    pub memory: crate::gateway::memory::MemoryGateway,
 }
 
 #[cfg(feature = "testing")]
@@ -65,6 +68,20 @@ impl Runtime {
             partition.poison(key).await.err().map(|refusal| refusal.to_string())
         };
         self.chargers.run_on(index, work).await.flatten()
+    }
+
+    /// Registers a charger as it is, at a site that need not exist: for fleets beyond what operators' calls make in a minute.
+    ///
+    /// # Errors
+    /// What its partition says.
+    pub async fn register(
+        &self,
+        charger: &crate::ids::ChargerId,
+        registration: crate::domain::charger::Registration,
+    ) -> Result<(), String> {
+        let command = crate::domain::charger::Command::Register(registration);
+        let asked = self.chargers.ask(charger.as_str(), crate::domain::charging::Key::Charger, command.into()).await;
+        asked.map(drop).map_err(|refusal| refusal.to_string())
     }
 }
 

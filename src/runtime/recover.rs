@@ -13,7 +13,7 @@ use crate::domain::operator::OperatorFamily;
 use crate::domain::platform::{Alert, PlatformFamily};
 use crate::domain::statement::StatementFamily;
 use crate::ids::ChargerId;
-use crate::persistence::{Journal, JournalError};
+use crate::persistence::{Journal, JournalError, StreamName};
 use crate::telemetry::metrics::engine as metrics;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -25,7 +25,9 @@ const CHUNK: usize = 1000;
 
 /// How often partitions whose old records keep history from being folded away are looked for. Not a search for what is
 /// due: only disk space depends on it.
-const LAGGARDS_EVERY: Duration = Duration::from_secs(30);
+const LAGGARDS_EVERY: Duration = Duration::from_secs(5);
+/// The first such look after a start: a process whose lives are short must not let its log grow from life to life.
+const LAGGARDS_FIRST: Duration = Duration::from_millis(500);
 /// How often the journal's room is looked at. Work is refused by the journal itself; only the alert depends on it.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
 /// How often old lines of the audit trail are looked for: it is kept for months.
@@ -37,8 +39,10 @@ const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether another tariff has come into force at a site: so late may a partner's mirror be. What an
 /// operator changes is listed at once.
 const LISTED_EVERY: Duration = Duration::from_secs(5);
-/// How many of them are snapshotted at a time.
-const LAGGARDS: usize = 200;
+/// How many of them are snapshotted at a time, and the pause after each: 400 a second. A hundred thousand chargers that each tell
+/// something once a minute fill the log so fast that as many fall behind (`journal.snapshot_blocks`).
+const LAGGARDS: usize = 2_000;
+const LAGGARD_PAUSE: Duration = Duration::from_micros(2_500);
 
 #[derive(Deserialize)]
 struct Row {
@@ -188,23 +192,33 @@ impl Runtime {
 
     /// Snapshots partitions that lag behind, until the process stops (RT-5).
     async fn fold_history(self: Arc<Self>) {
+        let mut wait = LAGGARDS_FIRST;
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                () = tokio::time::sleep(LAGGARDS_EVERY) => {}
+                () = tokio::time::sleep(wait) => {}
             }
+            wait = LAGGARDS_EVERY;
             for stream in self.store.lagging(LAGGARDS) {
-                let id = stream.partition().to_owned();
-                match stream.family() {
-                    ChargingFamily::NAME => self.chargers.snapshot(id).await,
-                    PartnerFamily::NAME => self.partners.snapshot(id).await,
-                    StatementFamily::NAME => self.service.statements.snapshot(id).await,
-                    AccountFamily::NAME => self.service.accounts.host().snapshot(id).await,
-                    PlatformFamily::NAME => self.platform.snapshot(id).await,
-                    OperatorFamily::NAME => self.service.office.snapshot(id).await,
-                    other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
+                if self.shutdown.is_cancelled() {
+                    return;
                 }
+                self.fold(&stream).await;
+                tokio::time::sleep(LAGGARD_PAUSE).await;
             }
+        }
+    }
+
+    async fn fold(&self, stream: &StreamName) {
+        let id = stream.partition().to_owned();
+        match stream.family() {
+            ChargingFamily::NAME => self.chargers.snapshot(id).await,
+            PartnerFamily::NAME => self.partners.snapshot(id).await,
+            StatementFamily::NAME => self.service.statements.snapshot(id).await,
+            AccountFamily::NAME => self.service.accounts.host().snapshot(id).await,
+            PlatformFamily::NAME => self.platform.snapshot(id).await,
+            OperatorFamily::NAME => self.service.office.snapshot(id).await,
+            other => tracing::warn!(family = other, "a stream of an unknown family lags behind"),
         }
     }
 

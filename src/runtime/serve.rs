@@ -14,6 +14,8 @@ use crate::clock::{SharedClock, Timestamp, WallClock};
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::config::load::Sources;
+#[cfg(feature = "testing")]
+use crate::gateway::memory::MemoryGateway;
 use crate::gateway::tls::TlsError;
 use crate::gateway::{Gateway, GatewayHandle, listener};
 use crate::persistence::vault::Vault;
@@ -167,11 +169,12 @@ async fn serve_on(
         logs,
         clock: clock.clone(),
     });
-    let (phase, open) = (Arc::<PhaseCell>::default(), Arc::new(AtomicBool::new(false)));
-    let shutdown = CancellationToken::new();
+    let (phase, open, shutdown) = (Arc::<PhaseCell>::default(), Arc::<AtomicBool>::default(), CancellationToken::new());
     let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
     let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
-    let gateway = gateway(&parts, &configuration, &journal, &open, &clock)?;
+    #[cfg(feature = "testing")]
+    let memory = MemoryGateway::new(Arc::clone(&configuration.swaps.gateway), ports(&parts, &journal, &open, &clock));
+    let gateway = gateway(&configuration, ports(&parts, &journal, &open, &clock))?;
     let (gateway, keeper) = secured(gateway, &parts, &configuration, &clock)?;
     let handle = gateway.handle().map_err(start)?;
     let (listeners, addresses) = listeners(&config, &handle).await?;
@@ -187,9 +190,12 @@ async fn serve_on(
         gateway: Some(handle),
         threads: Mutex::new(None),
         shutdown: shutdown.clone(),
+        #[cfg(feature = "testing")]
+        memory,
     });
     let token = OperatorToken::load_or_make(&config.api.operator_token_file).map_err(start)?;
-    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime));
+    let late = http::lateness(&parts.arbiters, &threads);
+    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime), late);
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let live = configuration.live.clone();
     let servers = vec![
@@ -250,13 +256,7 @@ fn metrics_address(config: &Config) -> Result<SocketAddr, ServeError> {
     text.parse().map_err(|error| ServeError::Start(format!("telemetry.metrics_listen = {text:?}: {error}")))
 }
 
-fn gateway(
-    parts: &Parts,
-    configuration: &Configuration,
-    journal: &SharedJournal,
-    open: &Arc<AtomicBool>,
-    clock: &SharedClock,
-) -> Result<Gateway, ServeError> {
+fn ports(parts: &Parts, journal: &SharedJournal, open: &Arc<AtomicBool>, clock: &SharedClock) -> listener::Ports {
     let placement = ArbiterPlacement {
         chargers: parts.chargers.clone(),
         parts: parts.connections.clone(),
@@ -264,13 +264,16 @@ fn gateway(
         open: Arc::clone(open),
         pulse: parts.arbiters.pulse(),
     };
-    let ports = listener::Ports {
+    listener::Ports {
         register: Arc::new(GatewayRegister::new(Arc::clone(&parts.register), parts.alerts.clone())),
         frames: Arc::new(GatewayFrames(parts.messages.clone())),
         placement: Arc::new(placement),
         clock: clock.clone(),
         pepper: Arc::clone(&parts.pepper),
-    };
+    }
+}
+
+fn gateway(configuration: &Configuration, ports: listener::Ports) -> Result<Gateway, ServeError> {
     let settings = Arc::clone(&configuration.swaps.gateway);
     let address = settings.load().listen.to_string();
     Gateway::bind(settings, ports).map_err(|source| ServeError::Listen { what: "gateway.listen", address, source })

@@ -1,1 +1,4 @@
 //! Fakes and the virtual-time system, for tests only (feature `testing`).
+
+pub mod holds;
+pub mod points;

@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// How long anything of the server's may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long anything of the server's may take, or of a partner's program that it waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connected charger.
 pub(crate) struct Charger {

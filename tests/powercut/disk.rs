@@ -54,8 +54,14 @@ impl Disk {
         self.directory.path().join("disk.img")
     }
 
-    fn mount_point(&self) -> PathBuf {
+    /// The top of the file system.
+    pub(crate) fn mount_point(&self) -> PathBuf {
         self.directory.path().join("disk")
+    }
+
+    /// A directory beside the image, on the disk of the machine.
+    pub(crate) fn beside(&self) -> PathBuf {
+        self.directory.path().join("beside")
     }
 
     pub(crate) fn data(&self) -> PathBuf {

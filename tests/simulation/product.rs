@@ -102,6 +102,10 @@ impl Placement for Here {
         }
     }
 
+    fn is_open(&self) -> bool {
+        true
+    }
+
     fn late(&self) -> Duration {
         Duration::ZERO
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the figures of the whole server begin with; each is measured as a group.
-const SPINE: [&str; 9] = ["cost", "curve", "durable", "heartbeat", "hostile", "idle", "ready", "slow", "webhook"];
+const SPINE: [&str; 10] =
+    ["cost", "curve", "durable", "heartbeat", "hostile", "idle", "ready", "slow", "storm", "webhook"];
 
 /// The figures that are told by another group than the one they are named after.
 const ELSEWHERE: [(&str, &str); 1] = [("heartbeat_ratio_15000", "cost")];
@@ -18,7 +19,7 @@ const ELSEWHERE: [(&str, &str); 1] = [("heartbeat_ratio_15000", "cost")];
 pub(crate) fn run(names: &[String], json: bool) -> Result<bool> {
     let chosen = choose(names)?;
     let spine: Vec<&str> = SPINE.into_iter().filter(|group| chosen.contains_key(*group)).collect();
-    let around = if spine.is_empty() { Vec::new() } else { build_spine(spine.contains(&"heartbeat"))? };
+    let around = if spine.is_empty() { Vec::new() } else { build_spine(&spine)? };
     let (mut figures, mut short, mut failed) = (0, 0, 0);
     for (bench, asked) in &chosen {
         let mut command = if spine.contains(&bench.as_str()) {
@@ -58,13 +59,17 @@ pub(crate) fn run(names: &[String], json: bool) -> Result<bool> {
 
 /// Builds the server as it ships, what measures it, and what it is measured against. Returns where they are; a responder
 /// that cannot be had is given as `!` and the reason.
-fn build_spine(peers: bool) -> Result<Vec<(&'static str, String)>> {
+fn build_spine(groups: &[&str]) -> Result<Vec<(&'static str, String)>> {
     // One by one: built together, the bench's features would be the server's too.
     for package in ["chargeline", "spine-bench"] {
         build(package)?;
     }
     let mut around = vec![("BENCH_SERVER", "target/release/chargeline".to_owned())];
-    if peers {
+    if groups.contains(&"storm") {
+        build("loadtest")?;
+        around.push(("BENCH_LOADTEST", "target/release/loadtest".to_owned()));
+    }
+    if groups.contains(&"heartbeat") {
         let text = |got: Result<std::path::PathBuf>| {
             got.and_then(|path| Ok(std::path::absolute(path)?.display().to_string()))
                 .unwrap_or_else(|error| format!("!{error:#}"))

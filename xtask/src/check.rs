@@ -142,6 +142,17 @@ pub(crate) fn powercut(rounds: u32) -> Result<bool> {
     Ok(status(&mut rig)?.success())
 }
 
+/// The fault catalogue of `tests/faults.rs`, some rows of which also run within the ordinary tests. The last line printed is its
+/// own.
+pub(crate) fn faults(rows: &[String]) -> Result<bool> {
+    let mut rig = cargo();
+    rig.args(["test", "--quiet", "--package", "chargeline", "--test", "faults", "--"]);
+    if rows.is_empty() {
+        rig.arg("--all");
+    }
+    Ok(status(rig.args(rows))?.success())
+}
+
 /// The deterministic simulation of `tests/simulation.rs`, some seeds of which also run within the ordinary tests. The last
 /// line printed is its own.
 pub(crate) fn simulate(seeds: Option<u64>, seed: Option<u64>, lie: Option<u64>) -> Result<bool> {
@@ -160,7 +171,9 @@ pub(crate) fn simulate(seeds: Option<u64>, seed: Option<u64>, lie: Option<u64>) 
 pub(crate) fn docs() -> Result<bool> {
     let mut good = true;
     // The examples of events first: their page shows them.
-    for which in [["--lib", "api::events"], ["--test", "generated"]] {
+    let documents: [&[&str]; 3] =
+        [&["--lib", "api::events"], &["--test", "generated"], &["--test", "faults", "--", "--docs"]];
+    for which in documents {
         let mut tests = cargo();
         tests.args(["test", "--quiet"]).args(which).env("CHARGELINE_WRITE_DOCS", "1");
         good &= status(&mut tests)?.success();

@@ -53,11 +53,16 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Cuts the power under a journal on a disk image (root; Linux) and checks that nothing acknowledged is lost.
+    /// Cuts the power under the journal and under the whole server (root; Linux) and checks that nothing acknowledged is lost.
     Powercut {
-        /// How many times.
-        #[arg(long, default_value_t = 10)]
+        /// How often under the whole server; the kinds of rounds take turns.
+        #[arg(long, default_value_t = 12)]
         rounds: u32,
+    },
+    /// The fault catalogue against the real binary (docs/faults.md): every row, or those named.
+    Faults {
+        /// Such as C1 J7; one that cannot run here fails then.
+        rows: Vec<String>,
     },
     /// The whole engine on virtual time with chargers, partners and faults drawn from a seed (docs/reliability.md).
     Simulate {
@@ -105,6 +110,7 @@ fn main() -> Result<ExitCode> {
         Command::Contract { examples, seed } => peers::contract(examples, seed)?,
         Command::Crash { kills, release, rest } => check::crash(kills, release, &rest)?,
         Command::Powercut { rounds } => check::powercut(rounds)?,
+        Command::Faults { rows } => check::faults(&rows)?,
         Command::Simulate { seeds, seed, lie } => check::simulate(seeds, seed, lie)?,
         Command::Fuzz { minutes, guided: false, .. } => fuzz::random(minutes * 60)?,
         Command::Fuzz { minutes, guided: true, minimise } => fuzz::guided(minutes * 60, minimise)?,

@@ -5,6 +5,7 @@ use crate::process::Process;
 use crate::wire::Wire;
 use anyhow::{Context, ensure};
 use axum::http::Method;
+use chargeline::config::load::{Sources as Settings, load};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loadtest::net::Sources;
 use loadtest::operator::Operator;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 const START_MAX: Duration = Duration::from_secs(60);
 /// Calls on the way at once while a fleet is registered or connects: enough to share commits.
 const AT_ONCE: usize = 48;
+/// Chargers of a site.
+const SITE: usize = 20;
 /// The password of every charger of a bench.
 pub(crate) const PASSWORD: &str = "bench-password-1";
 
@@ -74,15 +77,23 @@ impl Host {
         Ok(Process(self.server.pid().context("the server does not run")?))
     }
 
+    /// The settings of its journal.
+    pub(crate) fn journal(&self) -> anyhow::Result<chargeline::config::journal::Journal> {
+        Ok(load(&Settings::of_process(Some(self.server.config())))?.config.journal)
+    }
+
     /// Where chargers connect.
     pub(crate) fn ocpp(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.ports().ocpp))
     }
 
-    /// Registers a site and the chargers `from..to` of it.
+    /// Registers the chargers `from..to` and their sites.
     pub(crate) async fn register(&self, from: usize, to: usize, connectors: usize) -> anyhow::Result<()> {
-        self.operator.put_site("bench", "Bench").await?;
-        let put = |n| async move { self.operator.put_charger(&identity(n), "bench", connectors, PASSWORD).await };
+        let site = |n| format!("bench-{}", n / SITE);
+        let put = |n| async move { self.operator.put_site(&site(n), "Bench").await };
+        let sites = stream::iter((from..to).step_by(SITE).map(put)).buffer_unordered(AT_ONCE);
+        sites.try_collect::<Vec<()>>().await?;
+        let put = |n| async move { self.operator.put_charger(&identity(n), &site(n), connectors, PASSWORD).await };
         stream::iter((from..to).map(put)).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
         Ok(())
     }

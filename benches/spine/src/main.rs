@@ -17,10 +17,13 @@ mod host;
 mod hostile;
 mod idle;
 mod keeper;
+mod million;
 mod process;
 mod ready;
 mod sink;
 mod slow;
+mod stored;
+mod storm;
 mod webhook;
 mod wire;
 
@@ -55,6 +58,7 @@ const GROUPS: &[&str] = &[
     "idle",
     "ready",
     "slow",
+    "storm",
     "webhook",
 ];
 
@@ -62,6 +66,7 @@ const GROUPS: &[&str] = &[
 struct Paths {
     server: PathBuf,
     work: PathBuf,
+    loadtest: Result<PathBuf, String>,
     kit: Result<PathBuf, String>,
     python: Result<PathBuf, String>,
     node_modules: Result<PathBuf, String>,
@@ -77,6 +82,8 @@ fn main() -> anyhow::Result<()> {
             let sources = Arc::new(Sources::new(u64::from(std::process::id())));
             runtime.block_on(keeper::keep(whom, at, chargers, &sources))
         }
+        ["million"] => actix::System::new().block_on(million::run(&million_in()?, None)),
+        ["million", chargers] => actix::System::new().block_on(million::run(&million_in()?, Some(chargers.parse()?))),
         ["serve", "--config", file] => {
             #[cfg(feature = "heap")]
             heap::watch();
@@ -87,6 +94,10 @@ fn main() -> anyhow::Result<()> {
             runtime.block_on(measure(&words))
         }
     }
+}
+
+fn million_in() -> anyhow::Result<PathBuf> {
+    Ok(std::path::absolute("target/bench")?.join("million"))
 }
 
 async fn measure(names: &[&str]) -> anyhow::Result<()> {
@@ -105,6 +116,7 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
         server: PathBuf::from(server).canonicalize().context("the server's program")?,
         // Absolute: the servers work in directories of their own.
         work: std::path::absolute("target/bench")?.join(std::process::id().to_string()),
+        loadtest: peer("BENCH_LOADTEST"),
         kit: peer("BENCH_KIT"),
         python: peer("BENCH_PYTHON"),
         node_modules: peer("BENCH_NODE_MODULES"),
@@ -123,6 +135,7 @@ async fn measure(names: &[&str]) -> anyhow::Result<()> {
             "idle" => idle::run(&paths, &sources).await,
             "ready" => ready::run(&paths, &sources).await,
             "slow" => slow::run(&paths, &sources).await,
+            "storm" => storm::run(&paths).await,
             _ => webhook::run(&paths, &sources).await,
         };
         measured.with_context(|| format!("{group}; what the servers said is in {}", paths.work.display()))?;

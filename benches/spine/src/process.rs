@@ -41,6 +41,11 @@ impl Process {
 
     /// Waits until it has nothing to do: what follows a boot goes on for as long as the machine takes.
     pub(crate) async fn quiet(self) -> anyhow::Result<()> {
+        self.below(QUIET).await
+    }
+
+    /// Waits until it takes less than this share of a processor.
+    pub(crate) async fn below(self, most: f64) -> anyhow::Result<()> {
         let begun = tokio::time::Instant::now();
         let mut calm = 0;
         while calm < 2 {
@@ -48,7 +53,7 @@ impl Process {
             let before = self.cpu_s()?;
             tokio::time::sleep(LOOK_EVERY).await;
             let share = (self.cpu_s()? - before) / LOOK_EVERY.as_secs_f64();
-            calm = if share < QUIET { calm + 1 } else { 0 };
+            calm = if share < most { calm + 1 } else { 0 };
         }
         Ok(())
     }

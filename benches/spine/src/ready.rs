@@ -1,36 +1,65 @@
-//! From SIGKILL to ready: thousands of registered chargers, hundreds of open sessions.
+//! From SIGKILL to ready: a large fleet with a session at every charger, and the orders of years (RT-5).
 
-use crate::charge;
 use crate::figure::{Limit, median, tell};
 use crate::host::{Host, Wishes};
+use crate::{charge, stored};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loadtest::net::Sources;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const REGISTERED: usize = 5_000;
-const SESSIONS: usize = 400;
+/// Chargers, each with an open session.
+const CHARGERS: usize = 100_000;
+/// Chargers that connect together: a process may have 20,000 open files.
+const WAVE: usize = 10_000;
+/// Stored orders, and how many times as many there are afterwards.
+const ORDERS: usize = 1_000_000;
+const MORE: usize = 10;
 const KILLS: usize = 3;
 
 pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow::Result<()> {
+    let given = |name: &str, usual| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
+    let (chargers, orders) = (given("READY_CHARGERS", CHARGERS), given("READY_ORDERS", ORDERS));
+    let more = given("READY_MORE", MORE);
+    let template = stored::template(paths, sources).await?;
     let mut host = Host::start(paths, "ready", Wishes::default()).await?;
-    host.register(0, REGISTERED, 1).await?;
+    host.register(0, chargers, 1).await?;
     host.partner("a", None).await?;
-    let wires = host.fleet(0, SESSIONS, sources).await?;
-    let one = |mut wire| async move { charge::start(&mut wire, "tag-a").await.map(|_| wire) };
-    let wires: Vec<_> = stream::iter(wires.into_iter().map(one)).buffer_unordered(64).try_collect().await?;
-    // Sessions and their alike have come to rest; what is in memory only must not matter.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    stored::tariff(&host).await?;
+    for from in (0..chargers).step_by(WAVE) {
+        let wires = host.fleet(from, chargers.min(from + WAVE), sources).await?;
+        let one = |mut wire| async move { charge::start(&mut wire, "tag-a").await.map(|_| wire) };
+        stream::iter(wires.into_iter().map(one)).buffer_unordered(256).try_collect::<Vec<_>>().await?;
+    }
+    host.kill().await?;
+    template.store(&host, 0, orders, chargers).await?;
+    let few = kills(&mut host).await?;
+    let what = format!("{chargers} chargers, an open session at each, {orders} stored orders");
+    tell("ready_after_kill_s", median(&few), "s", Limit::Most(5.0), &format!("kill -9 with {what}; all: {few:.2?}"));
+    template.store(&host, orders, orders * more, chargers).await?;
+    let many = kills(&mut host).await?;
+    let against = format!(
+        "{:.2} s with {what}; here {more} times the orders, {:.2} s; an order is {} bytes of rows",
+        median(&few),
+        median(&many),
+        template.bytes()
+    );
+    tell("ready_growth_ratio", median(&many) / median(&few), "ratio", Limit::Most(1.2), &against);
+    host.end().await
+}
+
+/// Seconds from each kill to ready. The server is left dead.
+async fn kills(host: &mut Host) -> anyhow::Result<Vec<f64>> {
     let mut took = Vec::new();
+    host.again().await?;
     for _ in 0..KILLS {
+        // What comes after a start (snapshots, deadlines that fell due) is in the midst of it or over, as it happens.
+        tokio::time::sleep(Duration::from_secs(5)).await;
         let killed = Instant::now();
         host.kill().await?;
         host.again().await?;
         took.push(killed.elapsed().as_secs_f64());
     }
-    drop(wires);
-    let against =
-        format!("kill -9 with {REGISTERED} chargers registered and {SESSIONS} sessions open; all: {took:.2?}");
-    tell("ready_after_kill_s", median(&took), "s", Limit::Most(10.0), &against);
-    host.end().await
+    host.kill().await?;
+    Ok(took)
 }

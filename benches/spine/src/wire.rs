@@ -9,15 +9,15 @@ use loadtest::net::{self, Sources};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Longest wait for one answer: beyond, the run is worth nothing.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// One connection.
-pub(crate) struct Wire {
-    stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    stream: S,
     received: Vec<u8>,
     calls: u64,
 }
@@ -53,6 +53,13 @@ impl Wire {
         ensure!(answer.starts_with("HTTP/1.1 101"), "{identity} was refused: {}", answer.lines().next().unwrap_or(""));
         wire.received.drain(..end);
         Ok(wire)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// A stream on which WebSocket is spoken already.
+    pub(crate) fn over(stream: S) -> Self {
+        Wire { stream, received: Vec::new(), calls: 0 }
     }
 
     /// Connects, boots and tells the status of each connector, as a charger does.

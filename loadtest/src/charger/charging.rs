@@ -3,8 +3,9 @@
 //! Owns the transitions of a connector. Never touches the wire but through the queue.
 
 use super::behaviour::Behaviour;
-use super::device::{AtCharger, CallKind, Device};
+use super::device::{CallKind, Device};
 use super::payload::{self, Sample};
+use super::people::AtCharger;
 use super::physics::Vehicle;
 use super::state::{Connector, Pending, Running};
 use crate::history::{ChargerRecord, FactKind};
@@ -45,6 +46,7 @@ impl Device {
                 self.link.offline_until_ms = now_ms + i64::from(offline_ms);
                 self.link.cut_at_ms = Some(now_ms);
             }
+            AtCharger::Firmware { offline_ms } => self.update_firmware(offline_ms, now_ms),
             AtCharger::Quiesce => {
                 self.link.quiescing = true;
                 for connector in 0..self.state.connectors.len() {

@@ -6,6 +6,7 @@
 
 use super::behaviour::{Behaviour, ChargerSpec, Profile, ResendId};
 use super::payload;
+use super::people::Firmware;
 use super::state::{ChargerState, Queued, Status};
 use super::wire::{self, Frame};
 use crate::history::{ChargerRecord, FactKind};
@@ -55,35 +56,6 @@ pub enum Out {
     Cut,
 }
 
-/// What people do at the charger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AtCharger {
-    /// A card is held to the reader: starts, or stops what this card started.
-    Card {
-        /// The connector, 1, 2, ….
-        connector: u16,
-        /// The card.
-        id_tag: Box<str>,
-    },
-    /// The plug is pulled.
-    Unplug {
-        /// The connector, 1, 2, ….
-        connector: u16,
-    },
-    /// The stop button.
-    StopButton {
-        /// The connector, 1, 2, ….
-        connector: u16,
-    },
-    /// The network goes away for so long, ms.
-    Drop {
-        /// How long it stays away.
-        offline_ms: u32,
-    },
-    /// Everything that runs is stopped; cards and remote starts are refused from now on (the end of a run).
-    Quiesce,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CallKind {
     Boot,
@@ -93,6 +65,7 @@ pub(super) enum CallKind {
     Authorize { connector: usize, id_tag: Box<str> },
     Fact,
     FreeMeter,
+    Firmware(Firmware),
 }
 
 #[derive(Debug)]
@@ -116,6 +89,8 @@ pub(super) struct Link {
     pub(super) offline_until_ms: i64,
     pub(super) triggered: VecDeque<CallKind>,
     pub(super) quiescing: bool,
+    /// The next power cycle brings the new firmware.
+    pub(super) updating: bool,
     whole: bool,
 }
 
@@ -204,6 +179,7 @@ impl Device {
     }
 
     fn power_cycle(&mut self, now_ms: i64) {
+        self.firmware_is_in();
         self.state.booted = false;
         self.link.boot_due_ms = now_ms;
         self.link.told_self = false;
@@ -224,7 +200,8 @@ impl Device {
             | CallKind::Heartbeat
             | CallKind::Authorize { .. }
             | CallKind::Fact
-            | CallKind::FreeMeter => {}
+            | CallKind::FreeMeter
+            | CallKind::Firmware(_) => {}
         }
     }
 
@@ -262,7 +239,7 @@ impl Device {
         match kind {
             CallKind::Boot => self.boot_answered(payload, now_ms),
             CallKind::Heartbeat => self.out.push(Out::Answered(Measure::Heartbeat)),
-            CallKind::Status(_) | CallKind::SelfStatus | CallKind::FreeMeter => {
+            CallKind::Status(_) | CallKind::SelfStatus | CallKind::FreeMeter | CallKind::Firmware(_) => {
                 self.out.push(Out::Answered(Measure::OtherCall));
             }
             CallKind::Authorize { connector, id_tag } => {
@@ -283,7 +260,8 @@ impl Device {
             | CallKind::SelfStatus
             | CallKind::Heartbeat
             | CallKind::Authorize { .. }
-            | CallKind::FreeMeter => {}
+            | CallKind::FreeMeter
+            | CallKind::Firmware(_) => {}
         }
     }
 
@@ -401,6 +379,7 @@ impl Device {
             CallKind::Status(i) => self.call_status(i, now_ms),
             CallKind::SelfStatus => self.link.told_self = false,
             CallKind::Fact => self.call_fact(now_ms),
+            CallKind::Firmware(stage) => self.call_firmware(stage, now_ms),
         }
     }
 
@@ -460,7 +439,7 @@ impl Device {
         format!("{}-{}", self.spec.identity, self.state.last_message)
     }
 
-    fn call(&mut self, kind: CallKind, action: &str, body: &Value, now_ms: i64) {
+    pub(super) fn call(&mut self, kind: CallKind, action: &str, body: &Value, now_ms: i64) {
         let id = self.new_message_id();
         self.call_as(id, kind, action, body, now_ms);
     }

@@ -9,6 +9,7 @@ mod commands;
 mod device;
 mod facts;
 mod payload;
+mod people;
 mod physics;
 mod shell;
 mod state;
@@ -21,7 +22,8 @@ mod socket_tests;
 mod tests;
 
 pub use behaviour::{Behaviour, ChargerSpec, Driver, Profile, ResendId};
-pub use device::{AtCharger, Device, Out};
+pub use device::{Device, Out};
+pub use people::AtCharger;
 pub use physics::{Power, Vehicle};
 pub(crate) use shell::dial;
 pub use shell::{ChargerHandle, ChargerView, ConnectorView, Surroundings, spawn};

@@ -4,10 +4,11 @@
 //! carried out in order, and a save is done before the frames behind it are written.
 
 use super::behaviour::{ChargerSpec, Profile};
-use super::device::{AtCharger, Device, Out};
+use super::device::{Device, Out};
+use super::people::AtCharger;
 use super::state::{ChargerState, Status};
 use super::store::FleetStore;
-use crate::history::{ChargerRecord, History};
+use crate::history::{ChargerRecord, FactKind, History};
 use crate::net;
 use crate::stats::{Measure, Stats, count};
 use crate::time::{millis, now_ms, until};
@@ -287,7 +288,14 @@ impl Shell {
             }
             Out::Refused => count(&stats.call_errors),
             Out::TimedOut => count(&stats.calls_timed_out),
-            Out::Record(record) => self.around.history.write(record),
+            Out::Record(record) => {
+                match &record {
+                    ChargerRecord::Fact { kind: FactKind::Start, .. } => count(&stats.begun),
+                    ChargerRecord::Fact { kind: FactKind::Stop, .. } => count(&stats.ended),
+                    _ => {}
+                }
+                self.around.history.write(record);
+            }
             Out::Booted => count(&stats.booted),
             Out::Whole => {
                 count(&stats.whole);

@@ -426,3 +426,21 @@ fn a_state_saved_in_mid_charge_goes_on_where_it_was() {
     let stop = again.server_calls("RemoteStopTransaction", json!({"transactionId": 77}));
     assert_eq!(stop[0][2]["status"], "Accepted");
 }
+
+#[test]
+fn new_firmware_is_told_stops_what_runs_restarts_and_is_told_again_after_the_boot() {
+    let mut bench = Bench::booted(Behaviour::Normal, |_| {});
+    bench.device.at_charger(AtCharger::Firmware { offline_ms: 20_000 }, T0);
+    for stage in ["Downloading", "Downloaded", "Installing"] {
+        let call = bench.expect("FirmwareStatusNotification");
+        assert_eq!(call[3]["status"], stage);
+        bench.answer(&call, json!({}));
+    }
+    bench.device.tick(T0 + 3_000);
+    assert_eq!(bench.frames(), Vec::<Value>::new());
+    assert!(bench.device.connects_from_ms() == T0 + 23_000 && !bench.device.state().booted);
+    bench.device.connected(T0 + 23_000);
+    let boot = bench.expect("BootNotification");
+    bench.answer(&boot, json!({"status": "Accepted", "interval": 600, "currentTime": "2026-01-02T03:04:05Z"}));
+    assert_eq!(bench.expect("FirmwareStatusNotification")[3]["status"], "Installed");
+}

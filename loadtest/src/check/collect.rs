@@ -3,7 +3,7 @@
 use super::{Histories, ServerAnswers};
 use crate::history::{PartnerRecord, read};
 use crate::operator::Operator;
-use crate::partner::PartnerClient;
+use crate::partner::{Event, PartnerClient};
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
@@ -38,6 +38,13 @@ pub fn store(dir: &Path, server: &ServerAnswers) -> anyhow::Result<()> {
     std::fs::write(dir.join("server.json"), serde_json::to_vec(server)?).context("server.json")
 }
 
+/// Events read on the way and those that the server still has, each once, oldest first.
+pub fn joined(mut before: Vec<Event>, still: Vec<Event>) -> Vec<Event> {
+    let known: BTreeSet<String> = before.iter().map(|e| e.id.clone()).collect();
+    before.extend(still.into_iter().filter(|e| !known.contains(&e.id)));
+    before
+}
+
 /// Asks for all sessions, all events and the operation of every write in the history.
 ///
 /// # Errors
@@ -63,4 +70,23 @@ pub async fn ask_server(
         stream::iter(ids.into_iter().map(|id| partner.operation(id))).buffered(QUESTIONS).try_collect().await?;
     answers.operations.extend(found.into_iter().flatten());
     Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_read_on_the_way_come_first_and_none_comes_twice() {
+        let event = |id: &str| Event {
+            id: id.into(),
+            event_type: "session.started".into(),
+            timestamp: String::new(),
+            order_key: None,
+            sequence: None,
+            data: serde_json::Value::Null,
+        };
+        let all = joined(vec![event("a"), event("b")], vec![event("b"), event("c")]);
+        assert_eq!(all.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
 }

@@ -11,7 +11,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-pub use collect::{ask_server, load, store};
+pub use collect::{ask_server, joined, load, store};
 
 use crate::history::{ChargerRecord, PartnerRecord, SinkRecord, Stamped};
 use crate::partner::{Event, Operation, Session};

@@ -8,7 +8,7 @@ mod view;
 pub use view::{PushRow, SessionRow, Snapshot, render, summary_line};
 
 use crate::charger::{Behaviour, FleetStore, Profile};
-use crate::fleet::{Endpoints, FleetOptions, Load, World, secrets_of};
+use crate::fleet::{Endpoints, FleetOptions, Load, Script, World, secrets_of};
 use crate::history::History;
 use crate::partner::{Session, Sink};
 use crate::stats::{Stats, get};
@@ -111,7 +111,7 @@ impl DemoFleet {
             connectors: 2,
             sites: o.sites,
             seed: o.seed,
-            script,
+            script: Script::new(script),
             max_power_w: 60_000.0,
             ramp_per_s: 50,
             profile: profile(&endpoints.ocpp),
@@ -120,6 +120,8 @@ impl DemoFleet {
             store: Some(FleetStore::open(&o.dir.join("fleet.json"))?),
             sink: self.sink.take(),
             patience: Duration::from_secs(60),
+            stats: Arc::default(),
+            neighbours: Vec::new(),
         };
         let world = Arc::new(World::build(endpoints, options).await?);
         let load = Load {
@@ -127,6 +129,9 @@ impl DemoFleet {
             local_percent: 20,
             stopped_percent: 60,
             length: (Duration::from_secs(15), Duration::from_secs(90)),
+            shape: Vec::new(),
+            period: Duration::ZERO,
+            level: None,
         };
         let (stop, stopped) = watch::channel(false);
         let (seed, driven) = (o.seed ^ now_ms().unsigned_abs(), world.clone());

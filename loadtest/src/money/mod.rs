@@ -36,8 +36,8 @@ use user::User;
 
 /// The first-party partner.
 const PARTNER: &str = "crash-app";
-/// Its users.
-const USERS: usize = 32;
+/// Its users, where nobody says how many.
+pub const USERS: usize = 32;
 /// How long one write is tried.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,6 +76,7 @@ hold = "6s"
 pub struct Town {
     /// Signals of money on its way.
     pub moments: Moments,
+    people: usize,
     partner: PartnerClient,
     operator: Operator,
     sink: Sink,
@@ -125,11 +126,16 @@ pub struct Prepared {
 }
 
 impl Town {
-    /// Registers the partner and a tariff.
+    /// Registers the partner of so many users and a tariff.
     ///
     /// # Errors
     /// When the server refuses or does not answer.
-    pub async fn build(endpoints: &Endpoints, prepared: Prepared, world: &World, dir: &Path) -> anyhow::Result<Town> {
+    pub async fn build(
+        endpoints: &Endpoints,
+        prepared: Prepared,
+        world: &World,
+        (people, dir): (usize, &Path),
+    ) -> anyhow::Result<Town> {
         std::fs::create_dir_all(dir)?;
         let operator = Operator::new(&endpoints.operator, &endpoints.operator_token)?;
         let history = History::file(&dir.join("money.jsonl"))?;
@@ -155,6 +161,7 @@ impl Town {
         let base = endpoints.partner.strip_suffix("/api/v1").context("the partner API has another path")?;
         Ok(Town {
             moments: Moments::default(),
+            people,
             partner,
             operator,
             sink,
@@ -179,11 +186,14 @@ impl Town {
 
     /// All users live until `stop` turns true.
     pub async fn drive(&self, world: &World, seed: u64, stop: watch::Receiver<bool>) {
-        join_all((0..USERS).map(|n| User::new(self, world, n, seed).live(stop.clone()))).await;
+        join_all((0..self.people).map(|n| User::new(self, world, n, seed).live(stop.clone()))).await;
     }
 
     /// Waits for such a moment, at most so long.
     pub async fn next(&self, moment: Moment, world: &World, limit: Duration) -> bool {
+        if self.people == 0 {
+            return false;
+        }
         if moment != Moment::Capture {
             return self.moments.next(moment, limit).await;
         }
@@ -240,7 +250,7 @@ impl Town {
     }
 
     fn users(&self) -> Vec<String> {
-        (0..USERS).map(|n| format!("payer-{n}")).collect()
+        (0..self.people).map(|n| format!("payer-{n}")).collect()
     }
 
     fn records(&self) -> anyhow::Result<Vec<Stamped<MoneyRecord>>> {

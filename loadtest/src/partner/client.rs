@@ -226,9 +226,29 @@ impl PartnerClient {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
             let code = answer["error"]["code"].as_str().unwrap_or("no code");
+            self.told_to_wait(status, wait.is_some(), path);
             return Try::Again { reason: format!("{status}: {code}"), wait: wait.map(Duration::from_secs) };
         }
         Try::Answer(status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    fn told_to_wait(&self, status: StatusCode, how_long: bool, path: &str) {
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => count(&self.stats.told_too_many),
+            StatusCode::SERVICE_UNAVAILABLE => count(&self.stats.told_unavailable),
+            _ => return,
+        }
+        if !how_long {
+            count(&self.stats.told_without_wait);
+        }
+        if path.ends_with("/stop") {
+            count(&self.stats.stops_turned_away);
+        }
+    }
+
+    /// A read that is tried once; whether it was answered.
+    pub async fn ask(&self, path: &str) -> bool {
+        matches!(self.once(Method::GET, path, None).await, Try::Answer(status, _) if status.is_success())
     }
 
     /// How long one write is tried.
@@ -310,15 +330,23 @@ impl PartnerClient {
     /// # Errors
     /// As [`PartnerClient::get`].
     pub async fn events(&self) -> anyhow::Result<Vec<Event>> {
+        self.events_after(&mut None).await
+    }
+
+    /// The events behind a cursor, oldest first; moves it. `None`: from the oldest that is kept.
+    ///
+    /// # Errors
+    /// As [`PartnerClient::get`].
+    pub async fn events_after(&self, cursor: &mut Option<String>) -> anyhow::Result<Vec<Event>> {
         let mut all = Vec::new();
-        let mut after = String::new();
         for _ in 0..PAGES_MAX {
+            let after = cursor.as_ref().map(|c| format!("&after={c}")).unwrap_or_default();
             let page = self.get(&format!("/events?limit=500{after}")).await?.context("no event list")?;
             let items: Vec<Event> = serde_json::from_value(page["items"].clone()).context("event list")?;
             let done = items.is_empty();
             all.extend(items);
             match page["next"].as_str() {
-                Some(next) if !done => after = format!("&after={next}"),
+                Some(next) if !done => *cursor = Some(next.to_owned()),
                 Some(_) | None => return Ok(all),
             }
         }

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Event ids remembered for counting attempts; past it the count begins anew.
@@ -103,13 +104,37 @@ struct Shared {
 pub struct Sink {
     address: SocketAddr,
     shared: Shared,
+    serving: Mutex<Option<Serving>>,
+}
+
+/// The endpoint while it is up.
+#[derive(Debug)]
+struct Serving {
+    down: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(serving) = self.serving().take() {
+            serving.task.abort();
+        }
     }
+}
+
+/// Answers until it is told to go down; then open connections that are idle close too.
+fn serve(listener: TcpListener, shared: Shared) -> Serving {
+    let (down, told) = oneshot::channel::<()>();
+    let app = Router::new().route("/hook", post(deliver)).with_state(shared);
+    let task = tokio::spawn(async move {
+        let serving = axum::serve(listener, app).with_graceful_shutdown(async {
+            let _ = told.await;
+        });
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the sink stopped");
+        }
+    });
+    Serving { down, task }
 }
 
 impl Sink {
@@ -135,13 +160,32 @@ impl Sink {
             last_arrival_ms: 0,
         };
         let shared = Shared { inner: Arc::new(Mutex::new(inner)), history, stats };
-        let app = Router::new().route("/hook", post(deliver)).with_state(shared.clone());
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                tracing::error!(%error, "the sink stopped");
-            }
-        });
-        Ok(Sink { address, shared, task })
+        let serving = Mutex::new(Some(serve(listener, shared.clone())));
+        Ok(Sink { address, shared, serving })
+    }
+
+    fn serving(&self) -> MutexGuard<'_, Option<Serving>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses connections from now on, as a dead process does; what is under way is still answered.
+    pub fn go_down(&self) {
+        if let Some(serving) = self.serving().take() {
+            let _ = serving.down.send(()); // an error means that it has ended already
+        }
+    }
+
+    /// Listens again, at the same address.
+    ///
+    /// # Errors
+    /// When somebody else has taken it.
+    pub async fn come_up(&self) -> anyhow::Result<()> {
+        if self.serving().is_some() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(self.address).await?;
+        *self.serving() = Some(serve(listener, self.shared.clone()));
+        Ok(())
     }
 
     /// Where deliveries go.
@@ -410,6 +454,26 @@ mod tests {
         assert_eq!(ask(SECRET).await, (200, json!({"challenge": "abc"}).to_string()));
         assert_eq!(ask("whsec_d3Jvbmc=").await.0, 200);
         assert_eq!((sink.challenges(), sink.counts(), sink.recent().len()), (2, (0, 0), 0));
+    }
+
+    #[tokio::test]
+    async fn one_that_is_down_refuses_and_comes_up_at_the_same_address() {
+        let sink = sink().await;
+        let ask = || async {
+            let client = super::super::http_client(Duration::from_secs(5)).unwrap();
+            client.post(sink.url()).body("{}").send().await.map(|r| r.status().as_u16()).ok()
+        };
+        assert_eq!(ask().await, Some(400));
+        sink.go_down();
+        for _ in 0..100 {
+            if ask().await.is_none() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask().await, None);
+        sink.come_up().await.unwrap();
+        assert_eq!(ask().await, Some(400));
     }
 
     #[tokio::test]

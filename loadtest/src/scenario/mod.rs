@@ -1,48 +1,45 @@
-//! Load runs against a server that is already there: `run` and `storm`.
+//! Load runs: `run`, `storm`, `soak`, `overload`, each from a scenario.
 //!
-//! Owns the phases (register, connect, load, settle, verify) and the live display. Each ends in one line.
+//! Owns the phases (register, connect, load, settle, verify) and the live display. Each ends in one line, `report.json` and
+//! `report.html`.
 
+mod behaviours;
 mod display;
+mod file;
+mod happen;
+mod judge;
+mod overload;
+mod soak;
+mod stage;
 mod storm;
 
-use crate::charger::{Behaviour, Profile};
+use crate::charger::Profile;
 use crate::check::Verdict;
 use crate::fleet::{Endpoints, FleetOptions, Load, World};
 use crate::net::Sources;
+use crate::partner::SinkMode;
+use crate::report::Judged;
 use crate::stats::{Measure, Stats, Summary, get};
 use anyhow::bail;
-use display::Display;
+pub use behaviours::Behaviours;
+pub use file::{
+    Answer, BadHour, Fleet, Happenings, Limits, LoadPart, Neighbour, Outage, OverloadPart, RunKind, SHIPPED, Scenario,
+    SoakPart, Span, StormPart,
+};
+pub use overload::{OverloadReport, Phase, overload};
 use serde::Serialize;
-use std::path::PathBuf;
+pub use soak::{Growth, Month, SoakReport, soak};
+pub use stage::Setting;
+use stage::{Findings, Stage};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub use storm::{Round, StormOptions, StormReport, storm};
+pub use storm::{Round, StormReport, storm};
 
 /// How long the whole fleet may take to connect and boot.
 const CONNECT_MAX: Duration = Duration::from_secs(300);
-/// A load run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunOptions {
-    /// Chargers, of two connectors each.
-    pub chargers: usize,
-    /// How long load is made.
-    pub duration: Duration,
-    /// Sessions begun a second.
-    pub starts_per_s: f64,
-    /// From one MeterValues to the next of a session.
-    pub meter_interval: Duration,
-    /// Chargers switched on a second.
-    pub ramp_per_s: u32,
-    /// Decides every random choice.
-    pub seed: u64,
-    /// Where the histories are kept.
-    pub dir: PathBuf,
-    /// Whether some chargers misbehave.
-    pub mishaps: bool,
-    /// From the 202 to the partner's stop, shortest and longest.
-    pub length: (Duration, Duration),
-    /// How long the end of a run may take.
-    pub settle_max: Duration,
-}
+/// How long the partner goes on trying one write.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came of a run.
 #[derive(Debug, Serialize)]
@@ -59,6 +56,8 @@ pub struct RunReport {
     pub call_errors: u64,
     /// Whether everything came to its end.
     pub settled: bool,
+    /// The scenario's limits and what was seen.
+    pub limits: Vec<Judged>,
     /// The checker's verdict.
     pub verdict: Verdict,
     /// The table of latencies.
@@ -69,76 +68,94 @@ pub struct RunReport {
 impl RunReport {
     /// Whether nothing is wrong.
     pub fn holds(&self) -> bool {
-        self.settled && self.verdict.holds() && self.calls_timed_out == 0
+        self.wrong().is_empty()
+    }
+
+    /// What is wrong, in words.
+    pub fn wrong(&self) -> Vec<String> {
+        let mut wrong = missed(&self.limits);
+        if self.calls_timed_out > 0 {
+            wrong.push(format!("{} calls of chargers had no answer in time", self.calls_timed_out));
+        }
+        if !self.settled {
+            wrong.push("not everything came to its end in time".into());
+        }
+        if !self.verdict.holds() {
+            wrong.push(self.verdict.line());
+        }
+        wrong
     }
 
     /// The closing line.
     pub fn line(&self) -> String {
         format!(
-            "run: {:.0} calls/s, {:.1} deliveries/s, {} timed out, {} call errors, {}{}",
+            "run: {:.0} calls/s, {:.1} deliveries/s, {} timed out, {} call errors, {}{}{}",
             self.calls_per_s,
             self.deliveries_per_s,
             self.calls_timed_out,
             self.call_errors,
             self.verdict.line(),
             if self.settled { "" } else { ", NOT settled in time" },
+            beyond(&self.limits),
         )
     }
 }
 
-fn no_mishap(_: usize) -> Behaviour {
-    Behaviour::Normal
+/// Limits that were missed, in words.
+fn missed(limits: &[Judged]) -> Vec<String> {
+    let all = limits.iter().filter(|row| !row.met);
+    all.map(|row| format!("{}: {}, allowed {}", row.what, row.seen, row.allowed)).collect()
 }
 
-/// One connector in eight misbehaves, each in a way after which everything must still come right.
-fn mishap(connector: usize) -> Behaviour {
-    match connector % 64 {
-        7 => Behaviour::LosesAnswer,
-        15 => Behaviour::RepeatsMessages,
-        23 => Behaviour::DropsInCharge { after: Duration::from_secs(5), offline: Duration::from_secs(20) },
-        31 => Behaviour::UnplugsInCharge { after: Duration::from_secs(10) },
-        39 => Behaviour::RefusesStart,
-        47 => Behaviour::NeverStarts,
-        55 => Behaviour::RubbishReadings,
-        63 => Behaviour::FaultsInCharge { after: Duration::from_secs(10) },
-        _ => Behaviour::Normal,
-    }
+/// The same for a closing line.
+fn beyond(limits: &[Judged]) -> String {
+    let missed = missed(limits);
+    if missed.is_empty() { String::new() } else { format!(", BEYOND LIMITS: {}", missed.join("; ")) }
 }
 
-async fn build(endpoints: &Endpoints, options: &RunOptions, storms: bool) -> anyhow::Result<World> {
-    if options.dir.join("chargers.jsonl").exists() {
-        bail!("{} holds a history already; name another directory", options.dir.display());
+async fn build(endpoints: &Endpoints, scenario: &Scenario, dir: &Path, stats: &Arc<Stats>) -> anyhow::Result<World> {
+    if dir.join("chargers.jsonl").exists() {
+        bail!("{} holds a history already; name another directory", dir.display());
     }
+    let fleet = &scenario.fleet;
     let mut profile = Profile::towards(&endpoints.ocpp);
-    profile.meter_interval = options.meter_interval;
+    profile.meter_interval = fleet.meter_interval.0;
     profile.sources = Some(Sources::new(u64::from(std::process::id())));
     profile.record_meters = false;
-    profile.driver.wants_wh = (300, 2_000);
-    if storms {
+    profile.driver.wants_wh = fleet.wants_wh;
+    if scenario.kind == RunKind::Storm {
         // As fast as they can, without regard for anybody; each boots, as after a power cut. Sessions outlast the run.
         profile.reconnect = (Duration::from_millis(1), Duration::from_secs(2));
         profile.boot_on_reconnect = true;
         profile.driver.wants_wh = (40_000, 60_000);
     }
-    let fleet = FleetOptions {
+    let modes = scenario.neighbours.iter().flat_map(|n| std::iter::repeat_n(n.answer, n.count));
+    let options = FleetOptions {
         // A partner of its own each run: events of earlier runs went to sinks that are gone.
         name: format!("load-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]),
-        chargers: options.chargers,
-        connectors: 2,
-        sites: options.chargers / 50 + 1,
-        seed: options.seed,
-        script: if options.mishaps { mishap } else { no_mishap },
+        chargers: fleet.chargers,
+        connectors: fleet.connectors,
+        sites: fleet.chargers / 50 + 1,
+        seed: scenario.seed,
+        script: scenario.behaviours.script(),
         max_power_w: 60_000.0,
-        ramp_per_s: options.ramp_per_s,
+        ramp_per_s: fleet.ramp_per_s,
         profile,
-        dir: options.dir.clone(),
+        dir: dir.to_owned(),
         keeps_history: true,
         store: None,
         sink: None,
-        patience: Duration::from_secs(60),
+        patience: PATIENCE,
+        stats: stats.clone(),
+        neighbours: modes.clone().map(|a| a.and_then(Answer::mode).unwrap_or(SinkMode::Accept)).collect(),
     };
-    let world = World::build(endpoints, fleet).await?;
-    all_booted(&world.stats, options.chargers as u64).await?;
+    let world = World::build(endpoints, options).await?;
+    for (sink, answer) in world.neighbours.iter().zip(modes) {
+        if answer == Some(Answer::Dead) {
+            sink.go_down();
+        }
+    }
+    all_booted(&world.stats, fleet.chargers as u64).await?;
     Ok(world)
 }
 
@@ -153,48 +170,86 @@ async fn all_booted(stats: &Stats, chargers: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn load(options: &RunOptions) -> Load {
-    Load { starts_per_s: options.starts_per_s, local_percent: 20, stopped_percent: 70, length: options.length }
+fn load(scenario: &Scenario) -> Load {
+    let part = &scenario.load;
+    Load {
+        starts_per_s: part.starts_per_s,
+        local_percent: part.local_percent,
+        stopped_percent: part.stopped_percent,
+        length: (part.length.0.0, part.length.1.0),
+        shape: part.shape.clone(),
+        period: if part.period.0.is_zero() { part.duration.0 } else { part.period.0 },
+        level: None,
+    }
+}
+
+/// What happened a second while load was made: OCPP calls answered, webhook deliveries.
+#[derive(Debug, Clone, Copy)]
+struct Rates {
+    calls: f64,
+    deliveries: f64,
+}
+
+/// Makes the scenario's load, with all that happens beside it, for as long as it says.
+async fn loaded(world: &World, scenario: &Scenario) -> Rates {
+    let stats = &world.stats;
+    let (calls, deliveries) = (get(&stats.calls_answered), get(&stats.deliveries));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let clock = async move {
+        let begun = Instant::now();
+        tokio::time::sleep(scenario.load.duration.0).await;
+        let s = begun.elapsed().as_secs_f64();
+        let _ = stop.send(true);
+        // Counted here: the driver still waits for its last sessions.
+        #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = |now: u64, before: u64| (now - before) as f64 / s;
+        Rates { calls: rate(get(&stats.calls_answered), calls), deliveries: rate(get(&stats.deliveries), deliveries) }
+    };
+    let (seed, happenings, hours) = (scenario.seed, &scenario.happenings, &scenario.bad_hours);
+    let (rates, (), (), ()) = tokio::join!(
+        clock,
+        world.drive(load(scenario), seed, stopped.clone()),
+        happen::beside(world, happenings, hours, seed, stopped.clone()),
+        happen::read_events(world, stopped),
+    );
+    rates
 }
 
 /// Makes load for a while and judges what became of it.
 ///
 /// # Errors
 /// When the fleet cannot be set up or the server stops answering.
-pub async fn run(endpoints: &Endpoints, options: &RunOptions) -> anyhow::Result<RunReport> {
-    let mut world = build(endpoints, options, false).await?;
-    let display = Display::start(world.stats.clone(), options.duration);
-    let (calls, deliveries) = (get(&world.stats.calls_answered), get(&world.stats.deliveries));
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let stats = world.stats.clone();
-    let clock = async move {
-        let begun = Instant::now();
-        tokio::time::sleep(options.duration).await;
-        let s = begun.elapsed().as_secs_f64();
-        let _ = stop.send(true);
-        // Counted here: the driver still waits for its last sessions.
-        #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = |now: u64, before: u64| (now - before) as f64 / s;
-        (rate(get(&stats.calls_answered), calls), rate(get(&stats.deliveries), deliveries))
-    };
-    let ((calls_per_s, deliveries_per_s), ()) = tokio::join!(clock, world.drive(load(options), options.seed, stopped));
-    display.phase("settling");
-    let settled = world.settle(options.settle_max).await;
-    display.phase("verifying");
+pub async fn run(endpoints: &Endpoints, scenario: &Scenario, setting: &Setting) -> anyhow::Result<RunReport> {
+    let stage = Stage::open(scenario, setting)?;
+    let mut world = build(endpoints, scenario, &setting.dir, &stage.stats).await?;
+    stage.display.phase("load", Some(scenario.load.duration.0));
+    let rates = loaded(&world, scenario).await;
+    stage.display.phase("settling", Some(scenario.load.settle_max.0));
+    let settled = world.settle(scenario.load.settle_max.0).await;
+    stage.display.phase("verifying", None);
     let verdict = world.verify().await?;
-    display.end();
+    let seen = stage.seen().await?;
     let stats = &world.stats;
     let report = RunReport {
         latencies: stats.summaries(),
-        calls_per_s,
-        deliveries_per_s,
+        calls_per_s: rates.calls,
+        deliveries_per_s: rates.deliveries,
         calls_timed_out: get(&stats.calls_timed_out),
         call_errors: get(&stats.call_errors),
         settled,
+        limits: seen.judged(scenario),
         verdict,
         table: stats.render(),
     };
-    std::fs::write(options.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    std::fs::write(setting.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    let findings = Findings {
+        holds: report.holds(),
+        line: report.line(),
+        wrong: report.wrong(),
+        limits: report.limits.clone(),
+        ..Findings::default()
+    };
+    seen.write(scenario, findings)?;
     Ok(report)
 }
 
@@ -211,11 +266,15 @@ mod tests {
             calls_timed_out: 0,
             call_errors: 0,
             settled: true,
+            limits: vec![],
             verdict: Verdict::default(),
             table: String::new(),
         };
         assert!(report.holds() && report.line().starts_with("run: 10 calls/s"));
         report.calls_timed_out = 1;
         assert!(!report.holds());
+        report.calls_timed_out = 0;
+        report.limits.push(judge::at_most("CALLERRORs", 3.0, 0.0, ""));
+        assert!(!report.holds() && report.line().ends_with("BEYOND LIMITS: CALLERRORs: 3, allowed at most 0"));
     }
 }

@@ -1,15 +1,17 @@
 //! The reconnect storm (C21, CH-5): all chargers, each with a session that runs, lose their sockets in one instant and come
 //! back as fast as they can, while the partner goes on calling. Owns its phases and what it falls short of.
 
-use super::{CONNECT_MAX, RunOptions, build, load};
+use super::stage::{Findings, Setting, Stage};
+use super::{CONNECT_MAX, Scenario, StormPart, build, load, missed};
 use crate::bare;
 use crate::charger::AtCharger;
 use crate::check::Verdict;
 use crate::fleet::{Endpoints, World};
+use crate::report::Table;
 use crate::stats::{Measure, Summary, get, human};
 use anyhow::bail;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -23,21 +25,6 @@ const CARDS: (usize, Duration) = (50, Duration::from_millis(50));
 const FILL_MAX: Duration = Duration::from_secs(180);
 /// How long the fleet runs in calm before each storm, so that there is something to compare with.
 const CALM: Duration = Duration::from_secs(10);
-
-/// A storm.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StormOptions {
-    /// The fleet and the load beside.
-    pub run: RunOptions,
-    /// How often all drop.
-    pub rounds: u32,
-    /// The most that a round may take, as a multiple of the bare handshakes.
-    pub ratio_max: f64,
-    /// The most that the partner's calls may take in a storm, p99.
-    pub partner_p99_max: Duration,
-    /// The program whose `bare` is the acceptor to compare with.
-    pub program: PathBuf,
-}
 
 /// One round: until all were connected, and until each was booted, its statuses known and its facts confirmed, ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,15 +96,15 @@ impl StormReport {
         )
     }
 
-    fn judge(&mut self, options: &StormOptions) {
+    fn judge(&mut self, options: &StormPart) {
         let mut short = Vec::new();
         if self.ratio > options.ratio_max {
             short.push(format!("ratio {:.2} above {:.2}", self.ratio, options.ratio_max));
         }
         match self.partner_in_storm {
             None => short.push("no partner call in the storm".to_owned()),
-            Some(s) if Duration::from_micros(s.p99_us) > options.partner_p99_max => {
-                short.push(format!("partner p99 {} above {:?}", human(s.p99_us), options.partner_p99_max));
+            Some(s) if Duration::from_micros(s.p99_us) > options.partner_p99_max.0 => {
+                short.push(format!("partner p99 {} above {:?}", human(s.p99_us), options.partner_p99_max.0));
             }
             Some(_) => {}
         }
@@ -131,45 +118,44 @@ impl StormReport {
     }
 }
 
-/// Runs it.
+/// Runs it; `program` is this one, whose `bare` is the acceptor to compare with.
 ///
 /// # Errors
 /// When the fleet cannot be set up, or not all come back.
-pub async fn storm(endpoints: &Endpoints, options: &StormOptions) -> anyhow::Result<StormReport> {
-    let run = &options.run;
-    let bare = bare::measure(&options.program, run.chargers).await?;
-    let mut world = build(endpoints, run, true).await?;
+pub async fn storm(
+    endpoints: &Endpoints,
+    scenario: &Scenario,
+    setting: &Setting,
+    program: &Path,
+) -> anyhow::Result<StormReport> {
+    let (options, chargers) = (&scenario.storm, scenario.fleet.chargers);
+    let bare = bare::measure(program, chargers).await?;
+    let stage = Stage::open(scenario, setting)?;
+    let mut world = build(endpoints, scenario, &setting.dir, &stage.stats).await?;
+    stage.display.phase("every charger gets its session", Some(FILL_MAX));
     let sessions = fill(&world).await?;
+    stage.display.phase("storming", None);
     // Connections belong to the runtime that made them.
     world.partner = world.partner.clone().afresh()?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let storms = async {
-        let mut rounds = Vec::new();
-        for _ in 0..options.rounds {
-            tokio::time::sleep(CALM).await;
-            match one_round(&world).await {
-                Ok(round) => rounds.push(round),
-                Err(error) => {
-                    let _ = stop.send(true);
-                    return Err(error);
-                }
-            }
-        }
+        let rounds = all_rounds(&world, options.rounds).await;
         let _ = stop.send(true);
-        Ok(rounds)
+        rounds
     };
     let rounds = beside(storms, || async {
-        tokio::join!(world.drive(load(run), run.seed, stopped.clone()), query(&world, stopped.clone()));
+        tokio::join!(world.drive(load(scenario), scenario.seed, stopped.clone()), query(&world, stopped.clone()));
     })?;
     let (stats, table) = (world.stats.clone(), world.stats.render());
     let in_calm = stats.summary(Measure::PartnerCall);
-    let settled = world.settle(run.settle_max).await;
+    stage.display.phase("settling", Some(scenario.load.settle_max.0));
+    let settled = world.settle(scenario.load.settle_max.0).await;
     let slowest = rounds.iter().map(|r| r.whole_ms).max().unwrap_or(u64::MAX);
     let bare_ms = millis(bare).max(1);
     #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
     let ratio = slowest as f64 / bare_ms as f64;
     let mut report = StormReport {
-        chargers: run.chargers,
+        chargers,
         sessions,
         bare_ms,
         rounds,
@@ -184,9 +170,37 @@ pub async fn storm(endpoints: &Endpoints, options: &StormOptions) -> anyhow::Res
         verdict: world.verify().await?,
         table,
     };
+    let seen = stage.seen().await?;
+    let limits = seen.judged(scenario);
     report.judge(options);
-    std::fs::write(run.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    report.short.extend(missed(&limits));
+    std::fs::write(setting.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    let mut wrong = report.short.clone();
+    if !report.verdict.holds() {
+        wrong.push(report.verdict.line());
+    }
+    let findings = Findings {
+        holds: report.holds(),
+        line: report.line(),
+        wrong,
+        limits,
+        tables: vec![rounds_table(&report)],
+        ..Findings::default()
+    };
+    seen.write(scenario, findings)?;
     Ok(report)
+}
+
+fn rounds_table(report: &StormReport) -> Table {
+    let row = |(n, r): (usize, &Round)| {
+        vec![format!("round {}", n + 1), format!("{} ms", r.connected_ms), format!("{} ms", r.whole_ms)]
+    };
+    Table {
+        title: "Rounds".into(),
+        note: format!("The same number of bare accepts and WebSocket handshakes took {} ms.", report.bare_ms),
+        head: ["", "all connected", "all booted, told and empty"].map(str::to_owned).to_vec(),
+        rows: report.rounds.iter().enumerate().map(row).collect(),
+    }
 }
 
 /// Runs the fleet here and the partner on a thread and runtime of its own, so that what is measured of its calls is not how
@@ -225,6 +239,15 @@ async fn fill(world: &World) -> anyhow::Result<usize> {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+async fn all_rounds(world: &World, count: u32) -> anyhow::Result<Vec<Round>> {
+    let mut rounds = Vec::new();
+    for _ in 0..count {
+        tokio::time::sleep(CALM).await;
+        rounds.push(one_round(world).await?);
+    }
+    Ok(rounds)
 }
 
 /// All drop, and all come back.
@@ -273,28 +296,12 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Span;
 
     #[test]
     fn a_storm_falls_short_by_ratio_by_latency_by_sessions_and_by_its_end() {
         let summary = |p99_us| Some(Summary { count: 9, p50_us: 1, p90_us: 1, p99_us, max_us: p99_us });
-        let options = StormOptions {
-            run: RunOptions {
-                chargers: 10,
-                duration: Duration::ZERO,
-                starts_per_s: 1.0,
-                meter_interval: Duration::ZERO,
-                ramp_per_s: 1,
-                seed: 1,
-                dir: "x".into(),
-                mishaps: false,
-                length: (Duration::ZERO, Duration::ZERO),
-                settle_max: Duration::ZERO,
-            },
-            rounds: 1,
-            ratio_max: 5.0,
-            partner_p99_max: Duration::from_millis(100),
-            program: "x".into(),
-        };
+        let options = StormPart { rounds: 1, ratio_max: 5.0, partner_p99_max: Span(Duration::from_millis(100)) };
         let report = |ratio, p99, sessions, settled| {
             let mut report = StormReport {
                 chargers: 10,

@@ -118,6 +118,7 @@ impl Connection {
             return CallOutcome::NoAnswer;
         }
         let flags = call.decoded.flags;
+        fault_point!("gateway.call", self.0.charger.as_str());
         match call.decoded.request {
             Request::StartTransaction(request) => self.start(request, &call.id, &flags).await,
             Request::StopTransaction(request) => self.stop(request, &call.id, &flags).await,

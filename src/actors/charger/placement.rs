@@ -49,6 +49,10 @@ impl Placement for ArbiterPlacement {
         }
     }
 
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
     fn late(&self) -> Duration {
         self.pulse.late()
     }

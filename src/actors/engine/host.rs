@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// Lots of partitions that are recovered side by side: one is read while the other is given its time back.
+const LOTS: usize = 2;
+
 /// A partition in memory, or on its way.
 enum Entry<F: Family> {
     Loading(Vec<oneshot::Sender<Option<Rc<Partition<F>>>>>),
@@ -89,7 +92,11 @@ impl<F: Family> HostCore<F> {
 
     async fn load(self: &Rc<Self>, id: &str) -> Option<Rc<Partition<F>>> {
         let stream = StreamName::new(F::NAME, id);
-        let loaded: Result<_, LoadError> = Partition::load(&self.env, Rc::downgrade(self), stream).await;
+        self.arrived(id, Partition::load(&self.env, Rc::downgrade(self), stream).await)
+    }
+
+    /// A partition that was on its way is in memory, or cannot be.
+    fn arrived(&self, id: &str, loaded: Result<Rc<Partition<F>>, LoadError>) -> Option<Rc<Partition<F>>> {
         let partition = match loaded {
             Ok(partition) => Some(partition),
             Err(error) => {
@@ -171,31 +178,59 @@ impl<F: Family> HostCore<F> {
 
     /// Brings the partitions into memory, gives them our downtime back, and then lets overdue timers go in due order.
     pub async fn recover(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
-        let parallel = self.env.limits.recovery_parallel.max(1);
-        let recovered = futures_util::stream::iter(ids)
-            .map(|id| async move {
-                let Some(partition) = self.partition(&id).await else { return false };
-                give_back(&partition, downtime).await;
-                true
-            })
-            .buffer_unordered(parallel)
-            .filter(|whole| std::future::ready(*whole))
-            .count()
+        let lots: Vec<Vec<String>> =
+            ids.chunks(self.env.limits.recovery_parallel.max(1)).map(<[String]>::to_vec).collect();
+        let recovered = futures_util::stream::iter(lots)
+            .map(|lot| self.recover_lot(lot, downtime))
+            .buffer_unordered(LOTS)
+            .fold(0, |sum, whole| std::future::ready(sum + whole))
             .await;
         self.env.pacer.open();
         recovered
     }
+
+    /// As [`HostCore::recover`], for so many as are read together; how many are in memory.
+    async fn recover_lot(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
+        let (absent, known): (Vec<String>, Vec<String>) = {
+            let mut partitions = self.partitions.borrow_mut();
+            let (known, absent): (Vec<_>, Vec<_>) =
+                ids.into_iter().partition(|id| partitions.contains_key(id.as_str()));
+            absent.iter().for_each(|id| drop(partitions.insert(id.as_str().into(), Entry::Loading(Vec::new()))));
+            (absent, known)
+        };
+        let streams: Vec<StreamName> = absent.iter().map(|id| StreamName::new(F::NAME, id)).collect();
+        let claimed = match self.env.journal.claim_all(&streams).await {
+            Ok(claimed) => claimed,
+            Err(error) => streams.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let mut whole = Vec::with_capacity(absent.len() + known.len());
+        for ((id, stream), claimed) in absent.iter().zip(streams).zip(claimed) {
+            let built = claimed
+                .map_err(LoadError::from)
+                .and_then(|claimed| Partition::build(&self.env, Rc::downgrade(self), stream, claimed));
+            whole.extend(self.arrived(id, built));
+        }
+        // What a command has brought into memory meanwhile, or is bringing.
+        for id in known {
+            whole.extend(self.partition(&id).await);
+        }
+        futures_util::future::join_all(whole.iter().map(|partition| give_back(partition, downtime))).await;
+        whole.len()
+    }
 }
 
+/// Moves what measures silence by our downtime; all of a partition in one record.
 async fn give_back<F: Family>(partition: &Rc<Partition<F>>, downtime: Duration) {
-    for key in partition.keys() {
-        let command = partition.state(&key).and_then(|state| F::give_back(&state, downtime));
-        let Some(command) = command else { continue };
-        // Loses nothing: a deadline that could not be moved fires early once, and the rule re-checks.
-        if let Err(refusal) = partition.submit(key.clone(), command).await.map_err(|refusal| refusal.to_string()) {
-            tracing::warn!(stream = %partition.stream, %key, refusal, "our downtime could not be given back");
-        }
-    }
+    let owed = partition.keys().into_iter().filter_map(|key| {
+        let command = partition.state(&key).and_then(|state| F::give_back(&state, downtime))?;
+        Some(async move {
+            // Loses nothing: a deadline that could not be moved fires early once, and the rule re-checks.
+            if let Err(refusal) = partition.submit(key.clone(), command).await.map_err(|refusal| refusal.to_string()) {
+                tracing::warn!(stream = %partition.stream, %key, refusal, "our downtime could not be given back");
+            }
+        })
+    });
+    futures_util::future::join_all(owed).await;
 }
 
 /// The actor through which other threads reach an arbiter's partitions.

@@ -58,7 +58,10 @@ fn fold<F: Family>(stream: &StreamName, claimed: &Claimed) -> Result<Folded<F>, 
                 continue;
             }
             let state = folded.states.entry(key.clone()).or_insert_with(|| F::birth(&key));
-            let applied = catch_unwind(AssertUnwindSafe(|| events.iter().for_each(|event| F::apply(state, event))));
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                fault_point!("engine.fold", &format!("{}/{} {key}", F::NAME, stream.partition()));
+                events.iter().for_each(|event| F::apply(state, event));
+            }));
             if let Err(panic) = applied {
                 let cause = format!("record {}: {}", record.sequence, panic_text(&*panic));
                 folded.poisoned.insert(key, cause);
@@ -81,6 +84,19 @@ impl<F: Family> Partition<F> {
         stream: StreamName,
     ) -> Result<Rc<Self>, LoadError> {
         let claimed = env.journal.claim(&stream).await?;
+        Self::build(env, host, stream, claimed)
+    }
+
+    /// Brings a claimed stream's entities into memory, as [`Partition::load`].
+    ///
+    /// # Errors
+    /// When this build cannot read the stream.
+    pub(super) fn build(
+        env: &Rc<Environment<F>>,
+        host: Weak<HostCore<F>>,
+        stream: StreamName,
+        claimed: Claimed,
+    ) -> Result<Rc<Self>, LoadError> {
         let mut folded = fold::<F>(&stream, &claimed)?;
         if folded.states.is_empty() {
             folded.states.insert(F::root(), F::birth(&F::root()));
@@ -135,8 +151,9 @@ impl<F: Family> Partition<F> {
         }
     }
 
-    /// An entity's rule has panicked: its state in memory is dropped and rebuilt from the journal, or left alone.
-    async fn rebuild(self: &Rc<Self>, key: &F::Key, cause: &str) {
+    /// An entity's rule has panicked, or what follows from its step: its state in memory is dropped and rebuilt from the
+    /// journal, or left alone.
+    pub(super) async fn rebuild(self: &Rc<Self>, key: &F::Key, cause: &str) {
         tracing::error!(stream = %self.stream, %key, cause, "a rule has failed; its actor is rebuilt from the journal");
         if self.judge(key) == Verdict::Quarantine {
             self.quarantine_entity(key, cause);
@@ -158,6 +175,7 @@ impl<F: Family> Partition<F> {
         {
             let mut inner = self.inner.borrow_mut();
             inner.token = claimed.token;
+            inner.sequence = claimed.sequence;
             inner.slots.remove(key);
             let state = match folded.states.remove(key) {
                 Some(state) => state,

@@ -251,10 +251,15 @@ impl<F: Family> Partition<F> {
             let (turn, repair) = (Box::new(turn), repair.map(Box::new));
             actix_rt::spawn(async move {
                 // Steps decided before the crash go on; the crashed entity is rebuilt after them.
-                if turn.records.is_empty() {
-                    partition.settle(*turn);
+                let broken = if turn.records.is_empty() {
+                    partition.settle(*turn)
                 } else {
-                    partition.append_and_settle(turn).await;
+                    partition.append_and_settle(turn).await
+                };
+                if let Some(broken) = broken {
+                    for key in &broken.keys {
+                        Box::pin(partition.rebuild(key, &broken.cause)).await;
+                    }
                 }
                 match repair {
                     Some(repair) if !partition.closed.get() => Box::pin(partition.repair(*repair)).await,

@@ -20,18 +20,23 @@ enum Lost {
     Unavailable(Duration),
 }
 
+/// What is left of a turn whose records are durable and that then panicked on the way to its answers.
+pub(super) struct Broken<F: Family> {
+    /// The entities that it changed.
+    pub(super) keys: Vec<F::Key>,
+    /// What the panic said.
+    pub(super) cause: String,
+}
+
 impl<F: Family> Partition<F> {
-    pub(super) async fn append_and_settle(self: &Rc<Self>, mut turn: Box<Turn<F>>) {
+    pub(super) async fn append_and_settle(self: &Rc<Self>, mut turn: Box<Turn<F>>) -> Option<Broken<F>> {
         let append = turn.take_append();
         let records = append.records.len() as u64;
         let last = append.records.last().map(|record| record.id);
         let token = self.inner.borrow().token.clone();
         metrics::RECORDS_A_TURN.record(records as f64, [F::NAME]);
         let lost = match self.env.journal.append(&token, append).await {
-            Ok(appended) => {
-                self.stored(*turn, records, appended.snapshot_advised);
-                return;
-            }
+            Ok(appended) => return self.stored(*turn, records, appended.snapshot_advised),
             Err(AppendError::Full) => Lost::Full,
             Err(AppendError::Unavailable(after)) => Lost::Unavailable(after),
             Err(AppendError::Fenced) => {
@@ -40,10 +45,7 @@ impl<F: Family> Partition<F> {
                 Lost::Unavailable(self.env.limits.retry_after)
             }
             Err(AppendError::Unknown(why)) => match self.env.journal.resolve(&token, last.unwrap_or(0)).await {
-                Ok(true) => {
-                    self.stored(*turn, records, false);
-                    return;
-                }
+                Ok(true) => return self.stored(*turn, records, false),
                 Ok(false) => Lost::Unavailable(self.env.limits.retry_after),
                 Err(error) => {
                     tracing::error!(stream = %self.stream, why, %error, "an append's outcome cannot be told");
@@ -62,23 +64,50 @@ impl<F: Family> Partition<F> {
             // Whoever asked may have gone.
             let _ = answer.reply.send(Err(refusal));
         }
+        None
     }
 
-    fn stored(self: &Rc<Self>, turn: Turn<F>, records: u64, snapshot_advised: bool) {
+    fn stored(self: &Rc<Self>, turn: Turn<F>, records: u64, snapshot_advised: bool) -> Option<Broken<F>> {
         {
             let mut inner = self.inner.borrow_mut();
             inner.sequence += records;
             inner.since_snapshot = inner.since_snapshot.saturating_add(u32::try_from(records).unwrap_or(u32::MAX));
         }
-        self.settle(turn);
+        let broken = self.settle(turn);
         let due = self.inner.borrow().since_snapshot >= self.env.limits.snapshot_every;
-        if due || snapshot_advised {
+        // What is in memory may be half a step: no snapshot of that.
+        if (due || snapshot_advised) && broken.is_none() {
             self.snapshot_soon();
         }
+        broken
     }
 
-    /// Commits the working copy, performs the effects, answers.
-    pub(super) fn settle(self: &Rc<Self>, turn: Turn<F>) {
+    /// Commits the working copy, performs the effects, answers. A panic on the way costs effects alone: what was decided is durable,
+    /// so everybody is told so. Another answer would be false: a start refused for now that has become a session.
+    pub(super) fn settle(self: &Rc<Self>, mut turn: Turn<F>) -> Option<Broken<F>> {
+        let keys = turn.working.iter().map(|(key, _)| key.clone()).collect();
+        let (answers, partners) = (std::mem::take(&mut turn.answers), std::mem::take(&mut turn.partners));
+        let performed = catch_unwind(AssertUnwindSafe(|| self.perform(turn)));
+        // The log has told of the step before its partner can have been told. Nobody else wakes that partner's queue.
+        let noticed = catch_unwind(AssertUnwindSafe(|| {
+            if !partners.is_empty() {
+                self.env.shell.noticed(&partners);
+            }
+        }));
+        for answer in answers {
+            // Whoever asked may have gone; the fact stands.
+            let _ = answer.reply.send(answer.outcome);
+        }
+        let cause = turn::panic_text(&*performed.and(noticed).err()?);
+        tracing::error!(stream = %self.stream, cause, "a step was stored, and what follows from it has failed");
+        metrics::STEPS.add(1, [F::NAME, "broken"]);
+        Some(Broken { keys, cause })
+    }
+
+    fn perform(self: &Rc<Self>, turn: Turn<F>) {
+        if !turn.working.is_empty() {
+            fault_point!("engine.stored", self.stream.as_str());
+        }
         let shell = Rc::clone(&self.env.shell);
         let changed: Vec<F::Key> = turn.working.iter().map(|(key, _)| key.clone()).collect();
         for (key, state) in turn.working {
@@ -89,21 +118,13 @@ impl<F: Family> Partition<F> {
                 shell.applied(self, key, &state);
             }
         }
-        // The log tells of a step before its partner can have been told.
         for (key, events, span) in turn.recorded {
             let _entered = span.entered();
             shell.recorded(self, &key, &events);
         }
-        if !turn.partners.is_empty() {
-            shell.noticed(&turn.partners);
-        }
         for (key, effect, span) in turn.effects {
             let _entered = span.entered();
             shell.perform(self, &key, effect);
-        }
-        for answer in turn.answers {
-            // Whoever asked may have gone; the fact stands.
-            let _ = answer.reply.send(answer.outcome);
         }
         for key in &changed {
             self.retire_if_over(key);

@@ -97,6 +97,7 @@ pub fn decide<F: Family>(
             return Err(Failed::Quarantined);
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| {
+            fault_point!("engine.decide", &format!("{}/{} {key}", F::NAME, at.partition));
             let born;
             let state = match find::<F>(&changed, &key).or_else(|| find::<F>(working, &key)) {
                 Some(state) => state,

@@ -80,8 +80,10 @@ impl Service {
         for facts in self.every::<ChargerFacts>(FACTS).await? {
             self.feed.number(&facts);
         }
-        let sites = self.every::<Site>(super::catalogue::SITE).await?;
-        self.relist(sites.into_iter().map(|site| site.site_id).collect()).await;
+        // What changed just before the end may not be listed: all are looked at, once work goes on.
+        for site in self.every::<Site>(super::catalogue::SITE).await? {
+            self.feed.soil(site.site_id);
+        }
         Ok(())
     }
 
@@ -113,8 +115,9 @@ impl Service {
 
     /// Lists these sites again, as far as partners are shown something else of them. What fails is tried again soon.
     pub(super) async fn relist(&self, sites: BTreeSet<SiteId>) {
-        let _writing = self.feed.writing.lock().await;
         for site in sites {
+            // For each anew: looking at all of a large platform takes seconds.
+            let _writing = self.feed.writing.lock().await;
             if let Err(refusal) = self.list(&site).await {
                 tracing::warn!(%site, code = refusal.code.as_str(), "a site could not be listed; it is tried again");
                 self.feed.soil(site);

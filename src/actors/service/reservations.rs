@@ -294,7 +294,12 @@ impl Service {
                 // It left memory between the row and the look: the row has all of it now.
                 None => {
                     let row = self.journal.row(TABLE, &id.to_string()).await?.ok_or(Code::ReservationUnknown)?;
-                    value = read_row(&id.to_string(), &row)?.value;
+                    let found = read_row(&id.to_string(), &row)?;
+                    // Neither in memory nor over: it is in quarantine, or being rebuilt.
+                    if found.pointer.open {
+                        return Err(Code::Quarantined.into());
+                    }
+                    value = found.value;
                 }
             }
         }
@@ -355,7 +360,15 @@ impl Service {
             return Ok(None);
         }
         let found = self.reservation_row(eyes, id).await?;
-        self.reservation_view(eyes, id, found).await.map(Some)
+        match self.reservation_view(eyes, id, found).await {
+            Ok(view) => Ok(Some(view)),
+            // One that has failed must not keep the others from being seen (I14); it is in the list of the quarantine.
+            Err(refusal) if refusal.code == Code::Quarantined => {
+                tracing::warn!(reservation = %id, "a reservation in quarantine is left out of a list");
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Other free connectors of the site, where the charger failed its user (RS-6).

@@ -178,7 +178,12 @@ impl Service {
                 // It left memory between the row and the look: the row has all of it now.
                 None => {
                     let row = self.journal.row(TABLE, &id.to_string()).await?.ok_or(Code::SessionUnknown)?;
-                    value = read_row(&id.to_string(), &row)?.value;
+                    let found = read_row(&id.to_string(), &row)?;
+                    // Neither in memory nor over: it is in quarantine, or being rebuilt.
+                    if found.pointer.open {
+                        return Err(Code::Quarantined.into());
+                    }
+                    value = found.value;
                 }
             }
         }
@@ -263,7 +268,15 @@ impl Service {
             return Ok(None);
         }
         let found = self.find(eyes, id).await?;
-        self.view_of(eyes, id, found, false).await.map(Some)
+        match self.view_of(eyes, id, found, false).await {
+            Ok(view) => Ok(Some(view)),
+            // One that has failed must not keep the others from being seen (I14); it is in the list of the quarantine.
+            Err(refusal) if refusal.code == Code::Quarantined => {
+                tracing::warn!(session = %id, "a session in quarantine is left out of a list");
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     pub(super) async fn operation_state(

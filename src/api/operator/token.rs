@@ -3,11 +3,11 @@
 //!
 //! Invariants: 256 random bits each, compared in constant time, never logged; a file is readable by its owner only.
 
+use crate::persistence::private;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq as _;
 
@@ -121,8 +121,7 @@ impl OperatorToken {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        writeln!(file, "{token}").and_then(|()| file.sync_all()).map_err(failed)?;
+        private::make(path, &token).map_err(failed)?;
         tracing::info!(path = %path.display(), "operator token made");
         Ok(OperatorToken(token.into()))
     }

@@ -8,6 +8,7 @@
 use super::Partners;
 use super::keys::{KeyRecord, look_up};
 use super::nonces::Used;
+use super::shed::demand_of;
 use super::signature::Presented;
 use crate::api::catalogue::Code;
 use crate::api::error::ApiError;
@@ -124,6 +125,11 @@ async fn through(state: &Partners, api: &Api, request: Request, next: Next) -> R
     }
     if !presented.is_timely(now, api.signature_window) {
         return Err(closed(Code::ClockSkew, "clock"));
+    }
+    // Before anything is read or compared: it has to be cheap.
+    let demand = demand_of(request.method(), request.uri().path());
+    if let Some(refusal) = state.shed.refusal(demand, api, now) {
+        return Err(Closed(refusal.into(), None));
     }
     let (request, body) = buffered(request, api.body_bytes_max).await?;
     let key = prove(state, api, &presented, address, &request, &body)?;

@@ -182,6 +182,7 @@ impl Idempotency {
         if !fresh && let Some(answer) = self.store.lookup_once(&answer_key).await? {
             return spoken(stored(&answer)?);
         }
+        fault_point!("api.claimed", key);
         match drive(claim.clone()).await {
             // The answer to a start follows from the claim, and the runtime knows the session: nothing to store.
             Ok(value) if claim.kind == OperationKind::Start => Ok(value),

@@ -22,12 +22,14 @@ mod reservations;
 mod scopes;
 mod sessions;
 mod shapes;
+pub(in crate::api) mod shed;
 pub mod signature;
 pub(crate) mod statements;
 mod webhooks;
 
 pub use gate::SecurityEvent;
 pub use keys::{KeyDirectory, KeyRecord};
+pub use shed::Lateness;
 pub(crate) use webhooks::{check_choice, check_replay};
 
 use super::error::ApiError;
@@ -51,6 +53,7 @@ use idempotency::Idempotency;
 use limits::Limits;
 use nonces::Nonces;
 use scopes::RouteScopes;
+use shed::Shed;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -77,6 +80,8 @@ pub struct PartnerParts {
     pub replay_horizon: Timestamp,
     /// Told of bans.
     pub alert: SecurityAlert,
+    /// How late the server is (OP-10).
+    pub late: Lateness,
 }
 
 /// The state behind all partner routes.
@@ -89,6 +94,7 @@ pub(crate) struct Partners {
     pub(in crate::api) bans: Bans,
     nonces: Nonces,
     pub(in crate::api) limits: Limits,
+    pub(in crate::api) shed: Shed,
     pub(in crate::api) idempotency: Arc<Idempotency>,
     pub(in crate::api) tokens: Tokens,
     habits: Habits,
@@ -112,6 +118,7 @@ impl Partners {
             bans: Bans::new(api.failures_tracked),
             nonces,
             limits: Limits::new(api),
+            shed: Shed::new(parts.late),
             idempotency: Arc::new(idempotency),
             tokens,
             habits: Habits::default(),
@@ -135,6 +142,7 @@ impl Partners {
     fn prune(&self) {
         self.nonces.prune(self.clock.now());
         self.limits.prune();
+        self.shed.calm(self.clock.now());
         self.applicants.prune();
     }
 }

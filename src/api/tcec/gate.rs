@@ -12,6 +12,7 @@ use crate::api::partner::{Partners, SecurityEvent};
 use crate::api::port::Relation;
 use crate::api::trace::{Class, Note};
 use crate::config::api::Api;
+use crate::domain::overload::Demand;
 use crate::protocol::tcec::envelope::{self, to_value};
 use crate::protocol::tcec::token::{TokenAnswer, TokenRequest};
 use crate::protocol::tcec::{Codec, Interface, Refused, Request, Ret, Secrets};
@@ -50,6 +51,28 @@ fn class_of(interface: Interface) -> Class {
     match interface {
         Interface::QueryStartCharge | Interface::QueryStopCharge => Class::Write,
         _ => Class::Read,
+    }
+}
+
+/// Of which kind a call is when the server is late (OP-10). A stop is one that is kept, though it is called a query; so is the
+/// token, without which there is no stop, and what the partner tells us.
+fn demand_of(interface: Interface) -> Demand {
+    match interface {
+        Interface::QueryStartCharge => Demand::Start,
+        Interface::QueryStationsInfo
+        | Interface::QueryStationStatus
+        | Interface::QueryStationStats
+        | Interface::QueryEquipAuth
+        | Interface::QueryEquipBusinessPolicy
+        | Interface::QueryEquipChargeStatus => Demand::Query,
+        Interface::QueryToken
+        | Interface::QueryStopCharge
+        | Interface::NotificationStationStatus
+        | Interface::NotificationStartChargeResult
+        | Interface::NotificationEquipChargeStatus
+        | Interface::NotificationStopChargeResult
+        | Interface::NotificationChargeOrderInfo
+        | Interface::CheckChargeOrders => Demand::Kept,
     }
 }
 
@@ -162,6 +185,10 @@ fn prove(
         }
     }
     state.bans.succeeded(&key, address);
+    if let Some(shed) = state.shed.refusal(demand_of(interface), api, now) {
+        let refused = Refused::new(Ret::Busy, "overloaded, see Retry-After");
+        return Err(Closed { refused, proven: Some(Box::new(proven)), wait: shed.retry_after });
+    }
     let class = class_of(interface);
     if let Some(wait) = state.limits.count(&key, class, api).wait {
         metrics::LIMITED.add(1, [if class == Class::Write { "rate_write" } else { "rate_read" }]);

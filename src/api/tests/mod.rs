@@ -27,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,8 @@ pub(crate) struct World {
     keys: Arc<Keys>,
     clock: Arc<TestClock>,
     alerts: Arc<Mutex<Vec<SecurityEvent>>>,
+    /// How late the server is, ms.
+    pub(crate) late: Arc<AtomicU64>,
     api: Api,
 }
 
@@ -84,7 +87,7 @@ impl World {
         keys.put("ck_1", "p1", SECRET, false);
         keys.put("ck_2", "p2", SECRET_2, false);
         let (runtime, clock) = (Runtime::new(), TestClock::new());
-        World { runtime, once: Arc::default(), keys, clock, alerts: Arc::default(), api }
+        World { runtime, once: Arc::default(), keys, clock, alerts: Arc::default(), late: Arc::default(), api }
     }
 
     /// Starts the servers on free ports.
@@ -93,7 +96,7 @@ impl World {
         whole.api = self.api.clone();
         let (live, _) = LiveConfig::start(whole, vec![], Timestamp(0)).unwrap();
         let live = Arc::new(live);
-        let alerts = self.alerts.clone();
+        let (alerts, late) = (self.alerts.clone(), self.late.clone());
         let partner = PartnerApi::new(PartnerParts {
             port: self.runtime.clone(),
             keys: self.keys.clone(),
@@ -103,6 +106,7 @@ impl World {
             digest_key: [3; 32],
             replay_horizon: Timestamp(self.clock.now().0 - 1000),
             alert: Arc::new(move |event| alerts.lock().unwrap().push(event)),
+            late: Arc::new(move || Duration::from_millis(late.load(SeqCst))),
         });
         let folder = tempfile::tempdir().unwrap();
         let token = OperatorToken::load_or_make(&folder.path().join("operator.key")).unwrap();

@@ -203,6 +203,28 @@ async fn one_partner_has_so_many_calls_at_a_time_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn while_the_server_is_late_reads_go_first_then_starts_and_stops_never() {
+    let world = World::new();
+    let rig = world.serve().await;
+    let started = rig.post("/sessions", &start_body("r1", 1)).await;
+    let stop = format!("/sessions/{}/stop", started.json["session_id"].as_str().unwrap());
+    for (late_ms, read, start) in [(1, 200, true), (300, 503, true), (1_000, 503, false), (2, 200, true)] {
+        world.late.store(late_ms, SeqCst);
+        let told = rig.get("/sites").await;
+        assert_eq!(told.status, read, "{late_ms} ms");
+        if read == 503 {
+            assert_eq!(told.code(), "busy");
+            assert!((1..=5).contains(&told.header("retry-after").parse::<u64>().unwrap()));
+        }
+        // The connector is taken: that is the answer of the rules, behind the gate.
+        let told = rig.post("/sessions", &start_body(&format!("s{late_ms}"), 1)).await;
+        assert_eq!(told.status == 409, start, "{late_ms} ms: {}", told.text);
+        let stopped = rig.post(&stop, &json!({"request_id": format!("stop{late_ms}")})).await;
+        assert_ne!(stopped.status, 503, "{late_ms} ms");
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_takes_too_long_is_cut_off_with_a_clear_answer() {
     let world = World::with(Api { request_deadline: std::time::Duration::from_millis(100), ..config() });
     let rig = world.serve().await;

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::domain::charging::case::clip;
 use crate::domain::charging::{Effect, Rejection, Reply};
 use crate::ids::CommandId;
+use std::time::Duration;
 
 /// Places of the queue that only the rules' own commands may take, so that operators cannot keep a stop out (OP-10).
 const KEPT_FREE: usize = 4;
@@ -80,14 +81,26 @@ pub(super) fn pump_due(charger: &Charger) -> Option<Timestamp> {
     charger.in_flight().is_none().then(|| earliest.max(ready_at))
 }
 
+/// Whether a fresh connection may be called at `now`. A wait that is longer than such waits can be (`longest`) has been made so
+/// by a clock that was put back: it is over.
+fn is_ready(ready_at: Timestamp, now: Timestamp, longest: Duration) -> bool {
+    ready_at <= now || ready_at > now + longest
+}
+
+/// Whether a command's time has come. One that was queued later than now waits for nothing: the clock was put back.
+fn has_come(pending: &Pending, now: Timestamp) -> bool {
+    pending.not_before <= now || pending.queued_at > now
+}
+
 /// Sends the next command if it may be sent: the first in line whose time has come.
 pub(super) fn pump(step: &mut ChargerStep<'_>) {
-    let now = step.context.now;
-    if pump_due(&step.state).is_none_or(|due| due > now) {
+    let (now, limits) = (step.context.now, &step.context.ambient.policy.charger);
+    let longest = limits.first_call_delay.max(limits.answer_lead);
+    let Link::Up { generation, ready_at, .. } = step.state.link else { return };
+    if step.state.in_flight().is_some() || !is_ready(ready_at, now, longest) {
         return;
     }
-    let Some(generation) = step.state.generation() else { return };
-    let Some(next) = step.state.queue.iter().find(|pending| pending.not_before <= now) else { return };
+    let Some(next) = step.state.queue.iter().find(|pending| has_come(pending, now)) else { return };
     let (id, call) = (next.id, next.call.clone());
     let timeout = step.context.ambient.policy.charger.call_timeout;
     let due = now + timeout;

@@ -147,6 +147,7 @@ fn begin(step: &mut SessionStep<'_>, beginning: Beginning, late: bool) {
         started_at,
         received,
         raw_at: plausible.is_none().then_some(beginning.at.raw),
+        told_at: beginning.at.at.filter(|_| plausible.is_none()),
         owner: beginning.owner,
         late,
         patience,

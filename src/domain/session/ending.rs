@@ -2,7 +2,7 @@
 //! what the charger's late word corrects (SE-6, SE-8, SE-9).
 
 use super::event::Ended;
-use super::progress::{Register, take};
+use super::progress::{Read, Register, take};
 use super::reasons::{End, EndReason, end_of};
 use super::state::{Ending, Flag, Status, StopCause};
 use super::{Event, SessionStep, pricing, stopping};
@@ -57,7 +57,8 @@ fn judge(step: &mut SessionStep<'_>, ending: &Ending, end: End) -> Ended {
     let mut register = Register::of(&step.state, now);
     match ending.meter_stop_wh {
         Some(meter) => {
-            if let Err(flag) = register.advance(meter, at, now, policy.session.max_power_w) {
+            if let Err(flag) = register.advance(meter, Read { at, told: ending.at.at }, now, policy.session.max_power_w)
+            {
                 step.flag(flag);
                 step.flag(Flag::Estimated);
             }

@@ -60,6 +60,9 @@ pub struct Began {
     /// The charger's own text where it is not plausible (CH-11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_at: Option<Box<str>>,
+    /// What it says, if that is a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
     /// Whose, if it is local.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
@@ -122,6 +125,9 @@ pub enum Event {
         readings: Vec<Reading>,
         /// The register that counts now.
         register_wh: i64,
+        /// When the last that counts was taken by the charger's own clock, where that is not plausible (CH-11).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told_at: Option<Timestamp>,
     },
     /// Readings came after its end; kept here.
     ReadLate {
@@ -250,7 +256,10 @@ impl Fold for Session {
                 self.start_due = None;
                 self.forget_due = Some(*forget_due);
             }
-            Event::Read { at, readings, register_wh } => self.read(*at, readings, *register_wh),
+            Event::Read { at, readings, register_wh, told_at } => {
+                self.read(*at, readings, *register_wh);
+                self.told_at = *told_at;
+            }
             Event::ReadLate { at, .. } => self.heard_at = *at,
             Event::SignedData { first, records, .. } => {
                 self.signed = first.saturating_add(u16::try_from(records.len()).unwrap_or(u16::MAX));
@@ -355,6 +364,7 @@ impl Session {
         self.register_wh = began.meter_start_wh;
         self.heard_at = began.received;
         self.read_at = began.started_at;
+        self.told_at = began.told_at;
         self.patience = began.patience;
         self.missed_due = Some(later(began.received, began.patience.missed_ms));
         self.settle_due = Some(later(began.received, began.patience.settle_ms));

@@ -18,6 +18,9 @@ const SLACK_WH: i64 = 1000;
 /// A register that is lower by so little has been rounded another way, Wh: some messages carry kWh with fewer digits.
 const ROUNDING_WH: i64 = 2;
 
+/// A charger's clock that goes on by more than this between two readings has been set: the step says nothing of the time between.
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// Samples of a late message that are kept.
 const LATE_SAMPLES_MAX: usize = 8;
 
@@ -76,13 +79,13 @@ pub(super) fn take(step: &mut SessionStep<'_>, samples: &[Sample]) {
         let at = plausible.unwrap_or(now);
         if let Some(energy) = sample.energy_wh {
             let max_power_w = step.context.ambient.policy.session.max_power_w;
-            odd.extend(register.advance(energy, at, now, max_power_w).err());
+            odd.extend(register.advance(energy, Read { at, told: sample.at.at }, now, max_power_w).err());
         }
         let power_w = sample.power_w.and_then(|power| i32::try_from(power.clamp(-POWER_MAX_W, POWER_MAX_W)).ok());
         let soc_percent = sample.soc_percent.filter(|soc| *soc <= 100);
         readings.push(Reading { at, energy_wh: sample.energy_wh, power_w, soc_percent });
     }
-    step.emit(Event::Read { at: now, readings, register_wh: register.value });
+    step.emit(Event::Read { at: now, readings, register_wh: register.value, told_at: register.told_at() });
     signed::keep(step, samples);
     odd.into_iter().for_each(|flag| step.flag(flag));
 }
@@ -93,31 +96,57 @@ fn thin(samples: &[Sample]) -> Vec<&Sample> {
     samples.iter().enumerate().filter(|(n, _)| n % every == 0 || *n == last).map(|(_, sample)| sample).collect()
 }
 
+/// When a value was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Read {
+    /// The charger's time if plausible, else ours.
+    pub(super) at: Timestamp,
+    /// The charger's own, plausible or not.
+    pub(super) told: Option<Timestamp>,
+}
+
 /// The register that counts: it never goes back, and never further than power allows (I8, SE-14).
 pub(super) struct Register {
     pub(super) value: i64,
     read_at: Timestamp,
     heard_at: Timestamp,
+    /// By the charger's own clock.
+    told_at: Timestamp,
 }
 
 impl Register {
     pub(super) fn of(session: &Session, now: Timestamp) -> Self {
-        Register { value: session.register_wh, read_at: session.read_at, heard_at: session.heard_at.min(now) }
+        Register {
+            value: session.register_wh,
+            read_at: session.read_at,
+            heard_at: session.heard_at.min(now),
+            told_at: session.told_at.unwrap_or(session.read_at),
+        }
     }
 
-    /// Moves on to a value that was read at `at` and came at `now`; `Err`: it is odd and does not count.
-    pub(super) fn advance(&mut self, to: i64, at: Timestamp, now: Timestamp, max_power_w: u32) -> Result<(), Flag> {
+    /// When the last that counts was taken by the charger's own clock, where that is another time.
+    pub(super) fn told_at(&self) -> Option<Timestamp> {
+        Some(self.told_at).filter(|told| *told != self.read_at)
+    }
+
+    /// Moves on to a value that was `read` and came at `now`; `Err`: it is odd and does not count.
+    pub(super) fn advance(&mut self, to: i64, read: Read, now: Timestamp, max_power_w: u32) -> Result<(), Flag> {
+        let at = read.at;
         if to < self.value {
             let history = at < self.read_at || self.value.saturating_sub(to) <= ROUNDING_WH;
             return if history { Ok(()) } else { Err(Flag::MeterBackwards) };
         }
-        // The longer of both clocks' views: a backlog arrives at once, a broken clock stands still.
-        let time = at.since(self.read_at).max(now.since(self.heard_at));
+        // The longest of three views: a backlog arrives at once, a broken clock stands still, and where ours has jumped back the
+        // charger's own goes on.
+        let own = read.told.map_or(Duration::ZERO, |told| told.since(self.told_at));
+        let own = if own > CLOCK_STEP_MAX { Duration::ZERO } else { own };
+        let time = at.since(self.read_at).max(now.since(self.heard_at)).max(own);
         if to.saturating_sub(self.value) > possible(time, max_power_w) {
             return Err(Flag::EnergyImplausible);
         }
         self.value = to;
         self.read_at = self.read_at.max(at);
+        self.told_at = read.told.unwrap_or(at);
         Ok(())
     }
 }

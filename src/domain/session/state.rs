@@ -408,6 +408,9 @@ pub struct Session {
     pub heard_at: Timestamp,
     /// When the last reading was taken.
     pub read_at: Timestamp,
+    /// The same by the charger's own clock, where that is not plausible (CH-11).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
     /// What is kept of the readings.
     pub readings: Vec<Reading>,
     /// The least time between two of them, ms; doubles when they are thinned.

@@ -17,6 +17,10 @@ impl Placement for OnArbiters {
         Ok(())
     }
 
+    fn is_open(&self) -> bool {
+        true
+    }
+
     fn late(&self) -> Duration {
         Duration::ZERO
     }

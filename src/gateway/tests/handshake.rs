@@ -177,6 +177,13 @@ async fn when_nothing_can_be_taken_chargers_are_told_to_come_again() {
     rig.script.ready.store(false, Ordering::Relaxed);
     let answer = exchange(rig.addr(), HOME, upgrade("/ocpp/CP-1", &basic("CP-1", PASSWORD)).as_bytes()).await;
     assert_eq!(status(&answer), "HTTP/1.1 503 Service Unavailable");
+    // Nobody is known yet, so no login is judged: a right password must not count as a wrong one.
+    let wrong = upgrade("/ocpp/CP-1", &basic("CP-1", b"wrong-password-1"));
+    for _ in 0..30 {
+        let answer = exchange(rig.addr(), HOME, wrong.as_bytes()).await;
+        assert_eq!(status(&answer), "HTTP/1.1 503 Service Unavailable");
+    }
+    assert_eq!(rig.meters.now(r#"auth_failures_total{cause="wrong"}"#), 0);
     rig.script.ready.store(true, Ordering::Relaxed);
     let mut charger = rig.charger("CP-1").await;
     charger.ask(r#"[2,"1","Heartbeat",{}]"#).await;

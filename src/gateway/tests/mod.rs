@@ -188,6 +188,10 @@ impl Placement for FakePlacement {
         })
     }
 
+    fn is_open(&self) -> bool {
+        self.script.ready.load(Ordering::Relaxed)
+    }
+
     fn late(&self) -> Duration {
         Duration::from_millis(self.script.late_ms.load(Ordering::Relaxed))
     }

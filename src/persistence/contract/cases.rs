@@ -216,6 +216,39 @@ pub async fn a_corrupt_record_is_reported_by_key(subject: &mut dyn Subject) {
     }
 }
 
+/// RT-5: recovery reads many streams together and gets of each what it would get alone.
+pub async fn a_fleet_is_claimed_as_each_alone(subject: &mut dyn Subject) {
+    let names: Vec<_> = (0..9).map(|n| stream(&format!("F{n}"))).collect();
+    for (n, name) in names.iter().enumerate().skip(1) {
+        let token = claim(subject, name).await.token;
+        let written: Vec<Vec<u8>> = (0..n).map(|i| format!("{n}/{i}").into_bytes()).collect();
+        write(subject, &token, 0, &written.iter().map(Vec::as_slice).collect::<Vec<_>>()).await;
+        if n % 3 == 0 {
+            let snapshot = Snapshot { sequence: 2, state: name.as_str().as_bytes().to_vec() };
+            subject.journal().snapshot(&token, snapshot, true).await.unwrap();
+        }
+    }
+    subject.reopen().await;
+    let mut alone = Vec::new();
+    for name in &names {
+        alone.push(claim(subject, name).await);
+    }
+    let together = subject.journal().claim_all(&names).await.unwrap();
+    for (one, other) in alone.iter().zip(&together) {
+        let other = other.as_ref().unwrap();
+        assert_eq!((&one.snapshot, &one.records, one.sequence), (&other.snapshot, &other.records, other.sequence));
+        assert_eq!(one.token.stream, other.token.stream);
+        let late = subject.journal().append(&one.token, turn(one.sequence, b"x")).await;
+        assert_eq!(late, Err(AppendError::Fenced), "the later claim fences");
+        write(subject, &other.token, other.sequence, &[b"y"]).await;
+    }
+    subject.corrupt(&names[8], 1).await;
+    let torn = subject.journal().claim_all(&names[..1]).await.unwrap();
+    assert!(torn[0].is_ok(), "a stream without a part in what is damaged: {torn:?}");
+    let torn = subject.journal().claim_all(&names).await.unwrap();
+    assert!(matches!(torn[8], Err(JournalError::Corrupt { .. })), "{:?}", torn[8]);
+}
+
 /// Group commit mixes up nothing.
 pub async fn many_writers_at_once_all_get_in(subject: &mut dyn Subject) {
     let journal = subject.journal();

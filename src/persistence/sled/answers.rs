@@ -20,7 +20,7 @@ pub(super) enum Answer {
     Append(Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>, Option<Arc<Home>>),
     Done(Sender<Result<(), JournalError>>, Result<(), JournalError>),
     Create(Sender<Result<CreateOnce, JournalError>>, Result<CreateOnce, JournalError>),
-    Claim(Sender<Result<ClaimStart, JournalError>>, ClaimStart),
+    Claim(Sender<Result<Vec<ClaimStart>, JournalError>>, Vec<ClaimStart>),
     Resolve(Sender<Result<bool, JournalError>>, Result<bool, JournalError>),
 }
 
@@ -31,7 +31,7 @@ impl Answer {
             Answer::Append(reply, outcome, _) => drop(reply.send(outcome)),
             Answer::Done(reply, outcome) => drop(reply.send(outcome)),
             Answer::Create(reply, outcome) => drop(reply.send(outcome)),
-            Answer::Claim(reply, start) => drop(reply.send(Ok(start))),
+            Answer::Claim(reply, starts) => drop(reply.send(Ok(starts))),
             Answer::Resolve(reply, outcome) => drop(reply.send(outcome)),
         }
     }

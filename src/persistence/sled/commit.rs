@@ -8,6 +8,7 @@
 
 use super::answers::{self, Home};
 use super::draft::Draft;
+use super::places::Places;
 use super::queue::Pace;
 use super::shared::Shared;
 use super::values::Put;
@@ -79,8 +80,8 @@ pub(super) enum Job {
         reply: oneshot::Sender<Result<(), JournalError>>,
     },
     Claim {
-        stream: StreamName,
-        reply: oneshot::Sender<Result<ClaimStart, JournalError>>,
+        streams: Vec<StreamName>,
+        reply: oneshot::Sender<Result<Vec<ClaimStart>, JournalError>>,
     },
     Resolve {
         token: Token,
@@ -162,10 +163,11 @@ impl Committer {
         let waiting: u64 = self.waiting.iter().map(Job::weight).sum();
         let room = shared.space.admit(waiting.min(BATCH_BYTES));
         let mut draft = Draft::new(&shared, self.next_block, now, room);
-        let mut waiters = 0;
+        let (mut waiters, mut places) = (0, Places::default());
         while draft.bytes() < BATCH_BYTES && draft.notices() < BATCH_NOTICES {
             let Some(job) = self.waiting.pop_front() else { break };
             waiters += usize::from(job.waits());
+            places.see(&job);
             draft.take(job)?;
         }
         if room && (draft.must_write() || draft.writes()) && now.since(self.alive_at) >= shared.config.alive_interval {
@@ -176,7 +178,7 @@ impl Committer {
         let (sealed, answers, freezes) = draft.seal();
         if let Some(sealed) = sealed {
             self.begun = Instant::now();
-            let outcome = commit(&shared, sealed.batch, sealed.next_block, &sealed.rows);
+            let outcome = commit(&shared, sealed.batch, sealed.next_block, &sealed.rows, places);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
@@ -198,14 +200,23 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, batch: sled::Batch, next_block: u64, rows: &[Vec<u8>]) -> Result<(), String> {
+fn commit(
+    shared: &Shared,
+    batch: sled::Batch,
+    next_block: u64,
+    rows: &[Vec<u8>],
+    places: Places,
+) -> Result<(), String> {
     let begun = Instant::now();
+    places.begun();
     let number = shared.applied.load(Relaxed) + 1;
     // Raised before anything can be seen: a reader that saw part of this batch waits for it.
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
     rows.iter().for_each(|key| shared.recent.changed(key));
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
+    fault_point!("journal.flushed", "");
+    places.written();
     #[cfg(test)]
     if shared.break_sync.load(SeqCst) {
         return Err("syncing the store's file: injected".into());

@@ -125,10 +125,13 @@ impl<'a> Draft<'a> {
                 }
                 self.answers.push(Answer::Done(reply, outcome));
             }
-            Job::Claim { stream, reply } => {
-                let (token, known) = self.index.claim(&stream);
-                let tail = known.runs().collect();
-                self.answers.push(Answer::Claim(reply, ClaimStart { token, tail }));
+            Job::Claim { streams, reply } => {
+                let claim = |stream| {
+                    let (token, known) = self.index.claim(stream);
+                    ClaimStart { token, tail: known.runs().collect() }
+                };
+                let starts = streams.iter().map(claim).collect();
+                self.answers.push(Answer::Claim(reply, starts));
             }
             Job::Resolve { token, id, reply } => {
                 let outcome = match self.index.streams.get(token.stream.as_str()) {

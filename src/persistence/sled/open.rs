@@ -8,7 +8,7 @@ use super::shared::Opened;
 use super::space::Space;
 use super::values::{self, Head, Put};
 use super::witness::Witness;
-use super::{disk, keys, read};
+use super::{disk, keys, read, tail};
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::journal::Journal as Config;
 use crate::persistence::JournalError;
@@ -46,6 +46,9 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
         Some(directory) => (directory, false),
         None => (disk::fresh(path)?, true),
     };
+    if !created {
+        tail::check(&directory)?;
+    }
     let store = open_sled(&directory, config.cache_bytes)?;
     if created {
         initialise(&store, new_epoch(), clock.now())?;

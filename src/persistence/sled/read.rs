@@ -1,7 +1,5 @@
 //! Reading the store. Owns how records, rows and notices are found; never writes, never runs on an actor's thread.
 
-use super::commit::ClaimStart;
-use super::index::Run;
 use super::keys;
 use super::shared::Shared;
 use super::values::{self, Head};
@@ -9,9 +7,7 @@ use crate::clock::Timestamp;
 use crate::domain::entity::Notice;
 use crate::ids::PartnerId;
 use crate::persistence::envelope::{Block, Content, Damage, Envelope, Reader};
-use crate::persistence::{
-    Claimed, JournalError, OutboxEntry, Record, Snapshot, StoredRow, StreamName, StreamSummary, Token,
-};
+use crate::persistence::{JournalError, OutboxEntry, StoredRow, StreamName, StreamSummary};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -21,80 +17,6 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, JournalError> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.unwrap_or_else(|error| Err(JournalError::Unavailable(format!("a read was cut off: {error}"))))
-}
-
-/// Reads what a claimed stream consists of, and tells the index if it did not know.
-pub(super) fn claim(shared: &Shared, start: ClaimStart) -> Result<Claimed, JournalError> {
-    let ClaimStart { token, tail } = start;
-    let read = read_stream(shared, token.stream.as_str(), &tail);
-    let newest = shared.index().streams.get(token.stream.as_str()).is_some_and(|stream| stream.claim == token.claim);
-    if !newest {
-        // A later claim may have folded away what this one was reading: that is no corruption.
-        return Err(JournalError::Fenced);
-    }
-    let (head, snapshot, records) = read?;
-    let sequence = records.last().map_or(head.map_or(0, |head| head.sequence), |record| record.sequence);
-    settle_index(shared, &token, head, sequence)?;
-    Ok(Claimed { token, snapshot, records, sequence })
-}
-
-type StreamParts = (Option<Head>, Option<Snapshot>, Vec<Record>);
-
-fn read_stream(shared: &Shared, name: &str, tail: &[Run]) -> Result<StreamParts, JournalError> {
-    let head_key = keys::head(name);
-    let head = shared.raw(&head_key)?.map(|raw| Head::decode(&head_key, &raw)).transpose()?;
-    let snapshot = match head {
-        Some(head) => {
-            let key = keys::state(name);
-            let state = values::get(&shared.tree, &key)?.ok_or_else(|| values::corrupt(&key, "missing"))?;
-            Some(Snapshot { sequence: head.sequence, state })
-        }
-        None => None,
-    };
-    let records = tail_records(shared, name, tail, head.map_or(0, |head| head.sequence))?;
-    Ok((head, snapshot, records))
-}
-
-fn settle_index(shared: &Shared, token: &Token, head: Option<Head>, sequence: u64) -> Result<(), JournalError> {
-    let mut index = shared.index();
-    match index.streams.get_mut(token.stream.as_str()) {
-        Some(stream) if stream.claim == token.claim => {
-            if !stream.loaded {
-                stream.last = sequence;
-                stream.snapshot = head.map_or(0, |head| head.sequence);
-                stream.snapshot_pieces = head.map_or(0, |head| head.pieces);
-                stream.loaded = true;
-            }
-            Ok(())
-        }
-        Some(_) | None => Err(JournalError::Fenced),
-    }
-}
-
-fn tail_records(shared: &Shared, name: &str, tail: &[Run], covered: u64) -> Result<Vec<Record>, JournalError> {
-    let mut records = Vec::new();
-    for run in tail {
-        let before = records.len();
-        with_records(&shared.tree, run.block, |envelope| {
-            if envelope.stream == name && envelope.sequence > covered {
-                records.push(envelope.record());
-            }
-        })?;
-        let expected = run.first_sequence.max(covered + 1);
-        let found = records.get(before).map(|record| record.sequence);
-        if found != Some(expected) {
-            let why = format!("record {expected} of {name} is missing");
-            return Err(values::corrupt(&keys::log(run.block), why));
-        }
-    }
-    let gap = records.windows(2).find(|pair| pair[0].sequence + 1 != pair[1].sequence);
-    match gap {
-        Some(pair) => Err(JournalError::Corrupt {
-            key: name.to_owned(),
-            why: format!("record {} is followed by {}", pair[0].sequence, pair[1].sequence),
-        }),
-        None => Ok(records),
-    }
 }
 
 /// Shows all records that begin in a block; nothing for a later piece of one. Gives the block's time.

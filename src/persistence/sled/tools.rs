@@ -2,7 +2,7 @@
 //! that; what is checked is in [`super::verify`], the command line in [`crate::persistence::cli`].
 
 use super::values::{self, Head};
-use super::{copy, disk, keys, open, read, verify};
+use super::{copy, disk, keys, open, read, tail, verify};
 use crate::clock::SharedClock;
 use crate::persistence::{JournalError, Record, Snapshot, StoredRow, StreamName};
 use std::fmt;
@@ -145,6 +145,8 @@ impl Tool {
         }
         let lock = disk::lock(path)?;
         let directory = disk::current(path)?.unwrap_or_default();
+        // Before sled looks: what it cannot read it wipes.
+        tail::check(&directory)?;
         let store = open::guarded(|| open::open_sled(&directory, CACHE))?;
         open::check_format(&store)?;
         Ok(Tool { store, path: path.to_owned(), directory, _lock: lock })

@@ -15,7 +15,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const NAME: &str = "witness";
+pub(super) const NAME: &str = "witness";
+
+/// Whether the store has one. An operator who removes it goes on without what is lost.
+pub(super) fn is_there(store: &Path) -> bool {
+    store.join(NAME).exists()
+}
 
 pub(super) struct Witness(File);
 

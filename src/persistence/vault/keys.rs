@@ -2,14 +2,15 @@
 //! XChaCha20-Poly1305 to seal (its nonce is long enough to be drawn at random for ever).
 
 use super::VaultError;
+use crate::persistence::private;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -89,14 +90,10 @@ fn bad(path: &Path, why: String) -> VaultError {
     VaultError::KeyFile { path: path.display().to_string(), why }
 }
 
-/// A key that is lost is lost with all it sealed: the file and its directory are synced before it is used.
+/// A key that is lost is lost with all it sealed: it is on the disk before it is used.
 fn make(path: &Path) -> io::Result<()> {
     let text = Zeroizing::new(hex::encode(Zeroizing::new(rand::random::<[u8; 32]>()).as_slice()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", text.as_str())?;
-    file.sync_all()?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    private::make(path, &text)
 }
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {

@@ -97,6 +97,25 @@ pub const LIMITED: Metric<1> = Metric {
     page: None,
 };
 
+/// How late the threads of HTTP are.
+pub static HTTP_LATE: Metric<0> = Metric {
+    name: "chargeline_api_late_seconds",
+    kind: Kind::Histogram(SECONDS),
+    help: "How long what is ready waits for a thread that answers HTTP, measured every 20 ms; above `api.shed_reads_late` reads of \
+           partners are turned away (OP-10).",
+    labels: [],
+    page: Some("p99 above 0.5 for minutes"),
+};
+
+/// Calls turned away because the server is late.
+pub const SHED: Metric<1> = Metric {
+    name: "chargeline_api_shed_total",
+    kind: Kind::Counter,
+    help: "Calls of partners turned away because the server was late (api.shed_reads_late, api.shed_starts_late), by class (OP-10).",
+    labels: [("class", &["read", "start"])],
+    page: Some("any `start` for minutes: people cannot charge"),
+};
+
 /// Idempotency.
 pub const IDEMPOTENCY: Metric<1> = Metric {
     name: "chargeline_api_idempotency_total",
@@ -134,6 +153,8 @@ pub const ALL: &[Described] = &[
     BANS.described(),
     KEY_CHANGES.described(),
     LIMITED.described(),
+    HTTP_LATE.described(),
+    SHED.described(),
     IDEMPOTENCY.described(),
     PANICS.described(),
     CONNECTIONS.described(),

@@ -9,9 +9,9 @@ const FAMILIES: &[&str] = &["charger", "partner", "platform", "account", "statem
 pub static STEPS: Metric<2> = Metric {
     name: "chargeline_engine_steps_total",
     kind: Kind::Counter,
-    help: "Commands that were decided, rejected by a rule, or made a rule panic.",
-    labels: [("family", FAMILIES), ("outcome", &["decided", "rejected", "panicked"])],
-    page: Some("any `panicked`"),
+    help: "Commands that were decided, rejected by a rule, made a rule panic, or were stored and panicked before their answer (`broken`).",
+    labels: [("family", FAMILIES), ("outcome", &["decided", "rejected", "panicked", "broken"])],
+    page: Some("any `panicked` or `broken`"),
 };
 
 /// Commands refused before any rule saw them.

@@ -125,7 +125,7 @@ impl Family for Counter {
             Command::Restarted(downtime) => {
                 Decision::reply(0).event(Event::Armed(state.due.unwrap_or_default() + downtime))
             }
-            Command::Tell => Decision::reply(0).event(Event::Told).notice(Notice {
+            Command::Tell => Decision::reply(0).event(Event::Told).effect(Effect::Saw(state.total)).notice(Notice {
                 partner: "p1".parse().expect("a valid id"),
                 kind: "counter.told".into(),
                 order_key: "counter/1".into(),

@@ -1,5 +1,6 @@
 //! The engine on virtual time with a memory journal: order, durability, timers, restarts, quarantine, passivation.
 
+mod broken;
 mod counter;
 mod holding;
 
@@ -28,10 +29,16 @@ struct Recorder {
     noticed: RefCell<Vec<PartnerId>>,
     quarantined: RefCell<Vec<(Key, String)>>,
     pinned: Cell<bool>,
+    /// So many performances panic.
+    breaks: Cell<u32>,
 }
 
 impl Shell<Counter> for Recorder {
     fn perform(&self, _: &Rc<Partition<Counter>>, key: &Key, effect: Effect) {
+        if let Some(left) = self.breaks.get().checked_sub(1) {
+            self.breaks.set(left);
+            panic!("told to");
+        }
         self.effects.borrow_mut().push((*key, effect));
     }
 

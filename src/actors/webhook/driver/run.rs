@@ -298,6 +298,9 @@ impl Run {
     fn ended(&mut self, Finished { attempt, replayed }: Finished) {
         let class = attempt.answer.class();
         let position = attempt.entry.position;
+        if class == Class::Delivered {
+            fault_point!("webhook.delivered", &attempt.entry.kind);
+        }
         metrics::ATTEMPTS.add(1, [super::outcome_label(&attempt.answer)]);
         metrics::ATTEMPT_SECONDS.record(Duration::from_millis(attempt.took_ms).as_secs_f64(), []);
         match class {

@@ -29,6 +29,25 @@ fn commands_go_one_at_a_time_in_order() {
     assert_eq!(result(&world, 1), "Accepted");
 }
 
+/// The reading of the wall clock moves by so many seconds.
+fn jump(world: &mut World, seconds: i64) {
+    world.now = crate::clock::Timestamp(world.now.0 + seconds * 1_000);
+}
+
+#[test]
+fn a_clock_that_is_put_back_keeps_no_command_waiting() {
+    for seconds in [-3_600, -60, -1, 0, 3_600] {
+        let mut world = World::ready();
+        jump(&mut world, seconds);
+        enqueue(&mut world, 1, Call::ClearCache).unwrap();
+        assert_eq!(world.calls(), [&Call::ClearCache], "after {seconds} s");
+        enqueue(&mut world, 2, Call::Reset { hard: true }).unwrap();
+        jump(&mut world, -3_600);
+        world.answer(accepted());
+        assert_eq!(world.calls().len(), 2, "one that waited while the clock was put back, after {seconds} s");
+    }
+}
+
 #[test]
 fn every_end_of_a_command_has_a_row() {
     let error = Outcome::CallError { code: "NotSupported".into(), description: String::new().into() };

@@ -37,6 +37,48 @@ fn a_register_only_rises_and_what_is_odd_is_flagged() {
 }
 
 #[test]
+fn the_longest_of_three_views_of_the_time_between_two_readings_counts() {
+    let hour = 3_600;
+    // What happened, how far our clock and the charger's went on between the readings, s, and whether 20 kWh are believed.
+    let cases = [
+        ("both go on", 600, 600, true),
+        ("ours jumped back", -hour, 600, true),
+        ("ours stands", 0, 600, true),
+        ("the charger's stands", 600, 0, true),
+        ("the charger's was set back", 600, -hour, true),
+        ("both stand", 0, 0, false),
+        ("ours jumped back, the charger's stands", -hour, 0, false),
+        ("both jumped back", -hour, -hour, false),
+        ("ours stands, the charger's goes on a little", 0, 20, false),
+        ("ours stands, the charger's was set on by a year", 0, 365 * 24 * hour, false),
+        ("ours jumped back by a day, the charger's goes on", -24 * hour, 600, true),
+    ];
+    for (what, ours, theirs, believed) in cases {
+        let (mut world, session, transaction) = World::charging();
+        world.pass(60);
+        world.meter(transaction, 1100);
+        let told = world.now;
+        world.now = Timestamp(world.now.0 + ours * 1000);
+        read(&mut world, transaction, vec![sample(Timestamp(told.0 + theirs * 1000), 21_100)]);
+        let expected = if believed { 20_100 } else { 100 };
+        let session = world.session(session);
+        assert_eq!(session.energy_wh(), expected, "{what}");
+        assert_eq!(session.flags.has(Flag::EnergyImplausible), !believed, "{what}");
+    }
+}
+
+#[test]
+fn a_backlog_of_a_charger_whose_clock_was_never_right_is_believed_by_its_own_clock() {
+    let (mut world, session, transaction) = World::charging();
+    world.pass(60);
+    let backlog = (0..10).map(|n| sample(Timestamp(86_400_000 + n * 600_000), 1000 + n * 20_000)).collect();
+    read(&mut world, transaction, backlog);
+    let session = world.session(session);
+    assert_eq!((session.energy_wh(), session.flags.has(Flag::EnergyImplausible)), (180_000, false));
+    assert!(session.flags.has(Flag::ClockImplausible));
+}
+
+#[test]
 fn a_reading_that_is_no_number_is_flagged_and_its_neighbours_count() {
     let (mut world, session, transaction) = World::charging();
     world.pass(60);

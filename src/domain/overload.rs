@@ -1,0 +1,69 @@
+//! What is shed first when there is more to do than can be done, and what never (OP-10).
+//!
+//! The measure is how long what is ready waits for its thread. As it rises, those are turned away first who lose least: reads of
+//! partners (they have webhooks, and can ask again), then chargers that are not in yet (they keep their facts and come again), then
+//! what would begin new work. Never: what a charger in a connection tells, what ends something, what operators do, and
+//! webhooks, which wait in the journal.
+
+use std::time::Duration;
+
+/// What is asked of us, by what it costs the asker to be turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// A charger wants to come in.
+    Handshake,
+    /// A partner reads: statuses, lists, events.
+    Query,
+    /// A partner wants something to begin: a session, a reservation.
+    Start,
+    /// Everything else: transaction messages, stops, cancellations, keys, operators.
+    Kept,
+}
+
+/// Whether this one is turned away now: `late` is how long what is ready waits, `bound` where shedding of its kind begins (zero:
+/// never). Between the bound and its double the share of partners' calls that is turned away rises from none to all, so that
+/// load and lateness find a level instead of swinging; `chance`, 0 to 1, decides for the single call.
+pub fn sheds(demand: Demand, late: Duration, bound: Duration, chance: f64) -> bool {
+    if bound.is_zero() || late <= bound {
+        return false;
+    }
+    match demand {
+        // Beyond the bound they have a rate of their own, so nobody waits for ever.
+        Demand::Handshake => true,
+        Demand::Query | Demand::Start => chance < (late - bound).as_secs_f64() / bound.as_secs_f64(),
+        Demand::Kept => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_that_is_turned_away_rises_with_lateness_and_what_is_told_never_is() {
+        use Demand::{Handshake, Kept, Query, Start};
+        for (late_ms, demand, bound_ms, chance, shed) in [
+            (0, Handshake, 250, 0.0, false),
+            (250, Handshake, 250, 0.0, false),
+            (251, Handshake, 250, 0.99, true),
+            (500, Query, 500, 0.0, false),
+            (501, Query, 500, 0.0, true),
+            (501, Query, 500, 0.5, false),
+            (750, Query, 500, 0.49, true),
+            (750, Query, 500, 0.51, false),
+            (1_000, Query, 500, 0.999, true),
+            (1_000, Start, 1_000, 0.0, false),
+            (1_500, Start, 1_000, 0.49, true),
+            (1_500, Start, 1_000, 0.51, false),
+            (60_000, Query, 500, 0.999, true),
+            (60_000, Start, 1_000, 0.999, true),
+            (60_000, Kept, 1, 0.0, false),
+            (60_000, Query, 0, 0.0, false),
+            (60_000, Start, 0, 0.0, false),
+        ] {
+            let (late, bound) = (Duration::from_millis(late_ms), Duration::from_millis(bound_ms));
+            let told = sheds(demand, late, bound, chance);
+            assert_eq!(told, shed, "{demand:?} at {late_ms} ms of {bound_ms} ms, chance {chance}");
+        }
+    }
+}

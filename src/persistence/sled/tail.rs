@@ -1,0 +1,347 @@
+//! The end of the store's file, looked at before sled opens it (RT-6, RT-7; faults J9, J10). Owns what is read of sled's
+//! format; never writes.
+//!
+//! sled ends its recovery at the first thing that it cannot read and wipes what follows, without a word. Two things can be
+//! there: a commit that a crash cut off, of which nobody was told and which has to go; or damage, behind which lie commits that
+//! were acknowledged. They can be told apart: one commit at a time is in the making and begins with a manifest, so where a
+//! manifest is found behind the unreadable place, the commit at that place had been synced before.
+//!
+//! sled 0.34: the file is a sequence of segments of 512 KiB, used again in any order. A segment begins with a header (checksum,
+//! the log sequence number `lsn` of its first byte, and up to which lsn all was stable), then come messages: checksum, kind, the
+//! varints length, segment number and page, then the body.
+
+use super::{disk, witness};
+use crate::persistence::JournalError;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// sled's default, which [`super::open::open_sled`] keeps.
+const SEGMENT: usize = 512 << 10;
+const SEGMENT_HEADER: usize = 20;
+/// Room that sled leaves at the end of a segment.
+const MESSAGE_HEADER_MAX: usize = 32;
+
+const CAP: u8 = 2;
+const MANIFEST: u8 = 3;
+const KINDS: std::ops::RangeInclusive<u8> = 1..=11;
+
+/// What lies at the end of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Whole commits.
+    Clean,
+    /// A commit of which a part is missing: from its first byte to where it cannot be read.
+    CutOff { from: u64, to: u64 },
+    /// Something unreadable, behind which another commit begins.
+    Damaged { at: u64, behind: u64 },
+}
+
+/// Looks at the store before it is opened: refuses one whose log is damaged before its end, and says where a crash has cut a
+/// commit off.
+pub(super) fn check(store: &Path) -> Result<(), JournalError> {
+    if !witness::is_there(store) {
+        return Ok(());
+    }
+    let file = disk::db_file(store)?;
+    match look(&file).map_err(|error| disk::unavailable("reading", store, &error))? {
+        End::Clean => Ok(()),
+        End::CutOff { from, to } => {
+            let store = store.display();
+            tracing::warn!(%store, from, to, "the last commit was cut off by a crash and is dropped: nobody had been told of it");
+            Ok(())
+        }
+        End::Damaged { at, behind } => {
+            let why = format!(
+                "byte {at} cannot be read, and the commit that begins at byte {behind} was made after it: the store's file is \
+                 damaged and acknowledged commits are lost from there on. Restore a backup; or, to go on without them, \
+                 remove the file `{}` beside it",
+                witness::NAME
+            );
+            let key = format!("{}/db", store.file_name().unwrap_or_default().display());
+            Err(JournalError::Corrupt { key, why })
+        }
+    }
+}
+
+/// A segment as its header tells.
+struct Segment {
+    offset: u64,
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+/// A message that is whole and sound.
+struct Message {
+    kind: u8,
+    /// With its header.
+    len: usize,
+    /// The last lsn of the batch, for a manifest.
+    last: i64,
+}
+
+fn look(file: &File) -> io::Result<End> {
+    let (segments, stable) = segments(file)?;
+    let size = SEGMENT as i64;
+    let mut lsn = stable.max(0) / size * size;
+    let mut batch: Option<(u64, i64)> = None;
+    let (mut end, mut place) = (lsn, 0);
+    while let Some(offset) = segments.get(&lsn) {
+        let segment = read(file, *offset, lsn)?;
+        let (at, sound) = walk(&segment, |at, message| {
+            if message.kind == MANIFEST {
+                batch = Some((segment.offset + at as u64, message.last));
+            }
+        });
+        (end, place) = (lsn + at as i64, segment.offset + at as u64);
+        if !sound {
+            return unreadable(file, &segments, &segment, (lsn, at), batch);
+        }
+        lsn += size;
+    }
+    Ok(match batch {
+        Some((from, last)) if last >= end => End::CutOff { from, to: place },
+        _ => End::Clean,
+    })
+}
+
+/// What a place says that cannot be read: the end of the log, a commit that was cut off, or damage.
+fn unreadable(
+    file: &File,
+    segments: &BTreeMap<i64, u64>,
+    segment: &Segment,
+    (lsn, at): (i64, usize),
+    batch: Option<(u64, i64)>,
+) -> io::Result<End> {
+    let place = segment.offset + at as u64;
+    let behind = (at + 1..segment.bytes.len()).find(|at| is_manifest(segment, *at));
+    if let Some(behind) = behind {
+        return Ok(End::Damaged { at: place, behind: segment.offset + behind as u64 });
+    }
+    for (lsn, offset) in segments.range(lsn + 1..) {
+        let segment = read(file, *offset, *lsn)?;
+        let mut first = None;
+        walk(&segment, |at, message| {
+            if message.kind == MANIFEST {
+                first.get_or_insert(segment.offset + at as u64);
+            }
+        });
+        if let Some(behind) = first {
+            return Ok(End::Damaged { at: place, behind });
+        }
+    }
+    let torn = header(&segment.bytes[at..]).is_some_and(|found| found.1 == segment.number && KINDS.contains(&found.0));
+    Ok(match batch {
+        Some((from, last)) if last >= lsn + at as i64 => End::CutOff { from, to: place },
+        _ if torn => End::CutOff { from: place, to: place },
+        _ => End::Clean,
+    })
+}
+
+/// Where each lsn begins, and up to which lsn all was stable when a header was written.
+fn segments(file: &File) -> io::Result<(BTreeMap<i64, u64>, i64)> {
+    let (mut found, mut stable) = (BTreeMap::new(), 0);
+    let length = file.metadata()?.len();
+    for offset in (0..length).step_by(SEGMENT) {
+        let mut raw = [0; SEGMENT_HEADER];
+        if offset + SEGMENT_HEADER as u64 > length {
+            break;
+        }
+        file.read_exact_at(&mut raw, offset)?;
+        let (crc, rest) = raw.split_at(4);
+        if le_u32(crc) ^ u32::MAX != crc32fast::hash(rest) {
+            continue;
+        }
+        let number = |raw: &[u8]| raw.try_into().map_or(0, i64::from_le_bytes) ^ i64::MAX;
+        found.insert(number(&rest[..8]), offset);
+        stable = stable.max(number(&rest[8..]));
+    }
+    Ok((found, stable))
+}
+
+fn read(file: &File, offset: u64, lsn: i64) -> io::Result<Segment> {
+    let length = file.metadata()?.len().saturating_sub(offset);
+    let mut bytes = vec![0; SEGMENT.min(usize::try_from(length).unwrap_or(SEGMENT))];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(Segment { offset, number: lsn as u64 / SEGMENT as u64, bytes })
+}
+
+/// Shows all messages of a segment up to the first that cannot be read. Gives where that is, or that there is none.
+fn walk(segment: &Segment, mut see: impl FnMut(usize, &Message)) -> (usize, bool) {
+    let mut at = SEGMENT_HEADER;
+    while at + MESSAGE_HEADER_MAX <= SEGMENT {
+        let Some(message) = message(segment, at) else { return (at, false) };
+        if message.kind == CAP {
+            return (SEGMENT, true);
+        }
+        see(at, &message);
+        at += message.len;
+    }
+    (SEGMENT, true)
+}
+
+fn is_manifest(segment: &Segment, at: usize) -> bool {
+    segment.bytes.get(at + 4) == Some(&MANIFEST) && message(segment, at).is_some()
+}
+
+fn message(segment: &Segment, at: usize) -> Option<Message> {
+    let rest = segment.bytes.get(at..)?;
+    let (kind, number, body, len) = header(rest)?;
+    if number != segment.number || !KINDS.contains(&kind) {
+        return None;
+    }
+    let (head, body) = (&rest[..body], rest.get(body..)?.get(..usize::try_from(len).ok()?)?);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(body);
+    crc.update(&head[4..]);
+    if crc.finalize() ^ u32::MAX != le_u32(&head[..4]) {
+        return None;
+    }
+    let last = if kind == MANIFEST { body.try_into().map_or(0, i64::from_le_bytes) } else { 0 };
+    Some(Message { kind, len: head.len() + body.len(), last })
+}
+
+/// Kind, segment number, where the body begins, and its length.
+fn header(bytes: &[u8]) -> Option<(u8, u64, usize, u64)> {
+    let kind = *bytes.get(4)?;
+    let mut at = 5;
+    let len = varint(bytes, &mut at)?;
+    let number = varint(bytes, &mut at)?;
+    varint(bytes, &mut at)?;
+    Some((kind, number, at, len))
+}
+
+fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let first = *bytes.get(*at)?;
+    let byte = |n: usize| bytes.get(*at + n).copied().map(u64::from);
+    let (value, len) = match first {
+        0..=240 => (u64::from(first), 1),
+        241..=248 => (240 + 256 * (u64::from(first) - 241) + byte(1)?, 2),
+        249 => (2288 + 256 * byte(1)? + byte(2)?, 3),
+        250..=255 => {
+            let size = usize::from(first) - 247;
+            let mut raw = [0; 8];
+            raw[..size].copy_from_slice(bytes.get(*at + 1..=*at + size)?);
+            (u64::from_le_bytes(raw), size + 1)
+        }
+    };
+    *at += len;
+    Some(value)
+}
+
+fn le_u32(raw: &[u8]) -> u32 {
+    raw.try_into().map_or(0, u32::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::contract::{ManualClock, turn};
+    use crate::persistence::sled::SledJournal;
+    use crate::persistence::sled::tests::config;
+    use crate::persistence::{Journal as _, StreamName};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    /// A store as it was after each of its commits, while its journal was open: nothing follows the last one.
+    struct Grown {
+        directory: tempfile::TempDir,
+        clock: ManualClock,
+        files: Vec<Vec<u8>>,
+    }
+
+    async fn grown(commits: u64) -> Grown {
+        let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+        let config = config(directory.path());
+        let journal = SledJournal::open(&config, &clock.shared()).unwrap();
+        let db = disk::current(&config.path).unwrap().unwrap().join("db");
+        let token = journal.claim(&stream()).await.unwrap().token;
+        let mut files = Vec::new();
+        for after in 0..commits {
+            journal.append(&token, turn(after, &[b'x'; 700])).await.unwrap();
+            files.push(std::fs::read(&db).unwrap());
+        }
+        drop(journal);
+        Grown { directory, clock, files }
+    }
+
+    fn stream() -> StreamName {
+        StreamName::new("charger", "A")
+    }
+
+    impl Grown {
+        fn store(&self) -> PathBuf {
+            disk::current(&config(self.directory.path()).path).unwrap().unwrap()
+        }
+
+        /// Where a commit begins and ends.
+        fn commit(&self, n: usize) -> (usize, usize) {
+            let (before, after) = (&self.files[n - 1], &self.files[n]);
+            let differs = |at: &usize| before.get(*at) != after.get(*at);
+            ((0..after.len()).find(differs).unwrap(), (0..after.len()).rfind(differs).unwrap())
+        }
+
+        /// With this file and a witness that knows nothing, as after a power cut.
+        fn look_at(&self, db: &[u8]) -> End {
+            let store = self.store();
+            std::fs::write(store.join("db"), db).unwrap();
+            std::fs::write(store.join(witness::NAME), [0; 12]).unwrap();
+            for entry in std::fs::read_dir(&store).unwrap().map(|entry| entry.unwrap()) {
+                if entry.file_name().to_string_lossy().starts_with("snap.") {
+                    std::fs::remove_file(entry.path()).unwrap();
+                }
+            }
+            look(&disk::db_file(&store).unwrap()).unwrap()
+        }
+
+        fn open(&self) -> Result<Arc<SledJournal>, JournalError> {
+            SledJournal::open(&config(self.directory.path()), &self.clock.shared())
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_commits_end_clean_and_each_part_of_a_torn_one_is_told_and_dropped() {
+        let grown = grown(12).await;
+        let whole = grown.files.last().unwrap();
+        assert_eq!(grown.look_at(whole), End::Clean);
+        let (first, last) = grown.commit(11);
+        for kept in [first + 30, (first + last) / 2, last - 8] {
+            for rest in [0, 0xA5] {
+                let mut torn = whole.clone();
+                torn[kept..=last].fill(rest);
+                let End::CutOff { from, to } = grown.look_at(&torn) else {
+                    panic!("{kept} of {first}..{last}: {:?}", grown.look_at(&torn))
+                };
+                assert!((from..=to).contains(&(first as u64)) || from == first as u64, "{from}..{to}, {first}");
+                assert!(to >= from && to <= last as u64, "{from}..{to}");
+                let claimed = grown.open().unwrap().claim(&stream()).await.unwrap();
+                assert_eq!(claimed.sequence, 11, "all but the torn one");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flipped_bit_in_an_acknowledged_commit_is_refused_with_its_place() {
+        let grown = grown(12).await;
+        let mut noticed = 0;
+        for n in 1..11 {
+            let (first, last) = grown.commit(n);
+            for at in [first + 12, (first + last) / 2, last - 1] {
+                let mut flipped = grown.files.last().unwrap().clone();
+                flipped[at] ^= 4;
+                let End::Damaged { at: place, behind } = grown.look_at(&flipped) else {
+                    panic!("byte {at} of commit {n}: {:?}", grown.look_at(&flipped))
+                };
+                assert!(place <= at as u64 && at < behind as usize, "{place} {at} {behind}");
+                let Err(JournalError::Corrupt { key, why }) = grown.open() else { panic!("opened") };
+                assert!(key.ends_with("/db") && why.contains(&format!("byte {place} ")), "{key}: {why}");
+                noticed += 1;
+            }
+        }
+        assert_eq!(noticed, 30);
+        std::fs::remove_file(grown.store().join(witness::NAME)).unwrap();
+        assert!(grown.open().is_ok(), "an operator may go on without what is lost");
+    }
+}
