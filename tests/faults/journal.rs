@@ -24,6 +24,9 @@ pub(crate) const LOAD: Load = Load {
     local_percent: 30,
     stopped_percent: 50,
     length: (Duration::from_millis(500), Duration::from_secs(3)),
+    shape: Vec::new(),
+    period: Duration::ZERO,
+    level: None,
 };
 
 /// J1: SIGKILL at random moments under load.

@@ -33,7 +33,7 @@ pub(crate) async fn ends_while_closing(scene: &mut Scene) -> Result<()> {
     let mut fleet = Fleet { wants_wh: (100, 300), ..Fleet::of(12) };
     fleet.change = |profile| profile.reconnect = (Duration::from_millis(20), Duration::from_millis(200));
     let world = scene.world(fleet).await?;
-    let town = Town::build(&scene.server.endpoints()?, prepared, &world, &histories).await?;
+    let town = Town::build(&scene.server.endpoints()?, prepared, &world, (money::USERS, &histories)).await?;
     let (stop, stopped) = watch::channel(false);
     let seeds = scene.rounds(150, 5);
     let mut wrong = Vec::new();

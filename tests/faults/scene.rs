@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::join_all;
 use loadtest::charger::{AtCharger, Behaviour, Profile};
 use loadtest::check::Verdict;
-use loadtest::fleet::{FleetOptions, World};
+use loadtest::fleet::{FleetOptions, Script, World};
 use loadtest::partner::{Outcome, StartCall, http_client};
 use loadtest::server::Server;
 use reqwest::Method;
@@ -266,7 +266,7 @@ impl Scene {
             connectors: 2,
             sites: 2,
             seed: 7,
-            script: fleet.script,
+            script: Script::new(fleet.script),
             max_power_w: 120_000.0,
             ramp_per_s: 2_000,
             profile,
@@ -275,6 +275,8 @@ impl Scene {
             store: None,
             sink: None,
             patience: PATIENCE,
+            stats: std::sync::Arc::default(),
+            neighbours: Vec::new(),
         };
         let world = World::build(&endpoints, options).await?;
         let count = world.chargers.len() as u64;

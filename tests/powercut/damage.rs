@@ -69,10 +69,10 @@ impl Commit {
         let kept = rng.random_range(0..changed.len());
         let rubbish = rng.random_bool(0.5);
         for (n, sector) in changed.iter().enumerate() {
-            let from = sector * SECTOR;
-            for at in from..(from + SECTOR).min(self.written.len()) {
-                torn[at] = match n.cmp(&kept) {
-                    std::cmp::Ordering::Less => self.written[at],
+            let bytes = torn.iter_mut().zip(&self.written).enumerate();
+            for (at, (byte, written)) in bytes.skip(sector * SECTOR).take(SECTOR) {
+                *byte = match n.cmp(&kept) {
+                    std::cmp::Ordering::Less => *written,
                     std::cmp::Ordering::Equal if rubbish && at >= first => rng.random(),
                     _ => self.before.get(at).copied().unwrap_or(0),
                 };

@@ -77,7 +77,7 @@ async fn fleet(runtime: Arc<Runtime>, wanted: usize) -> anyhow::Result<()> {
     while let Some(one) = coming.next().await {
         one?;
         connected += 1;
-        if connected % 50_000 == 0 {
+        if connected.is_multiple_of(50_000) {
             eprintln!("{connected} connected, {:.1} GB", process.memory()? / 1e9);
             ensure!(free()? > SPARE, "no memory is left after {connected} chargers");
         }
