@@ -84,6 +84,19 @@ impl PartnerShell {
         }
     }
 
+    /// Tells the journal what no endpoint can ask for any more (EM-8).
+    fn trim(&self, partition: &Rc<Partition<PartnerFamily>>, id: &PartnerId) {
+        let state = partition.state(&PartnerKey::Partner);
+        let Some(PartnerState::Partner(partner)) = state.as_deref() else { return };
+        let needed_from = |queue: &QueueId| match partition.state(&PartnerKey::Queue(*queue)).as_deref() {
+            Some(PartnerState::Queue(queue)) => queue.needed_from(),
+            // Not born yet, or being rebuilt.
+            Some(_) | None => 0,
+        };
+        let below = partner.endpoints.keys().map(needed_from).min().unwrap_or(u64::MAX);
+        self.parts.journal.trim_outbox(id, below);
+    }
+
     fn alert(&self, stream: &StreamName, alert: Alert) {
         let (code, level, text, ticket) = match alert.kind {
             AlertKind::EndpointGone => {
@@ -170,6 +183,7 @@ impl Shell<PartnerFamily> for PartnerShell {
             PartnerState::Partner(_) => {}
             PartnerState::Application(application) => self.parts.partners.applications.put(&id, application),
         }
+        self.trim(partition, &id);
     }
 
     fn noticed(&self, partners: &BTreeSet<PartnerId>) {

@@ -332,8 +332,8 @@ pub trait Journal: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The partner's queue needs no notice below `position` any more; such may go once they are old enough. Not
-    /// remembered over a restart.
+    /// No queue of the partner needs a notice below `position` any more, until it is told otherwise; such may go once they are
+    /// old enough. Not remembered over a restart.
     fn trim_outbox(&self, partner: &PartnerId, below_position: u64) {
         let _ = (partner, below_position);
     }

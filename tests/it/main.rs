@@ -19,6 +19,7 @@ mod onboarding;
 mod open;
 mod operators;
 mod orders;
+mod outbox;
 mod repeats;
 mod reservations;
 mod rig;

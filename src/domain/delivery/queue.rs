@@ -6,6 +6,7 @@
 //! `ahead` holds settled positions beyond it; `open` is bounded by the scheduler's window plus one page of replay.
 
 mod decide;
+mod keep;
 mod knock;
 #[cfg(test)]
 mod tests;
@@ -381,6 +382,9 @@ pub struct Queue {
     pub ahead: BTreeSet<u64>,
     /// Dead letters that wait for a replay; they are rows of the table `webhook-dead`.
     pub dead: u64,
+    /// No dead letter is before this position; absent if there is none, or one from a build that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_from: Option<u64>,
     /// Since when there are any.
     pub dead_since: Option<Timestamp>,
     /// Why nothing is sent.
@@ -430,7 +434,7 @@ impl Queue {
             }
             QueueFact::DeadLettered(dead) => {
                 self.settle(dead.entry.position);
-                self.dead += 1;
+                self.bury(dead.entry.position);
                 self.dead_since.get_or_insert(dead.at);
             }
             QueueFact::Advanced { to, listed, at } => self.advance(*to, listed, *at),
@@ -486,7 +490,7 @@ impl Queue {
     fn forget_dead(&mut self, count: usize) {
         self.dead = self.dead.saturating_sub(count as u64);
         if self.dead == 0 {
-            self.dead_since = None;
+            (self.dead_since, self.dead_from) = (None, None);
         }
     }
 }

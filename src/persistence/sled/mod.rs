@@ -348,8 +348,7 @@ impl Journal for SledJournal {
     /// Older than `journal.outbox_retention` is old enough.
     fn trim_outbox(&self, partner: &PartnerId, below_position: u64) {
         let mut trim = self.shared.trim.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mark = trim.entry(partner.clone()).or_default();
-        *mark = below_position.max(*mark);
+        trim.insert(partner.clone(), below_position);
     }
 
     fn is_full(&self) -> bool {
