@@ -12,7 +12,7 @@ use crate::api::operator::OperatorToken;
 use crate::api::server;
 use crate::clock::{SharedClock, Timestamp, WallClock};
 use crate::config::Config;
-use crate::config::live::LiveConfig;
+use crate::config::live::{LiveConfig, Version};
 use crate::config::load::Sources;
 #[cfg(feature = "testing")]
 use crate::gateway::memory::MemoryGateway;
@@ -159,16 +159,7 @@ async fn serve_on(
         lookup,
     };
     let parts = assemble(base).await?;
-    let kept = Configuration::kept(&*journal).await?;
-    let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
-    let configuration = Arc::new(Configuration {
-        live: Arc::new(live),
-        swaps,
-        platform: parts.platform.clone(),
-        sources,
-        logs,
-        clock: clock.clone(),
-    });
+    let (configuration, fresh) = configured(&config, &parts, &journal, (swaps, sources, logs), &clock).await?;
     let (phase, open, shutdown) = (Arc::<PhaseCell>::default(), Arc::<AtomicBool>::default(), CancellationToken::new());
     let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
     let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
@@ -212,6 +203,20 @@ async fn serve_on(
         configuration.keep(&version).await.map_err(start)?;
     }
     Ok(Served { runtime, addresses, configuration, limit: config.api.drain_timeout })
+}
+
+/// The configuration in force; its version too, if it is not kept yet.
+async fn configured(
+    config: &Config,
+    parts: &Parts,
+    journal: &SharedJournal,
+    (swaps, sources, logs): (Swaps, Sources, Option<Logs>),
+    clock: &SharedClock,
+) -> Result<(Arc<Configuration>, Option<Version>), ServeError> {
+    let kept = Configuration::kept(&**journal).await?;
+    let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
+    let (live, platform, clock) = (Arc::new(live), parts.platform.clone(), clock.clone());
+    Ok((Arc::new(Configuration { live, swaps, platform, sources, logs, clock }), fresh))
 }
 
 /// Serves the metrics until the process stops.
