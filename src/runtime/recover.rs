@@ -37,7 +37,7 @@ const READY_LOOK: Duration = Duration::from_millis(100);
 /// How often the gauges of the queues are set: below any scrape interval.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether another tariff has come into force at a site: so late may a partner's mirror be. What an
-/// operator changes is listed at once.
+/// operator changes is listed at once, a tariff at the first hundred sites.
 const LISTED_EVERY: Duration = Duration::from_secs(5);
 /// How many of them are snapshotted at a time, and the pause after each: 400 a second. A hundred thousand chargers that each tell
 /// something once a minute fill the log so fast that as many fall behind (`journal.snapshot_blocks`).

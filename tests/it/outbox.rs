@@ -14,7 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn delivered_events_go_when_they_are_old_and_waiting_ones_stay() {
     let sink = Sink::start(([127, 0, 0, 1], 0).into(), 1, History::off(), Arc::default()).await.unwrap();
     let short = "[journal]\noutbox_retention = \"0ms\"\nupkeep_interval = \"100ms\"";
-    let mut rig = Rig::start_with(&sink.url(), |text| text.replace("[journal]", short)).await;
+    let again = "[webhook]\nschedule = [\"1s\", \"1s\", \"2s\", \"2s\", \"5s\", \"5s\", \"10s\", \"30s\"]";
+    let change = |text: &str| text.replace("[journal]", short).replace("[webhook]", again);
+    let mut rig = Rig::start_with(&sink.url(), change).await;
     sink.set_secrets(vec![rig.operator().make_webhook_secret(PARTNER).await.unwrap()]);
     sink.set_mode(SinkMode::Fail(500));
     let mut charger = rig.charger().await;

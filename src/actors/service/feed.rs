@@ -59,6 +59,9 @@ fn granted(sites: &Sites, site: &SiteId) -> bool {
     }
 }
 
+/// Sites that are listed while an operator waits; the others follow within seconds.
+const AT_ONCE: usize = 100;
+
 /// Where a page begins.
 struct Begin {
     place: u64,
@@ -105,12 +108,23 @@ impl Service {
 
     /// Looks at sites whose listing failed, and at those where another tariff is in force than was listed.
     pub async fn look_at_catalogue(&self) {
-        let now = self.clock.now();
         let mut sites = self.feed.soiled();
-        sites.extend(self.feed.repriced(|site| version(self.tariffs.tariff_at(site, now).as_deref())));
+        sites.extend(self.repriced());
         if !sites.is_empty() {
             self.relist(sites).await;
         }
+    }
+
+    /// The same for a tariff that an operator has just rolled out or back: they see it at once at some sites, and do not wait
+    /// for thousands.
+    pub(super) async fn look_at_prices(&self) {
+        let sites = self.repriced().into_iter().take(AT_ONCE).collect();
+        self.relist(sites).await;
+    }
+
+    fn repriced(&self) -> Vec<SiteId> {
+        let now = self.clock.now();
+        self.feed.repriced(|site| version(self.tariffs.tariff_at(site, now).as_deref()))
     }
 
     /// Lists these sites again, as far as partners are shown something else of them. What fails is tried again soon.

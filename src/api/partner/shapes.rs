@@ -184,7 +184,8 @@ fn spell_out(responses: &mut Map<String, Value>, path: &str, read: bool, signed:
         if path.contains('{') || !read || NAMES_SOMETHING.iter().any(|named| path.ends_with(named)) {
             possible.push(("404", "There is no such thing, or it is not yours"));
         }
-        if !read {
+        // A read of the main endpoint, too, says so where none is set.
+        if !read || path.contains("/webhook") {
             possible.push(("409", "Not possible now, or this `request_id` was used for something else"));
         }
         for (status, about) in possible {

@@ -58,7 +58,7 @@ pub(in crate::actors::service) async fn roll_out(
     let RollOut { version, sites, from } = order;
     let from = from.map(|from| from.0);
     super::platform(service, Command::RollOutTariff { id: id.clone(), version, scope: scope(sites), from }).await?;
-    service.look_at_catalogue().await;
+    service.look_at_prices().await;
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub(in crate::actors::service) async fn roll_back(
     sites: Option<Vec<SiteId>>,
 ) -> Result<(), Refusal> {
     super::platform(service, Command::RollBackTariff { id: id.clone(), scope: scope(sites) }).await?;
-    service.look_at_catalogue().await;
+    service.look_at_prices().await;
     Ok(())
 }
 
