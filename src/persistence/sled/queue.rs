@@ -151,11 +151,12 @@ impl Queue {
 mod tests {
     use super::*;
 
-    const GAP: Duration = Duration::from_millis(40);
+    /// Longer than any machine takes for what does not wait.
+    const LONG: Duration = Duration::from_secs(60);
 
-    fn pace(answered: Instant, expected: usize) -> Pace {
+    fn pace(answered: Instant, expected: usize, gap: Duration) -> Pace {
         let now = Instant::now();
-        Pace { max: 3, expected, gather: Duration::ZERO, answered, not_before: now + GAP }
+        Pace { max: 3, expected, gather: Duration::ZERO, answered, not_before: now + gap }
     }
 
     fn drained(queue: &Queue, pace: Pace) -> (usize, Duration) {
@@ -170,12 +171,15 @@ mod tests {
         let long_ago = Instant::now() - Duration::from_secs(1);
         queue.push(Job::Alive).unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(GAP / 4);
-                queue.push(Job::Alive).unwrap();
-            });
-            let (jobs, took) = drained(&queue, pace(long_ago, 1));
-            assert!(jobs == 2 && took >= GAP, "{jobs} jobs after {took:?}");
+            let (queue, gap, begun) = (&queue, Duration::from_millis(500), Instant::now());
+            let draining = scope.spawn(move || drained(queue, pace(long_ago, 1, gap)).0);
+            // It waits for a whole commit now, and so is there.
+            while queue.lock().wanted != 3 && !draining.is_finished() {
+                std::thread::yield_now();
+            }
+            queue.push(Job::Alive).unwrap();
+            let (jobs, took) = (draining.join().unwrap(), begun.elapsed());
+            assert!(jobs == 2 && took >= gap, "{jobs} jobs after {took:?}");
         });
     }
 
@@ -186,12 +190,12 @@ mod tests {
         queue.push(Job::Alive).unwrap();
         // Begun a little in the future: a slow machine does not make the writer late.
         let just_now = Instant::now() + Duration::from_secs(1);
-        assert!(drained(&queue, pace(just_now, 1)).1 < GAP);
+        assert!(drained(&queue, pace(just_now, 1, LONG)).1 < LONG);
         (0..3).for_each(|_| queue.push(Job::Alive).unwrap());
-        assert!(drained(&queue, pace(long_ago, 1)).1 < GAP);
+        assert!(drained(&queue, pace(long_ago, 1, LONG)).1 < LONG);
         queue.push(Job::Alive).unwrap();
         queue.close();
-        assert!(drained(&queue, pace(long_ago, 1)).1 < GAP);
-        assert_eq!(queue.drain(&mut VecDeque::new(), pace(long_ago, 1)), None);
+        assert!(drained(&queue, pace(long_ago, 1, LONG)).1 < LONG);
+        assert_eq!(queue.drain(&mut VecDeque::new(), pace(long_ago, 1, LONG)), None);
     }
 }
