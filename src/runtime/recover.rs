@@ -15,6 +15,7 @@ use crate::domain::statement::StatementFamily;
 use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError, StreamName};
 use crate::telemetry::metrics::engine as metrics;
+use crate::telemetry::stages::Stages;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,7 +57,7 @@ impl Runtime {
     /// When the store cannot be read.
     pub(super) async fn recover(&self) -> Result<(), JournalError> {
         let began = self.clock.now();
-        let registered = self.fill_register().await?;
+        let mut stages = Stages::new();
         let downtime = self.store.downtime();
         self.platform.recover(vec![crate::domain::platform::PARTITION.to_owned()], downtime).await;
         let operators = self.service.fill_operators().await?;
@@ -68,19 +69,37 @@ impl Runtime {
         let stating = self.live(StatementFamily::NAME).await?;
         self.service.statements.recover(stating, downtime).await;
         self.service.open_books().await;
+        stages.over("others");
         let live = self.live(ChargingFamily::NAME).await?;
         let expected = live.len();
-        let chargers = self.chargers.recover(live, downtime).await;
+        stages.over("streams");
+        // None of them needs the others: what one reads is decoded while the next is read.
+        let chargers = self.chargers.rebuild(live, downtime);
+        let all = tokio::join!(chargers, self.fill_register(), self.service.open_catalogue());
+        let (chargers, registered) = (all.0, all.1?);
+        all.2?;
+        stages.over("chargers");
         if chargers < expected {
             tracing::error!(chargers, expected, "some chargers could not be rebuilt; see the errors above");
         }
-        self.service.open_catalogue().await?;
         self.open.store(true, Ordering::Release);
         self.phase.set(Phase::Ready);
         let took = self.clock.now().since(began);
         metrics::RECOVERY.set(took.as_secs_f64(), []);
-        tracing::info!(registered, operators, partners, accounts, chargers, ?downtime, ?took, "ready");
+        tracing::info!(registered, operators, partners, accounts, chargers, ?downtime, ?took, %stages, "ready");
+        self.give_back();
         Ok(())
+    }
+
+    /// Gives chargers our downtime back: all are rebuilt, and whoever asks for one before its turn waits for that one alone.
+    fn give_back(&self) {
+        let (chargers, clock) = (self.chargers.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            let began = clock.now();
+            chargers.give_back().await;
+            let took = clock.now().since(began);
+            tracing::info!(?took, "our downtime is given back to all chargers; what fell due meanwhile goes on");
+        });
     }
 
     async fn fill_register(&self) -> Result<usize, JournalError> {
@@ -197,6 +216,10 @@ impl Runtime {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
+            }
+            if !matches!(self.phase.get(), Phase::Ready) {
+                // Until then nothing is written, and the processor has other things to do.
+                continue;
             }
             wait = LAGGARDS_EVERY;
             for stream in self.store.lagging(LAGGARDS) {

@@ -4,3 +4,4 @@ pub mod exporter;
 pub mod logs;
 pub mod metrics;
 pub mod redact;
+pub mod stages;

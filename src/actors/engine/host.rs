@@ -8,8 +8,7 @@ use crate::domain::entity::Family;
 use crate::persistence::StreamName;
 use crate::telemetry::metrics::engine as metrics;
 use actix::{Actor, Addr, Context, Handler, Message};
-use futures_util::stream::StreamExt;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -17,19 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Lots of partitions that are recovered side by side: one is read while the other is given its time back.
-const LOTS: usize = 2;
-
 /// A partition in memory, or on its way.
-enum Entry<F: Family> {
+pub(super) enum Entry<F: Family> {
     Loading(Vec<oneshot::Sender<Option<Rc<Partition<F>>>>>),
+    /// Rebuilt, and our downtime is to be given back before anybody reaches it ([`super::recovery`]).
+    Owed(Rc<Partition<F>>),
     Loaded(Rc<Partition<F>>),
 }
 
 /// The partitions of one arbiter, for those who live on it.
 pub struct HostCore<F: Family> {
-    env: Rc<Environment<F>>,
-    partitions: RefCell<HashMap<Box<str>, Entry<F>>>,
+    pub(super) env: Rc<Environment<F>>,
+    pub(super) partitions: RefCell<HashMap<Box<str>, Entry<F>>>,
+    /// How long nobody was there before this process.
+    pub(super) downtime: Cell<Duration>,
 }
 
 impl<F: Family> std::fmt::Debug for HostCore<F> {
@@ -41,7 +41,7 @@ impl<F: Family> std::fmt::Debug for HostCore<F> {
 impl<F: Family> HostCore<F> {
     /// An empty house on the current arbiter.
     pub fn new(env: Environment<F>) -> Rc<Self> {
-        Rc::new(HostCore { env: Rc::new(env), partitions: RefCell::default() })
+        Rc::new(HostCore { env: Rc::new(env), partitions: RefCell::default(), downtime: Cell::default() })
     }
 
     /// What its partitions are made with.
@@ -53,7 +53,7 @@ impl<F: Family> HostCore<F> {
     pub fn loaded(&self, id: &str) -> Option<Rc<Partition<F>>> {
         match self.partitions.borrow().get(id) {
             Some(Entry::Loaded(partition)) => Some(Rc::clone(partition)),
-            Some(Entry::Loading(_)) | None => None,
+            Some(Entry::Loading(_) | Entry::Owed(_)) | None => None,
         }
     }
 
@@ -61,7 +61,7 @@ impl<F: Family> HostCore<F> {
     pub fn all(&self) -> Vec<Rc<Partition<F>>> {
         let partitions = self.partitions.borrow();
         let loaded = partitions.values().filter_map(|entry| match entry {
-            Entry::Loaded(partition) => Some(Rc::clone(partition)),
+            Entry::Loaded(partition) | Entry::Owed(partition) => Some(Rc::clone(partition)),
             Entry::Loading(_) => None,
         });
         loaded.collect()
@@ -78,6 +78,12 @@ impl<F: Family> HostCore<F> {
                     waiting.push(tell);
                     Some(told)
                 }
+                Some(Entry::Owed(_)) => {
+                    drop(partitions);
+                    let (tell, told) = oneshot::channel();
+                    self.pay_for(id, vec![tell]);
+                    Some(told)
+                }
                 None => {
                     partitions.insert(id.into(), Entry::Loading(Vec::new()));
                     None
@@ -90,13 +96,13 @@ impl<F: Family> HostCore<F> {
         }
     }
 
-    async fn load(self: &Rc<Self>, id: &str) -> Option<Rc<Partition<F>>> {
+    pub(super) async fn load(self: &Rc<Self>, id: &str) -> Option<Rc<Partition<F>>> {
         let stream = StreamName::new(F::NAME, id);
         self.arrived(id, Partition::load(&self.env, Rc::downgrade(self), stream).await)
     }
 
     /// A partition that was on its way is in memory, or cannot be.
-    fn arrived(&self, id: &str, loaded: Result<Rc<Partition<F>>, LoadError>) -> Option<Rc<Partition<F>>> {
+    pub(super) fn arrived(&self, id: &str, loaded: Result<Rc<Partition<F>>, LoadError>) -> Option<Rc<Partition<F>>> {
         let partition = match loaded {
             Ok(partition) => Some(partition),
             Err(error) => {
@@ -175,62 +181,6 @@ impl<F: Family> HostCore<F> {
             }
         }
     }
-
-    /// Brings the partitions into memory, gives them our downtime back, and then lets overdue timers go in due order.
-    pub async fn recover(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
-        let lots: Vec<Vec<String>> =
-            ids.chunks(self.env.limits.recovery_parallel.max(1)).map(<[String]>::to_vec).collect();
-        let recovered = futures_util::stream::iter(lots)
-            .map(|lot| self.recover_lot(lot, downtime))
-            .buffer_unordered(LOTS)
-            .fold(0, |sum, whole| std::future::ready(sum + whole))
-            .await;
-        self.env.pacer.open();
-        recovered
-    }
-
-    /// As [`HostCore::recover`], for so many as are read together; how many are in memory.
-    async fn recover_lot(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
-        let (absent, known): (Vec<String>, Vec<String>) = {
-            let mut partitions = self.partitions.borrow_mut();
-            let (known, absent): (Vec<_>, Vec<_>) =
-                ids.into_iter().partition(|id| partitions.contains_key(id.as_str()));
-            absent.iter().for_each(|id| drop(partitions.insert(id.as_str().into(), Entry::Loading(Vec::new()))));
-            (absent, known)
-        };
-        let streams: Vec<StreamName> = absent.iter().map(|id| StreamName::new(F::NAME, id)).collect();
-        let claimed = match self.env.journal.claim_all(&streams).await {
-            Ok(claimed) => claimed,
-            Err(error) => streams.iter().map(|_| Err(error.clone())).collect(),
-        };
-        let mut whole = Vec::with_capacity(absent.len() + known.len());
-        for ((id, stream), claimed) in absent.iter().zip(streams).zip(claimed) {
-            let built = claimed
-                .map_err(LoadError::from)
-                .and_then(|claimed| Partition::build(&self.env, Rc::downgrade(self), stream, claimed));
-            whole.extend(self.arrived(id, built));
-        }
-        // What a command has brought into memory meanwhile, or is bringing.
-        for id in known {
-            whole.extend(self.partition(&id).await);
-        }
-        futures_util::future::join_all(whole.iter().map(|partition| give_back(partition, downtime))).await;
-        whole.len()
-    }
-}
-
-/// Moves what measures silence by our downtime; all of a partition in one record.
-async fn give_back<F: Family>(partition: &Rc<Partition<F>>, downtime: Duration) {
-    let owed = partition.keys().into_iter().filter_map(|key| {
-        let command = partition.state(&key).and_then(|state| F::give_back(&state, downtime))?;
-        Some(async move {
-            // Loses nothing: a deadline that could not be moved fires early once, and the rule re-checks.
-            if let Err(refusal) = partition.submit(key.clone(), command).await.map_err(|refusal| refusal.to_string()) {
-                tracing::warn!(stream = %partition.stream, %key, refusal, "our downtime could not be given back");
-            }
-        })
-    });
-    futures_util::future::join_all(owed).await;
 }
 
 /// The actor through which other threads reach an arbiter's partitions.
@@ -393,6 +343,13 @@ impl<F: Family> HostAddr<F> {
 
     /// Recovers the live partitions of the family on all arbiters; the number recovered.
     pub async fn recover(&self, ids: Vec<String>, downtime: Duration) -> usize {
+        let rebuilt = self.rebuild(ids, downtime).await;
+        self.give_back().await;
+        rebuilt
+    }
+
+    /// Rebuilds the live partitions of the family on all arbiters; the number rebuilt. See [`HostCore::rebuild`].
+    pub async fn rebuild(&self, ids: Vec<String>, downtime: Duration) -> usize {
         let mut shares: Vec<Vec<String>> = vec![Vec::new(); self.hosts.len()];
         for id in ids {
             let index = place(&id, shares.len());
@@ -401,7 +358,18 @@ impl<F: Family> HostAddr<F> {
         let each = shares
             .into_iter()
             .enumerate()
-            .map(|(index, share)| self.run_on(index, move |core| async move { core.recover(share, downtime).await }));
+            .map(|(index, share)| self.run_on(index, move |core| async move { core.rebuild(share, downtime).await }));
         futures_util::future::join_all(each).await.into_iter().map(Option::unwrap_or_default).sum()
+    }
+
+    /// Gives all that have been rebuilt our downtime back, on all arbiters. See [`HostCore::give_back`].
+    pub async fn give_back(&self) {
+        let each = self.hosts.iter().enumerate().map(|(index, host)| async move {
+            // Too busy now: nobody else does it.
+            while self.run_on(index, |core| async move { core.give_back().await }).await.is_none() && host.connected() {
+                tokio::time::sleep(self.retry_after).await;
+            }
+        });
+        futures_util::future::join_all(each).await;
     }
 }

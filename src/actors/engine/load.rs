@@ -84,10 +84,12 @@ impl<F: Family> Partition<F> {
         stream: StreamName,
     ) -> Result<Rc<Self>, LoadError> {
         let claimed = env.journal.claim(&stream).await?;
-        Self::build(env, host, stream, claimed)
+        let partition = Self::build(env, host, stream, claimed)?;
+        partition.start_actors();
+        Ok(partition)
     }
 
-    /// Brings a claimed stream's entities into memory, as [`Partition::load`].
+    /// Brings a claimed stream's entities into memory, as [`Partition::load`], but for their actors.
     ///
     /// # Errors
     /// When this build cannot read the stream.
@@ -131,9 +133,17 @@ impl<F: Family> Partition<F> {
             if let Some(state) = partition.state(&key) {
                 env.shell.applied(&partition, &key, &state);
             }
-            partition.start_actor(&key);
         }
         Ok(partition)
+    }
+
+    /// Starts the actors of the entities in memory that have none.
+    pub(super) fn start_actors(self: &Rc<Self>) {
+        let without: Vec<F::Key> = {
+            let inner = self.inner.borrow();
+            inner.slots.iter().filter(|(_, slot)| slot.actor.is_none()).map(|(key, _)| key.clone()).collect()
+        };
+        without.iter().for_each(|key| self.start_actor(key));
     }
 
     pub(super) async fn repair(self: &Rc<Self>, repair: Repair<F>) {

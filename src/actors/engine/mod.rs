@@ -22,6 +22,7 @@ mod load;
 pub mod messages;
 pub mod pacer;
 pub mod partition;
+mod recovery;
 pub mod restarts;
 mod settle;
 mod slots;

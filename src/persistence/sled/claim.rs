@@ -8,7 +8,7 @@ use super::read::with_records;
 use super::shared::Shared;
 use super::values::{self, Head};
 use crate::persistence::{Claimed, JournalError, Record, Snapshot, Token};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a stream consists of.
 struct Parts {
@@ -54,14 +54,16 @@ fn read(shared: &Shared, starts: &[ClaimStart]) -> Vec<Result<Parts, JournalErro
     for (place, start) in starts.iter().enumerate() {
         start.tail.iter().for_each(|run| blocks.entry(run.block).or_default().push(place));
     }
+    // Of a stream that is claimed twice, the first claim is fenced: what it would read says nothing.
+    let names: HashMap<&str, usize> =
+        starts.iter().zip(0..).map(|(start, place)| (start.token.stream.as_str(), place)).collect();
     for (block, places) in blocks {
         let seen = with_records(&shared.tree, block, |envelope| {
-            for place in places.iter().filter(|place| starts[**place].token.stream.as_str() == envelope.stream) {
-                if let Ok(parts) = &mut read[*place]
-                    && envelope.sequence > parts.covered()
-                {
-                    parts.records.push(envelope.record());
-                }
+            if let Some(place) = names.get(envelope.stream)
+                && let Ok(parts) = &mut read[*place]
+                && envelope.sequence > parts.covered()
+            {
+                parts.records.push(envelope.record());
             }
         });
         if let Err(error) = seen {

@@ -5,6 +5,7 @@
 //! read from their head when claimed. The index runs ahead of durability by the batch in the making: only the commit
 //! thread changes it, and answers are given after the sync; a failed sync stops the whole journal.
 
+use super::values::Head;
 use crate::persistence::envelope::Envelope;
 use crate::persistence::{StreamName, Token};
 use std::collections::{HashMap, VecDeque};
@@ -166,19 +167,35 @@ impl Index {
         found.into_iter().take(limit).map(|(_, name)| name.clone()).collect()
     }
 
-    /// Takes in a record found in block `block` at open, given the snapshot that its stream has. The sequence that
-    /// was expected instead, if it does not follow.
-    pub(super) fn found(&mut self, envelope: &Envelope<'_>, block: u64, head: (u64, u16)) -> Result<(), u64> {
-        if envelope.sequence <= head.0 {
+    /// Takes in a record found in block `block` at open, given the snapshot that its stream has, if it has one. The
+    /// sequence that was expected instead, if it does not follow.
+    pub(super) fn found<'a>(
+        &mut self,
+        envelope: &Envelope<'_>,
+        block: u64,
+        head: impl FnOnce() -> Option<&'a Head>,
+    ) -> Result<(), u64> {
+        let stream = match self.streams.get_mut(envelope.stream) {
+            Some(stream) => stream,
+            None => {
+                let (covered, pieces) = head().map_or((0, 0), |head| (head.sequence, head.pieces));
+                if envelope.sequence <= covered {
+                    return Ok(());
+                }
+                let name = StreamName::parse(envelope.stream).ok_or(0u64)?;
+                let fresh = Stream {
+                    last: covered,
+                    snapshot: covered,
+                    snapshot_pieces: pieces,
+                    loaded: true,
+                    ..Stream::default()
+                };
+                self.streams.entry(name).or_insert_with(|| Box::new(fresh))
+            }
+        };
+        if envelope.sequence <= stream.snapshot {
             return Ok(());
         }
-        if !self.streams.contains_key(envelope.stream) {
-            let name = StreamName::parse(envelope.stream).ok_or(0u64)?;
-            let fresh =
-                Stream { last: head.0, snapshot: head.0, snapshot_pieces: head.1, loaded: true, ..Stream::default() };
-            self.streams.insert(name, Box::new(fresh));
-        }
-        let Some(stream) = self.streams.get_mut(envelope.stream) else { return Err(0) };
         if envelope.sequence != stream.last + 1 {
             return Err(stream.last + 1);
         }

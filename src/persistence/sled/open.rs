@@ -13,8 +13,10 @@ use crate::clock::{SharedClock, Timestamp};
 use crate::config::journal::Journal as Config;
 use crate::persistence::JournalError;
 use crate::persistence::envelope::FORMAT;
+use crate::telemetry::stages::Stages;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 /// Block numbers that a restore jumps ahead: positions and cursors given out after the backup was made stay behind all
@@ -46,10 +48,13 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
         Some(directory) => (directory, false),
         None => (disk::fresh(path)?, true),
     };
+    let mut stages = Stages::new();
     if !created {
         tail::check(&directory)?;
     }
+    stages.over("tail");
     let store = open_sled(&directory, config.cache_bytes)?;
+    stages.over("sled");
     if created {
         initialise(&store, new_epoch(), clock.now())?;
         disk::install(path, &directory)?;
@@ -61,11 +66,14 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
     let horizon = values::get_u64(&store, keys::META_HORIZON)?.unwrap_or(1).max(1);
     let witness = Witness::open(&directory)?;
     witness.check(after_last(&store)?)?;
+    stages.over("witness");
     let (index, next_block) = scan_log(&store, horizon)?;
+    stages.over("log");
     let large = scan_pieces(&store)?;
+    stages.over("pieces");
     let file = disk::db_file(&directory)?;
     tracing::info!(
-        path = %directory.display(), created, horizon, next_block, streams = index.streams.len(), ?downtime, "journal open"
+        path = %directory.display(), created, horizon, next_block, streams = index.streams.len(), ?downtime, %stages, "journal open"
     );
     Ok(Opened { store, file, witness, lock, space, epoch, downtime, index, large, next_block, horizon })
 }
@@ -128,18 +136,51 @@ pub(super) fn after_last(store: &sled::Tree) -> Result<u64, JournalError> {
     Ok(last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |number| number + 1))
 }
 
-/// Rebuilds the index from the log from the horizon on; gives the number of the next block, too.
+/// Blocks that are read before they are handed on, and how many times as many may wait.
+const BLOCKS_TOGETHER: usize = 256;
+const BLOCKS_AHEAD: usize = 8;
+
+/// Blocks as read, each with its number.
+type Blocks = Vec<(u64, sled::IVec)>;
+
+/// Rebuilds the index from the log from the horizon on; gives the number of the next block, too. One thread reads, the other
+/// looks at what has been read: every start waits for this.
 fn scan_log(store: &sled::Db, horizon: u64) -> Result<(Index, u64), JournalError> {
+    let after_last = after_last(store)?;
+    let (give, take) = std::sync::mpsc::sync_channel::<Blocks>(BLOCKS_AHEAD);
+    let index = std::thread::scope(|scope| {
+        let reading = scope.spawn(move || guarded(|| read_log(store, horizon, &give)));
+        let index = index_of(store, take);
+        // A block that cannot be read ends the looking early, whose own outcome says nothing then.
+        let read = reading.join().unwrap_or_else(|_| Err(values::corrupt(b"", "the reading thread panicked")));
+        index.and_then(|index| read.map(|()| index))
+    })?;
+    Ok((index, after_last.max(horizon)))
+}
+
+fn read_log(store: &sled::Tree, horizon: u64, give: &SyncSender<Blocks>) -> Result<(), JournalError> {
+    let mut blocks = Blocks::new();
+    for entry in store.range(keys::log(horizon)..keys::log(u64::MAX)) {
+        let (key, raw) = entry.map_err(|e| values::failed(&e))?;
+        let number = keys::log_number(&key).ok_or_else(|| values::corrupt(&key, "no block number"))?;
+        blocks.push((number, raw));
+        if blocks.len() == BLOCKS_TOGETHER && give.send(std::mem::take(&mut blocks)).is_err() {
+            // Whoever looked at them has found a corrupt one.
+            return Ok(());
+        }
+    }
+    // As above.
+    let _ = give.send(blocks);
+    Ok(())
+}
+
+fn index_of(store: &sled::Tree, take: Receiver<Blocks>) -> Result<Index, JournalError> {
     let heads = heads(store)?;
     let mut index = Index::default();
-    let after_last = after_last(store)?;
-    for entry in store.range(keys::log(horizon)..keys::log(u64::MAX)).keys() {
-        let key = entry.map_err(|e| values::failed(&e))?;
-        let number = keys::log_number(&key).ok_or_else(|| values::corrupt(&key, "no block number"))?;
+    for (number, raw) in take.into_iter().flatten() {
         let mut problem = None;
-        read::with_records(store, number, |envelope| {
-            let head = heads.get(envelope.stream).map_or((0, 0), |head| (head.sequence, head.pieces));
-            if let Err(expected) = index.found(envelope, number, head) {
+        read::with_records_of(store, (number, &raw), |envelope| {
+            if let Err(expected) = index.found(envelope, number, || heads.get(envelope.stream)) {
                 problem.get_or_insert_with(|| {
                     let (stream, sequence) = (envelope.stream, envelope.sequence);
                     format!("record {sequence} of {stream} where {expected} should be")
@@ -147,10 +188,10 @@ fn scan_log(store: &sled::Db, horizon: u64) -> Result<(Index, u64), JournalError
             }
         })?;
         if let Some(why) = problem {
-            return Err(values::corrupt(&key, why));
+            return Err(values::corrupt(&keys::log(number), why));
         }
     }
-    Ok((index, after_last.max(horizon)))
+    Ok(index)
 }
 
 /// Which rows, create-once keys and chunks lie in pieces.

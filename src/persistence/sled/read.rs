@@ -23,11 +23,21 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) fn with_records(
     tree: &sled::Tree,
     number: u64,
-    mut see: impl FnMut(&Envelope<'_>),
+    see: impl FnMut(&Envelope<'_>),
 ) -> Result<Timestamp, JournalError> {
     let key = keys::log(number);
     let raw = tree.get(key).map_err(|e| values::failed(&e))?.ok_or_else(|| values::corrupt(&key, "missing"))?;
-    let block = Block::decode(&raw).map_err(|why| values::corrupt(&key, why))?;
+    with_records_of(tree, (number, &raw), see)
+}
+
+/// As [`with_records`], of a block that has been read.
+pub(super) fn with_records_of(
+    tree: &sled::Tree,
+    (number, raw): (u64, &[u8]),
+    mut see: impl FnMut(&Envelope<'_>),
+) -> Result<Timestamp, JournalError> {
+    let key = keys::log(number);
+    let block = Block::decode(raw).map_err(|why| values::corrupt(&key, why))?;
     match block.content {
         Content::Whole(mut bytes) => {
             while !bytes.is_empty() {

@@ -3,6 +3,7 @@
 mod broken;
 mod counter;
 mod holding;
+mod owed;
 
 use super::messages::Refusal;
 use super::pacer::Pacer;
