@@ -57,7 +57,7 @@ impl Runtime {
     /// When the store cannot be read.
     pub(super) async fn recover(&self) -> Result<(), JournalError> {
         let began = self.clock.now();
-        let mut stages = Stages::new();
+        let mut stages = Stages::begin();
         let downtime = self.store.downtime();
         self.platform.recover(vec![crate::domain::platform::PARTITION.to_owned()], downtime).await;
         let operators = self.service.fill_operators().await?;

@@ -12,7 +12,7 @@ pub struct Stages {
 
 impl Stages {
     /// The first stage begins now.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Stages { since: Instant::now(), over: Vec::new() }
     }
 

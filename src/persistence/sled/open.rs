@@ -48,7 +48,7 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
         Some(directory) => (directory, false),
         None => (disk::fresh(path)?, true),
     };
-    let mut stages = Stages::new();
+    let mut stages = Stages::begin();
     if !created {
         tail::check(&directory)?;
     }
