@@ -18,9 +18,10 @@ use rand::{RngExt, SeedableRng};
 use standardwebhooks::Webhook;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -122,11 +123,24 @@ impl Drop for Sink {
     }
 }
 
+/// All sinks of this process: on a thread of their own, for a partner does not answer later because thousands of simulated
+/// chargers have much to do.
+fn apart() -> anyhow::Result<&'static Runtime> {
+    static APART: LazyLock<std::io::Result<Runtime>> =
+        LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).thread_name("sinks").enable_all().build());
+    APART.as_ref().map_err(|error| anyhow::anyhow!("the sinks' runtime: {error}"))
+}
+
+/// Listens there; connections belong to the runtime in which it was bound.
+async fn bind(at: SocketAddr) -> anyhow::Result<TcpListener> {
+    Ok(apart()?.spawn(TcpListener::bind(at)).await??)
+}
+
 /// Answers until it is told to go down; then open connections that are idle close too.
-fn serve(listener: TcpListener, shared: Shared) -> Serving {
+fn serve(listener: TcpListener, shared: Shared) -> anyhow::Result<Serving> {
     let (down, told) = oneshot::channel::<()>();
     let app = Router::new().route("/hook", post(deliver)).with_state(shared);
-    let task = tokio::spawn(async move {
+    let task = apart()?.spawn(async move {
         let serving = axum::serve(listener, app).with_graceful_shutdown(async {
             let _ = told.await;
         });
@@ -134,7 +148,7 @@ fn serve(listener: TcpListener, shared: Shared) -> Serving {
             tracing::error!(%error, "the sink stopped");
         }
     });
-    Serving { down, task }
+    Ok(Serving { down, task })
 }
 
 impl Sink {
@@ -143,7 +157,7 @@ impl Sink {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(listen: SocketAddr, seed: u64, history: History, stats: Arc<Stats>) -> anyhow::Result<Sink> {
-        let listener = TcpListener::bind(listen).await?;
+        let listener = bind(listen).await?;
         let address = listener.local_addr()?;
         let inner = Inner {
             secrets: Vec::new(),
@@ -160,7 +174,7 @@ impl Sink {
             last_arrival_ms: 0,
         };
         let shared = Shared { inner: Arc::new(Mutex::new(inner)), history, stats };
-        let serving = Mutex::new(Some(serve(listener, shared.clone())));
+        let serving = Mutex::new(Some(serve(listener, shared.clone())?));
         Ok(Sink { address, shared, serving })
     }
 
@@ -183,8 +197,8 @@ impl Sink {
         if self.serving().is_some() {
             return Ok(());
         }
-        let listener = TcpListener::bind(self.address).await?;
-        *self.serving() = Some(serve(listener, self.shared.clone()));
+        let listener = bind(self.address).await?;
+        *self.serving() = Some(serve(listener, self.shared.clone())?);
         Ok(())
     }
 
