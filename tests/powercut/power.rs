@@ -280,9 +280,10 @@ impl Blow for Power {
             let (p50, max) = self.tally.readiness();
             let gone = self.begun.elapsed().as_secs();
             println!(
-                "powercut: round {round} of {rounds} after {gone} s, ready p50 {} ms max {} ms; {}",
+                "powercut: round {round} of {rounds} after {gone} s, ready p50 {} ms max {} ms, {} MB free; {}",
                 p50.as_millis(),
                 max.as_millis(),
+                self.disk.free().map_or(0, |free| free >> 20),
                 self.tally.kinds()
             );
         }

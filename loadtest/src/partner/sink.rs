@@ -3,6 +3,7 @@
 //! Owns what arrived. Invariant: a delivery is in the history before it is answered, with one counter for arrivals and
 //! answers, so the checker can tell whether an event overtook its predecessor.
 
+use super::serving::{Serving, bind};
 use super::types::{Event, Session};
 use crate::history::{History, SinkRecord};
 use crate::stats::{Measure, Stats, count};
@@ -18,12 +19,8 @@ use rand::{RngExt, SeedableRng};
 use standardwebhooks::Webhook;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 /// Event ids remembered for counting attempts; past it the count begins anew.
 const SEEN_MAX: usize = 2_000_000;
@@ -108,49 +105,6 @@ pub struct Sink {
     serving: Mutex<Option<Serving>>,
 }
 
-/// The endpoint while it is up.
-#[derive(Debug)]
-struct Serving {
-    down: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        if let Some(serving) = self.serving().take() {
-            serving.task.abort();
-        }
-    }
-}
-
-/// All sinks of this process: on a thread of their own, for a partner does not answer later because thousands of simulated
-/// chargers have much to do.
-fn apart() -> anyhow::Result<&'static Runtime> {
-    static APART: LazyLock<std::io::Result<Runtime>> =
-        LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).thread_name("sinks").enable_all().build());
-    APART.as_ref().map_err(|error| anyhow::anyhow!("the sinks' runtime: {error}"))
-}
-
-/// Listens there; connections belong to the runtime in which it was bound.
-async fn bind(at: SocketAddr) -> anyhow::Result<TcpListener> {
-    Ok(apart()?.spawn(TcpListener::bind(at)).await??)
-}
-
-/// Answers until it is told to go down; then open connections that are idle close too.
-fn serve(listener: TcpListener, shared: Shared) -> anyhow::Result<Serving> {
-    let (down, told) = oneshot::channel::<()>();
-    let app = Router::new().route("/hook", post(deliver)).with_state(shared);
-    let task = apart()?.spawn(async move {
-        let serving = axum::serve(listener, app).with_graceful_shutdown(async {
-            let _ = told.await;
-        });
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the sink stopped");
-        }
-    });
-    Ok(Serving { down, task })
-}
-
 impl Sink {
     /// Listens at `listen` (port 0: any).
     ///
@@ -174,7 +128,7 @@ impl Sink {
             last_arrival_ms: 0,
         };
         let shared = Shared { inner: Arc::new(Mutex::new(inner)), history, stats };
-        let serving = Mutex::new(Some(serve(listener, shared.clone())?));
+        let serving = Mutex::new(Some(Serving::start(listener, shared.app())?));
         Ok(Sink { address, shared, serving })
     }
 
@@ -185,7 +139,7 @@ impl Sink {
     /// Refuses connections from now on, as a dead process does; what is under way is still answered.
     pub fn go_down(&self) {
         if let Some(serving) = self.serving().take() {
-            let _ = serving.down.send(()); // an error means that it has ended already
+            serving.go_down();
         }
     }
 
@@ -198,7 +152,7 @@ impl Sink {
             return Ok(());
         }
         let listener = bind(self.address).await?;
-        *self.serving() = Some(serve(listener, self.shared.clone())?);
+        *self.serving() = Some(Serving::start(listener, self.shared.app())?);
         Ok(())
     }
 
@@ -254,6 +208,10 @@ impl Sink {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn app(&self) -> Router {
+        Router::new().route("/hook", post(deliver)).with_state(self.clone())
     }
 }
 
