@@ -4,12 +4,12 @@
 //! [`protocol`] turns bytes into types, [`actors`] give every entity its order and timers, [`domain`] decides,
 //! [`persistence`] makes it last.
 
-/// A place at which a test may make the process fail; nothing without the feature `testing`.
+/// A place at which a test may make the process fail, or hold it; nothing without the feature `testing`.
 macro_rules! fault_point {
     ($name:literal, $detail:expr) => {
         #[cfg(feature = "testing")]
         if $crate::testing::points::armed() {
-            $crate::testing::points::hit($name, $detail);
+            let _ = $crate::testing::points::hit($name, $detail);
         }
     };
 }

@@ -24,8 +24,6 @@ mod disk;
 mod fresh;
 #[path = "powercut/full.rs"]
 mod full;
-#[path = "powercut/holds.rs"]
-mod holds;
 #[path = "powercut/journal.rs"]
 mod journal;
 #[path = "powercut/kinds.rs"]

@@ -7,7 +7,7 @@ use loadtest::crash::{CrashOptions, crash};
 use loadtest::fleet::{Endpoints, partner_of};
 use loadtest::operator::Operator;
 use loadtest::report::{Watched, listening_at};
-use loadtest::scenario::{self, Behaviours, RunKind, Scenario, Setting, Span};
+use loadtest::scenario::{self, Behaviours, Report, RunKind, Scenario, Setting, Span};
 use loadtest::server::Server;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -275,32 +275,17 @@ async fn perform_run(args: &RunArgs, scenario: Scenario) -> anyhow::Result<bool>
 }
 
 async fn one_run(endpoints: &Endpoints, scenario: &Scenario, setting: &Setting) -> anyhow::Result<bool> {
-    let (table, verdict, line, holds) = match scenario.kind {
-        RunKind::Run => {
-            let report = scenario::run(endpoints, scenario, setting).await?;
-            let (line, holds) = (report.line(), report.holds());
-            (report.table, report.verdict, line, holds)
-        }
-        RunKind::Storm => {
-            let report = scenario::storm(endpoints, scenario, setting, &std::env::current_exe()?).await?;
-            let (line, holds) = (report.line(), report.holds());
-            (report.table, report.verdict, line, holds)
-        }
-        RunKind::Soak => {
-            let report = scenario::soak(endpoints, scenario, setting).await?;
-            let (line, holds) = (report.line(), report.holds());
-            (report.table, report.verdict, line, holds)
-        }
-        RunKind::Overload => {
-            let report = scenario::overload(endpoints, scenario, setting).await?;
-            let (line, holds) = (report.line(), report.holds());
-            (report.table, report.verdict, line, holds)
-        }
+    let program = std::env::current_exe()?;
+    let report: Box<dyn Report> = match scenario.kind {
+        RunKind::Run => Box::new(scenario::run(endpoints, scenario, setting).await?),
+        RunKind::Storm => Box::new(scenario::storm(endpoints, scenario, setting, &program).await?),
+        RunKind::Soak => Box::new(scenario::soak(endpoints, scenario, setting).await?),
+        RunKind::Overload => Box::new(scenario::overload(endpoints, scenario, setting).await?),
     };
-    println!("{table}");
-    tell(&verdict, &setting.dir);
-    println!("report in {}\n{line}", setting.dir.join("report.html").display());
-    Ok(holds)
+    println!("{}", report.ending().table);
+    tell(&report.ending().verdict, &setting.dir);
+    println!("report in {}\n{}", setting.dir.join("report.html").display(), report.line());
+    Ok(report.holds())
 }
 
 async fn verify(dir: &std::path::Path, ask: bool, server: &ServerArgs) -> anyhow::Result<bool> {

@@ -5,7 +5,9 @@ mod mini;
 
 use loadtest::check::Kind;
 use loadtest::demo::{DemoFleet, DemoOptions, Snapshot};
-use loadtest::scenario::{Behaviours, Fleet, LoadPart, RunKind, Scenario, Setting, Span, StormPart, run, storm};
+use loadtest::scenario::{
+    Behaviours, Fleet, LoadPart, Report, RunKind, Scenario, Setting, Span, StormPart, run, storm,
+};
 use mini::Breaks;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,11 +55,11 @@ fn setting(dir: &Scratch) -> Setting {
 async fn a_run_with_mishaps_against_a_sound_platform_verifies() {
     let (dir, endpoints) = (Scratch::new(), mini::start(Breaks::Nothing).await);
     let report = run(&endpoints, &scenario(), &setting(&dir)).await.unwrap();
-    assert!(report.holds(), "{}\n{:#?}", report.line(), report.verdict.violations);
+    assert!(report.holds(), "{}\n{:#?}", report.line(), report.ending.verdict.violations);
     let page = std::fs::read_to_string(dir.0.join("report.html")).unwrap();
     let samples = std::fs::read_to_string(dir.0.join("samples.jsonl")).unwrap();
     assert!(page.contains("Everything holds.") && page.contains("<svg") && samples.lines().count() > 3);
-    let f = report.verdict.figures;
+    let f = report.ending.verdict.figures;
     assert!(f.starts_found > 20 && f.transactions_found > 20 && f.energies_compared > 20, "{}", report.line());
     assert!(f.repeated_facts > 0, "some answers were lost and some messages repeated: {}", report.line());
     let (histories, kept) = loadtest::check::load(&dir.0).unwrap();
@@ -72,7 +74,7 @@ async fn a_storm_brings_everyone_back() {
     let scenario = Scenario { kind: RunKind::Storm, behaviours: Behaviours::default(), storm: part, ..scenario() };
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_loadtest"));
     let report = storm(&endpoints, &scenario, &setting(&dir), program).await.unwrap();
-    assert!(report.holds(), "{}\n{:#?}", report.line(), report.verdict.violations);
+    assert!(report.holds(), "{}\n{:#?}", report.line(), report.ending.verdict.violations);
     assert_eq!((report.rounds.len(), report.sessions), (2, 64));
     assert!(report.rounds.iter().all(|round| round.connected_ms <= round.whole_ms));
 }
@@ -87,8 +89,12 @@ async fn broken_promises_are_found_over_the_wire() {
         short.load.settle_max = Span::secs(6);
         short.behaviours = Behaviours { loses_answer: 100, repeats_messages: 200, ..Behaviours::default() };
         let report = run(&endpoints, &short, &setting(&dir)).await.unwrap();
-        assert!(!report.verdict.holds());
-        assert!(report.verdict.violations.iter().any(|v| v.kind == kind), "{breaks:?}: {}", report.verdict.line());
+        assert!(!report.ending.verdict.holds());
+        assert!(
+            report.ending.verdict.violations.iter().any(|v| v.kind == kind),
+            "{breaks:?}: {}",
+            report.ending.verdict.line()
+        );
     }
 }
 

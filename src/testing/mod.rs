@@ -1,4 +1,6 @@
-//! Fakes and the virtual-time system, for tests only (feature `testing`).
+//! What a rig may order at named places of a running process, for tests only (feature `testing`).
 
-pub mod holds;
+mod orders;
 pub mod points;
+
+pub use orders::{Order, Orders};

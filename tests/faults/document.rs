@@ -15,7 +15,7 @@ const HEAD: &str = "# Faults\n\n\
     fault is over, each charger takes a command within 30 s, everything comes to rest, webhooks drain (I11); then `loadtest::check` compares the histories with\n\
     the server's answers (I1 to I4, I8, I12), and `journal verify` and `ledger verify` look at what is on the disk (I5, I7). A row counts only if what it\n\
     injects has really happened: its **counters** must have moved, or the run fails for that.\n\n\
-    Places inside the product (`place NAME`) are those of `src/testing/points.rs`: a panic or the end of the process at a named line, compiled with the feature\n\
+    Places inside the product (`place NAME`) are those of `src/testing/points.rs`: a panic, or the end of the process, at a named line, compiled with the feature\n\
     `testing` alone. The *shim* is a library of 60 lines between the process and the C library (`tests/faults/shim.c`), the *proxy* a relay of bytes.\n\n";
 
 /// Whether the file says what the catalogue says; with `CHARGELINE_WRITE_DOCS` it is written.

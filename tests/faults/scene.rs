@@ -3,6 +3,7 @@
 
 use crate::shim::Shim;
 use anyhow::{Context as _, Result, bail, ensure};
+use chargeline::testing::{Orders, points};
 use futures_util::future::join_all;
 use loadtest::charger::{AtCharger, Behaviour, Profile};
 use loadtest::check::Verdict;
@@ -68,6 +69,7 @@ pub(crate) struct Scene {
     pub(crate) folder: PathBuf,
     /// Where histories are kept: beside the server, or elsewhere than on its disk.
     pub(crate) histories: PathBuf,
+    orders: Orders,
     pub(crate) shim: Option<Shim>,
     kept: Option<tempfile::TempDir>,
     counts: BTreeMap<&'static str, u64>,
@@ -87,13 +89,12 @@ impl Scene {
     /// In a directory that somebody else keeps.
     pub(crate) fn at(folder: &Path, full: bool) -> Result<Scene> {
         let mut server = Server::new(Path::new(BINARY), folder)?;
-        let points = folder.join("points.txt");
-        std::fs::write(&points, "")?;
-        server.set_variable(chargeline::testing::points::VARIABLE, &points.display().to_string());
+        let orders = Orders::new(folder.join("points.txt"))?;
+        server.set_variable(points::VARIABLE, &orders.file().display().to_string());
         // A panic by order needs no backtrace.
         ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"].iter().for_each(|name| server.set_variable(name, "0"));
         let (folder, histories) = (folder.to_owned(), folder.join("history"));
-        let scene = Scene { server, folder, histories, shim: None, kept: None, counts: BTreeMap::new(), full };
+        let scene = Scene { server, folder, histories, orders, shim: None, kept: None, counts: BTreeMap::new(), full };
         for (key, value) in SHORT {
             scene.configure(key, value)?;
         }
@@ -183,30 +184,18 @@ impl Scene {
 
     /// A place of the product acts: after `skip` hits, `times` times; see `src/testing/points.rs`.
     pub(crate) fn arm(&self, name: &str, detail: &str, what: &str, skip: u64, times: u64) -> Result<()> {
-        let file = self.folder.join("points.txt");
-        let before = std::fs::read_to_string(&file)?;
-        // The count of hits is kept by line: two equal lines would share it.
-        let line = format!("{name} {detail} {what} {skip} {times} {}\n", before.lines().count());
-        self.replace_points(&format!("{before}{line}"))
+        self.orders.give(name, detail, what, skip, times)?;
+        Ok(())
     }
 
     /// No place acts any more.
     pub(crate) fn disarm(&self) -> Result<()> {
-        // The number of lines stands for names of lines: keep it.
-        let lines = std::fs::read_to_string(self.folder.join("points.txt"))?.lines().count();
-        self.replace_points(&"-\n".repeat(lines))
-    }
-
-    fn replace_points(&self, text: &str) -> Result<()> {
-        let next = self.folder.join("points.next");
-        std::fs::write(&next, text)?;
-        Ok(std::fs::rename(next, self.folder.join("points.txt"))?)
+        Ok(self.orders.withdraw_all()?)
     }
 
     /// How often places have acted.
     pub(crate) fn hits(&self) -> u64 {
-        let text = std::fs::read_to_string(self.folder.join("points.hits")).unwrap_or_default();
-        text.lines().count() as u64
+        self.orders.hits()
     }
 
     /// Adds to what really happened.

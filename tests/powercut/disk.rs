@@ -44,7 +44,9 @@ impl Disk {
         let mut disk = Disk { directory, mounted: false };
         let image = disk.image();
         File::create(&image).and_then(|file| file.set_len(size)).map_err(|e| e.to_string())?;
-        std::fs::create_dir(disk.mount_point()).map_err(|e| e.to_string())?;
+        for made in [disk.mount_point(), disk.beside()] {
+            std::fs::create_dir(made).map_err(|e| e.to_string())?;
+        }
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
         disk.mount()?;
         Ok(disk)
@@ -72,6 +74,18 @@ impl Disk {
         run(Command::new("mount").args(["-o", "loop"]).arg(self.image()).arg(self.mount_point()))?;
         self.mounted = true;
         Ok(())
+    }
+
+    /// Bytes that are still free, as `df` tells them; `None` where it does not.
+    pub(crate) fn free(&self) -> Option<u64> {
+        let told = Command::new("df").args(["--output=avail", "-B1"]).arg(self.mount_point()).output().ok()?;
+        String::from_utf8_lossy(&told.stdout).lines().nth(1)?.trim().parse().ok()
+    }
+
+    /// Leaves everything where it is, for a look. Gives where that is.
+    pub(crate) fn keep(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.directory.path()
     }
 
     /// The power goes.

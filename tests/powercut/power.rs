@@ -3,8 +3,8 @@
 use super::damage::{self, Answer, Commit, Tear};
 use super::disk::Disk;
 use super::fresh::{self, Fresh, READY_MAX, last_line};
-use super::holds::Holds;
 use super::kinds::{Kind, Tally};
+use chargeline::testing::{Order, Orders, points};
 use loadtest::crash::Blow;
 use loadtest::server::Server;
 use rand::rngs::SmallRng;
@@ -38,7 +38,7 @@ pub(crate) struct Power {
     pub(crate) disk: Disk,
     pub(crate) tally: Tally,
     binary: PathBuf,
-    holds: Holds,
+    orders: Orders,
     rng: SmallRng,
     rounds: u32,
     only: Option<Kind>,
@@ -54,12 +54,12 @@ pub(crate) struct Power {
 impl Power {
     pub(crate) fn new(binary: PathBuf, rounds: u32, seed: u64) -> anyhow::Result<Self> {
         let disk = Disk::of(DISK).map_err(anyhow::Error::msg)?;
-        let holds = Holds::new(&disk.beside().join("holds"))?;
+        let orders = Orders::new(disk.beside().join("points.txt"))?;
         Ok(Power {
             disk,
             tally: Tally::default(),
             binary,
-            holds,
+            orders,
             rng: SmallRng::seed_from_u64(seed),
             rounds,
             only: std::env::var("KIND").ok().and_then(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name)),
@@ -96,15 +96,29 @@ impl Power {
             _ => ("written", false),
         };
         let place = format!("journal.{what}.{stage}");
-        self.holds.arm(&place)?;
-        let reached = self.holds.reached(&place, PLACE_MAX).await;
+        let order = self.hold(&place)?;
+        let reached = self.reached(&order).await;
         if goes_on {
-            self.holds.release(&place);
+            self.orders.withdraw(&order)?;
             tokio::time::sleep(Duration::from_micros(self.rng.random_range(0..3_000))).await;
         }
         self.cut(server).await?;
-        self.holds.release(&place);
+        self.orders.withdraw(&order)?;
         Ok(reached)
+    }
+
+    /// The process stays at `place` when it next comes there.
+    fn hold(&self, place: &str) -> std::io::Result<Order> {
+        self.orders.give(place, "*", "hold", 0, 1)
+    }
+
+    /// Whether it has come there in time.
+    async fn reached(&self, order: &Order) -> bool {
+        let begun = Instant::now();
+        while self.orders.acted(order) == 0 && begun.elapsed() < PLACE_MAX {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.orders.acted(order) > 0
     }
 
     async fn creation(&mut self, server: &mut Server) -> anyhow::Result<bool> {
@@ -154,17 +168,16 @@ impl Power {
 
     async fn torn(&mut self, server: &mut Server) -> anyhow::Result<bool> {
         self.a_while().await;
-        let (begun, written) = ("journal.commit.begun", "journal.commit.written");
-        self.holds.arm(begun)?;
-        let mut reached = self.holds.reached(begun, PLACE_MAX).await;
+        let begun = self.hold("journal.commit.begun")?;
+        let mut reached = self.reached(&begun).await;
         let file = damage::store_file(&self.disk.data())?;
         let before = std::fs::read(&file)?;
-        self.holds.arm(written)?;
-        self.holds.release(begun);
-        reached &= self.holds.reached(written, PLACE_MAX).await;
+        let written = self.hold("journal.commit.written")?;
+        self.orders.withdraw(&begun)?;
+        reached &= self.reached(&written).await;
         let commit = Commit { before, written: std::fs::read(&file)? };
         self.cut(server).await?;
-        self.holds.release(written);
+        self.orders.withdraw(&written)?;
         let on_disk = std::fs::read(&file)?;
         if reached && let Some((torn, tear)) = commit.tear(&on_disk, &mut self.rng) {
             damage::overwrite(&file, &torn)?;
@@ -217,7 +230,7 @@ impl Power {
 
 impl Blow for Power {
     fn prepare(&mut self, server: &mut Server) -> anyhow::Result<()> {
-        server.set_variable(chargeline::testing::holds::VARIABLE, &self.holds.folder());
+        server.set_variable(points::VARIABLE, &self.orders.file().display().to_string());
         server.tune("session", "start_deadline = \"15s\"\n")?;
         server.tune("journal", JOURNAL)
     }
@@ -267,9 +280,10 @@ impl Blow for Power {
             let (p50, max) = self.tally.readiness();
             let gone = self.begun.elapsed().as_secs();
             println!(
-                "powercut: round {round} of {rounds} after {gone} s, ready p50 {} ms max {} ms; {}",
+                "powercut: round {round} of {rounds} after {gone} s, ready p50 {} ms max {} ms, {} MB free; {}",
                 p50.as_millis(),
                 max.as_millis(),
+                self.disk.free().map_or(0, |free| free >> 20),
                 self.tally.kinds()
             );
         }

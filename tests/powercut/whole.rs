@@ -38,8 +38,9 @@ pub(crate) async fn run(rounds: Option<u32>, seed: u64) -> anyhow::Result<String
         users,
     };
     let report = crash_by(options, server, &mut power).await;
-    let report = report.with_context(|| format!("round {}: {}", power.tally.all_rounds(), words(&dir)))?;
-    judge(&report, &mut power.tally, rounds)?;
+    let report = report.with_context(|| format!("round {}: {}", power.tally.all_rounds(), words(&dir)));
+    let judged = report.and_then(|report| judge(&report, &mut power.tally, rounds).map(|()| report));
+    let report = judged.inspect_err(|_| println!("powercut: all of it is kept in {}", power.disk.keep().display()))?;
     Ok(line(&report, &mut power.tally, caught))
 }
 

@@ -4,6 +4,7 @@
 //! alone, and webhooks are verified by the Standard Webhooks reference library.
 
 mod client;
+mod serving;
 mod sign;
 mod sink;
 mod types;

@@ -3,6 +3,7 @@
 //! Owns what arrived. Invariant: a delivery is in the history before it is answered, with one counter for arrivals and
 //! answers, so the checker can tell whether an event overtook its predecessor.
 
+use super::serving::{Serving, bind};
 use super::types::{Event, Session};
 use crate::history::{History, SinkRecord};
 use crate::stats::{Measure, Stats, count};
@@ -20,9 +21,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 /// Event ids remembered for counting attempts; past it the count begins anew.
 const SEEN_MAX: usize = 2_000_000;
@@ -107,43 +105,13 @@ pub struct Sink {
     serving: Mutex<Option<Serving>>,
 }
 
-/// The endpoint while it is up.
-#[derive(Debug)]
-struct Serving {
-    down: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        if let Some(serving) = self.serving().take() {
-            serving.task.abort();
-        }
-    }
-}
-
-/// Answers until it is told to go down; then open connections that are idle close too.
-fn serve(listener: TcpListener, shared: Shared) -> Serving {
-    let (down, told) = oneshot::channel::<()>();
-    let app = Router::new().route("/hook", post(deliver)).with_state(shared);
-    let task = tokio::spawn(async move {
-        let serving = axum::serve(listener, app).with_graceful_shutdown(async {
-            let _ = told.await;
-        });
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the sink stopped");
-        }
-    });
-    Serving { down, task }
-}
-
 impl Sink {
     /// Listens at `listen` (port 0: any).
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(listen: SocketAddr, seed: u64, history: History, stats: Arc<Stats>) -> anyhow::Result<Sink> {
-        let listener = TcpListener::bind(listen).await?;
+        let listener = bind(listen).await?;
         let address = listener.local_addr()?;
         let inner = Inner {
             secrets: Vec::new(),
@@ -160,7 +128,7 @@ impl Sink {
             last_arrival_ms: 0,
         };
         let shared = Shared { inner: Arc::new(Mutex::new(inner)), history, stats };
-        let serving = Mutex::new(Some(serve(listener, shared.clone())));
+        let serving = Mutex::new(Some(Serving::start(listener, shared.app())?));
         Ok(Sink { address, shared, serving })
     }
 
@@ -171,7 +139,7 @@ impl Sink {
     /// Refuses connections from now on, as a dead process does; what is under way is still answered.
     pub fn go_down(&self) {
         if let Some(serving) = self.serving().take() {
-            let _ = serving.down.send(()); // an error means that it has ended already
+            serving.go_down();
         }
     }
 
@@ -183,8 +151,8 @@ impl Sink {
         if self.serving().is_some() {
             return Ok(());
         }
-        let listener = TcpListener::bind(self.address).await?;
-        *self.serving() = Some(serve(listener, self.shared.clone()));
+        let listener = bind(self.address).await?;
+        *self.serving() = Some(Serving::start(listener, self.shared.app())?);
         Ok(())
     }
 
@@ -240,6 +208,10 @@ impl Sink {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn app(&self) -> Router {
+        Router::new().route("/hook", post(deliver)).with_state(self.clone())
     }
 }
 

@@ -46,12 +46,13 @@ const KEPT: [(&str, Option<&str>); 34] = [
     ("messages_stored_bytes", None),
 ];
 /// Histograms of which each look keeps the mean and the 99th percentile of what came since the look before.
-const HISTOGRAMS: [&str; 5] = [
+const HISTOGRAMS: [&str; 6] = [
     "journal_commit_records",
     "journal_commit_seconds",
     "journal_commit_waiters",
     "engine_arbiter_late_seconds",
     "api_late_seconds",
+    "webhook_attempt_seconds",
 ];
 
 /// Of each histogram what has been counted so far: sum, count and buckets.

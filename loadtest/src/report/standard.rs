@@ -147,6 +147,10 @@ fn queues(series: &Series) -> Vec<Plot> {
             .line("tries under way", series.points("webhook_in_flight")),
         Plot::over_time("Age of the oldest event, s", Unit::Count, Scale::Linear)
             .line("oldest", series.points("webhook_oldest_seconds")),
+        Plot::over_time("One try at a partner's endpoint", Unit::Micros, Scale::Log)
+            .noting("From its start to its outcome; at most webhook.in_flight are under way to one partner.")
+            .line("mean", seconds(series, "webhook_attempt_seconds:mean"))
+            .line("p99 (bucket)", seconds(series, "webhook_attempt_seconds:p99")),
         Plot::over_time("Waiting in the server", Unit::Count, Scale::Linear)
             .line("jobs for the commit thread", series.points("journal_queue_depth"))
             .line("HTTP calls under way", series.points("api_requests_in_flight")),

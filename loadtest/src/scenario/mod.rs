@@ -5,6 +5,7 @@
 
 mod behaviours;
 mod display;
+mod ending;
 mod file;
 mod happen;
 mod judge;
@@ -14,14 +15,13 @@ mod stage;
 mod storm;
 
 use crate::charger::Profile;
-use crate::check::Verdict;
 use crate::fleet::{Endpoints, FleetOptions, Load, World};
 use crate::net::Sources;
 use crate::partner::SinkMode;
-use crate::report::Judged;
-use crate::stats::{Measure, Stats, Summary, get};
+use crate::stats::{Stats, get};
 use anyhow::bail;
 pub use behaviours::Behaviours;
+pub use ending::{Ending, Report};
 pub use file::{
     Answer, BadHour, Fleet, Happenings, Limits, LoadPart, Neighbour, Outage, OverloadPart, RunKind, SHIPPED, Scenario,
     SoakPart, Span, StormPart,
@@ -30,7 +30,7 @@ pub use overload::{OverloadReport, Phase, overload};
 use serde::Serialize;
 pub use soak::{Growth, Month, SoakReport, soak};
 pub use stage::Setting;
-use stage::{Findings, Stage};
+use stage::Stage;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,8 +44,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What came of a run.
 #[derive(Debug, Serialize)]
 pub struct RunReport {
-    /// Every latency that was measured.
-    pub latencies: Vec<(Measure, Summary)>,
     /// OCPP calls answered while load was made, a second.
     pub calls_per_s: f64,
     /// Webhook deliveries while load was made, a second.
@@ -54,63 +52,27 @@ pub struct RunReport {
     pub calls_timed_out: u64,
     /// CALLERRORs.
     pub call_errors: u64,
-    /// Whether everything came to its end.
-    pub settled: bool,
-    /// The scenario's limits and what was seen.
-    pub limits: Vec<Judged>,
-    /// The checker's verdict.
-    pub verdict: Verdict,
-    /// The table of latencies.
-    #[serde(skip)]
-    pub table: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
 }
 
-impl RunReport {
-    /// Whether nothing is wrong.
-    pub fn holds(&self) -> bool {
-        self.wrong().is_empty()
+impl Report for RunReport {
+    fn ending(&self) -> &Ending {
+        &self.ending
     }
 
-    /// What is wrong, in words.
-    pub fn wrong(&self) -> Vec<String> {
-        let mut wrong = missed(&self.limits);
-        if self.calls_timed_out > 0 {
-            wrong.push(format!("{} calls of chargers had no answer in time", self.calls_timed_out));
-        }
-        if !self.settled {
-            wrong.push("not everything came to its end in time".into());
-        }
-        if !self.verdict.holds() {
-            wrong.push(self.verdict.line());
-        }
-        wrong
+    fn figures(&self) -> String {
+        let (calls, deliveries) = (self.calls_per_s, self.deliveries_per_s);
+        let (late, errors) = (self.calls_timed_out, self.call_errors);
+        format!("run: {calls:.0} calls/s, {deliveries:.1} deliveries/s, {late} timed out, {errors} call errors")
     }
 
-    /// The closing line.
-    pub fn line(&self) -> String {
-        format!(
-            "run: {:.0} calls/s, {:.1} deliveries/s, {} timed out, {} call errors, {}{}{}",
-            self.calls_per_s,
-            self.deliveries_per_s,
-            self.calls_timed_out,
-            self.call_errors,
-            self.verdict.line(),
-            if self.settled { "" } else { ", NOT settled in time" },
-            beyond(&self.limits),
-        )
+    fn short(&self) -> Vec<String> {
+        let late = self.calls_timed_out;
+        let told = (late > 0).then(|| format!("{late} calls of chargers had no answer in time"));
+        told.into_iter().collect()
     }
-}
-
-/// Limits that were missed, in words.
-fn missed(limits: &[Judged]) -> Vec<String> {
-    let all = limits.iter().filter(|row| !row.met);
-    all.map(|row| format!("{}: {}, allowed {}", row.what, row.seen, row.allowed)).collect()
-}
-
-/// The same for a closing line.
-fn beyond(limits: &[Judged]) -> String {
-    let missed = missed(limits);
-    if missed.is_empty() { String::new() } else { format!(", BEYOND LIMITS: {}", missed.join("; ")) }
 }
 
 async fn build(endpoints: &Endpoints, scenario: &Scenario, dir: &Path, stats: &Arc<Stats>) -> anyhow::Result<World> {
@@ -224,32 +186,16 @@ pub async fn run(endpoints: &Endpoints, scenario: &Scenario, setting: &Setting) 
     let mut world = build(endpoints, scenario, &setting.dir, &stage.stats).await?;
     stage.display.phase("load", Some(scenario.load.duration.0));
     let rates = loaded(&world, scenario).await;
-    stage.display.phase("settling", Some(scenario.load.settle_max.0));
-    let settled = world.settle(scenario.load.settle_max.0).await;
-    stage.display.phase("verifying", None);
-    let verdict = world.verify().await?;
-    let seen = stage.seen().await?;
+    let (ending, seen) = Ending::of(stage, &mut world, scenario).await?;
     let stats = &world.stats;
     let report = RunReport {
-        latencies: stats.summaries(),
         calls_per_s: rates.calls,
         deliveries_per_s: rates.deliveries,
         calls_timed_out: get(&stats.calls_timed_out),
         call_errors: get(&stats.call_errors),
-        settled,
-        limits: seen.judged(scenario),
-        verdict,
-        table: stats.render(),
+        ending,
     };
-    std::fs::write(setting.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
-    let findings = Findings {
-        holds: report.holds(),
-        line: report.line(),
-        wrong: report.wrong(),
-        limits: report.limits.clone(),
-        ..Findings::default()
-    };
-    seen.write(scenario, findings)?;
+    seen.write(scenario, &report, Vec::new(), Vec::new())?;
     Ok(report)
 }
 
@@ -260,21 +206,17 @@ mod tests {
     #[test]
     fn a_run_that_timed_out_calls_does_not_hold() {
         let mut report = RunReport {
-            latencies: vec![],
             calls_per_s: 10.0,
             deliveries_per_s: 1.0,
             calls_timed_out: 0,
             call_errors: 0,
-            settled: true,
-            limits: vec![],
-            verdict: Verdict::default(),
-            table: String::new(),
+            ending: Ending { settled: true, ..Ending::default() },
         };
         assert!(report.holds() && report.line().starts_with("run: 10 calls/s"));
         report.calls_timed_out = 1;
         assert!(!report.holds());
         report.calls_timed_out = 0;
-        report.limits.push(judge::at_most("CALLERRORs", 3.0, 0.0, ""));
+        report.ending.limits.push(judge::at_most("CALLERRORs", 3.0, 0.0, ""));
         assert!(!report.holds() && report.line().ends_with("BEYOND LIMITS: CALLERRORs: 3, allowed at most 0"));
     }
 }

@@ -9,14 +9,13 @@
 mod judge;
 
 use super::file::OverloadPart;
-use super::stage::{Findings, Setting, Stage};
-use super::{Scenario, build, missed};
+use super::stage::{Setting, Stage};
+use super::{Ending, Report, Scenario, build};
 use crate::charger::AtCharger;
-use crate::check::Verdict;
 use crate::fleet::{Endpoints, Load, World};
 use crate::load::Level;
-use crate::report::{Judged, Sample};
-use crate::stats::{Measure, Summary, get};
+use crate::report::Sample;
+use crate::stats::get;
 pub use judge::Phase;
 use judge::{Calm, carried, drained, is_drained, phase_of, recovered, table};
 use rand::rngs::SmallRng;
@@ -53,51 +52,22 @@ pub struct OverloadReport {
     pub recovered_after_s: Option<f64>,
     /// After the fall, until the webhooks that had to wait were delivered, s.
     pub drained_after_s: Option<f64>,
-    /// Every latency that was measured.
-    pub latencies: Vec<(Measure, Summary)>,
-    /// Whether everything came to its end.
-    pub settled: bool,
-    /// Limits and what was seen.
-    pub limits: Vec<Judged>,
-    /// The checker's verdict.
-    pub verdict: Verdict,
-    /// The table of latencies.
-    #[serde(skip)]
-    pub table: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
 }
 
-impl OverloadReport {
-    /// Whether nothing is wrong.
-    pub fn holds(&self) -> bool {
-        self.wrong().is_empty()
+impl Report for OverloadReport {
+    fn ending(&self) -> &Ending {
+        &self.ending
     }
 
-    /// What is wrong, in words.
-    pub fn wrong(&self) -> Vec<String> {
-        let mut wrong = missed(&self.limits);
-        if !self.settled {
-            wrong.push("not everything came to its end in time".into());
-        }
-        if !self.verdict.holds() {
-            wrong.push(self.verdict.line());
-        }
-        wrong
-    }
-
-    /// The closing line.
-    pub fn line(&self) -> String {
+    fn figures(&self) -> String {
         let after = |what: &str, s: Option<f64>| s.map_or(format!("NOT {what}"), |s| format!("{what} after {s:.0} s"));
         let after =
             [after("as before", self.recovered_after_s), after("webhooks delivered", self.drained_after_s)].join(", ");
         let shed = self.phases.iter().find(|p| p.name == "overload").map(Phase::shed_text).unwrap_or_default();
-        let wrong = missed(&self.limits);
-        let beyond = if wrong.is_empty() { String::new() } else { format!(", BEYOND LIMITS: {}", wrong.join("; ")) };
-        format!(
-            "overload: carries {:.0} sessions/s, offered twice that: {shed}; {after}; {}{}{beyond}",
-            self.capacity,
-            self.verdict.line(),
-            if self.settled { "" } else { ", NOT settled in time" },
-        )
+        format!("overload: carries {:.0} sessions/s, offered twice that: {shed}; {after}", self.capacity)
     }
 }
 
@@ -127,39 +97,12 @@ pub async fn overload(endpoints: &Endpoints, scenario: &Scenario, setting: &Sett
         super::happen::read_events(&world, stopped),
     );
     let (capacity, phases, (recovered_after_s, drained_after_s)) = told;
-    stage.display.phase("settling", Some(scenario.load.settle_max.0));
-    let settled = world.settle(scenario.load.settle_max.0).await;
-    stage.display.phase("verifying", None);
-    let verdict = world.verify().await?;
-    let seen = stage.seen().await?;
-    let stats = &world.stats;
-    let mut limits = judge::judged(part, &phases, (recovered_after_s, drained_after_s), stats);
-    limits.extend(seen.judged(scenario));
-    let report = OverloadReport {
-        capacity,
-        phases,
-        recovered_after_s,
-        drained_after_s,
-        latencies: stats.summaries(),
-        settled,
-        limits,
-        verdict,
-        table: stats.render(),
-    };
-    std::fs::write(setting.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
-    let findings = Findings {
-        holds: report.holds(),
-        line: report.line(),
-        wrong: report.wrong(),
-        limits: report.limits.clone(),
-        remarks: vec![
-            "Client and server share the processor: what is carried is what both can do together. One key stands for all \
-             partners, so the limits of each partner are raised."
-                .into(),
-        ],
-        tables: vec![table(&report.phases)],
-    };
-    seen.write(scenario, findings)?;
+    let (mut ending, seen) = Ending::of(stage, &mut world, scenario).await?;
+    ending.limits.splice(0..0, judge::judged(part, &phases, (recovered_after_s, drained_after_s), &world.stats));
+    let report = OverloadReport { capacity, phases, recovered_after_s, drained_after_s, ending };
+    let remark = "Client and server share the processor: what is carried is what both can do together. One key stands for all \
+                  partners, so the limits of each partner are raised.";
+    seen.write(scenario, &report, vec![remark.into()], vec![table(&report.phases)])?;
     Ok(report)
 }
 

@@ -54,6 +54,10 @@ pub struct Phase {
     pub starts_shed: f64,
     /// Calls refused for other bounds (places, rates) a second.
     pub calls_limited: f64,
+    /// Webhooks delivered a second.
+    pub delivered: f64,
+    /// One try to deliver, mean of the median second, s.
+    pub try_s: f64,
     /// Webhooks waiting, at most.
     pub backlog: f64,
 }
@@ -101,10 +105,9 @@ fn median_and_worst(samples: &[Sample], of: &[Measure]) -> Option<(u64, u64)> {
     Some((us(*all.get(all.len() / 2)?), us(*all.last()?)))
 }
 
-/// How late the threads of chargers or of HTTP were, whichever was later: the median second and the worst.
-fn late(samples: &[Sample]) -> (f64, f64) {
-    let both = ["engine_arbiter_late_seconds:p99", "api_late_seconds:p99"];
-    let of = |s: &Sample| both.iter().filter_map(|name| s.get(name)).max_by(f64::total_cmp);
+/// Of the highest of these values in each sample: the median second and the worst.
+fn seconds(samples: &[Sample], names: &[&str]) -> (f64, f64) {
+    let of = |s: &Sample| names.iter().filter_map(|name| s.get(name)).max_by(f64::total_cmp);
     let mut all: Vec<f64> = samples.iter().filter_map(of).collect();
     all.sort_by(f64::total_cmp);
     (all.get(all.len() / 2).copied().unwrap_or(0.0), all.last().copied().unwrap_or(0.0))
@@ -134,11 +137,14 @@ pub(super) fn phase_of(name: &str, offered: f64, samples: &[Sample]) -> Phase {
         calls: rate(samples, "fleet.calls"),
         kept_p99_us: median_and_worst(samples, &KEPT),
         partner_p99_us: median_and_worst(samples, &[Measure::PartnerCall]),
-        late_s: late(samples),
+        // Of the threads of chargers or of HTTP, whichever was later.
+        late_s: seconds(samples, &["engine_arbiter_late_seconds:p99", "api_late_seconds:p99"]),
         handshakes_shed: rate(samples, "gateway_refused_total"),
         reads_shed: rate(samples, "api_shed_total{read}"),
         starts_shed: rate(samples, "api_shed_total{start}"),
         calls_limited: rate(samples, "api_limited_total"),
+        delivered: rate(samples, "webhook_attempts_total{delivered}"),
+        try_s: seconds(samples, &["webhook_attempt_seconds:mean"]).0,
         backlog: highest(samples, "webhook_queue_depth"),
     }
 }
@@ -245,6 +251,8 @@ pub(super) fn table(phases: &[Phase]) -> Table {
             format!("{:.1}", p.reads_shed),
             format!("{:.1}", p.starts_shed),
             format!("{:.1}", p.calls_limited),
+            format!("{:.0}", p.delivered),
+            format!("{:.0} ms", p.try_s * 1e3),
             format!("{:.0}", p.backlog),
         ]
     };
@@ -260,6 +268,8 @@ pub(super) fn table(phases: &[Phase]) -> Table {
         "reads shed/s",
         "starts shed/s",
         "calls limited/s",
+        "webhooks delivered/s",
+        "a try took",
         "backlog",
     ];
     Table {

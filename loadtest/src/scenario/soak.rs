@@ -7,12 +7,11 @@
 #[path = "growth.rs"]
 mod growth;
 
-use super::stage::{Findings, Setting, Stage};
-use super::{Scenario, beyond, build, loaded, missed};
-use crate::check::Verdict;
+use super::stage::{Setting, Stage};
+use super::{Ending, Report, Scenario, build, loaded};
 use crate::fleet::Endpoints;
-use crate::report::{Judged, Table};
-use crate::stats::{Measure, Summary, get};
+use crate::report::Table;
+use crate::stats::get;
 pub use growth::{Growth, Month};
 use serde::Serialize;
 use std::time::Instant;
@@ -32,53 +31,28 @@ pub struct SoakReport {
     pub growth: Growth,
     /// What 30 days would cost on the disk.
     pub month: Option<Month>,
-    /// Every latency that was measured.
-    pub latencies: Vec<(Measure, Summary)>,
     /// OCPP calls without an answer in time.
     pub calls_timed_out: u64,
-    /// Whether everything came to its end.
-    pub settled: bool,
-    /// Limits and what was seen.
-    pub limits: Vec<Judged>,
-    /// The checker's verdict.
-    pub verdict: Verdict,
-    /// The table of latencies.
-    #[serde(skip)]
-    pub table: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
 }
 
-impl SoakReport {
-    /// Whether nothing is wrong.
-    pub fn holds(&self) -> bool {
-        self.wrong().is_empty()
+impl Report for SoakReport {
+    fn ending(&self) -> &Ending {
+        &self.ending
     }
 
-    /// What is wrong, in words.
-    pub fn wrong(&self) -> Vec<String> {
-        let mut wrong = missed(&self.limits);
-        if !self.settled {
-            wrong.push("not everything came to its end in time".into());
-        }
-        if !self.verdict.holds() {
-            wrong.push(self.verdict.line());
-        }
-        wrong
-    }
-
-    /// The closing line.
-    pub fn line(&self) -> String {
+    fn figures(&self) -> String {
         let month =
             self.month.as_ref().map_or_else(|| "unknown".to_owned(), |m| format!("{:.1} GB", m.all_bytes / 1e9));
         format!(
-            "soak: {} chargers, {:.0} s, {} sessions, {:.0} calls/s, memory {}, 30 days on disk {month}, {}{}{}",
+            "soak: {} chargers, {:.0} s, {} sessions, {:.0} calls/s, memory {}, 30 days on disk {month}",
             self.chargers,
             self.lasted_s,
             self.sessions,
             self.calls_per_s,
             self.growth.memory_text(),
-            self.verdict.line(),
-            if self.settled { "" } else { ", NOT settled in time" },
-            beyond(&self.limits),
         )
     }
 }
@@ -99,14 +73,9 @@ pub async fn soak(endpoints: &Endpoints, scenario: &Scenario, setting: &Setting)
     stage.display.phase("soak", Some(scenario.load.duration.0));
     let rates = loaded(&world, &scenario).await;
     let to_s = from_s + scenario.load.duration.0.as_secs_f64();
-    stage.display.phase("settling", Some(scenario.load.settle_max.0));
-    let settled = world.settle(scenario.load.settle_max.0).await;
-    stage.display.phase("verifying", None);
-    let verdict = world.verify().await?;
-    let seen = stage.seen().await?;
+    let (mut ending, seen) = Ending::of(stage, &mut world, &scenario).await?;
     let growth = Growth::of(&seen.recorded, (from_s, to_s), scenario.soak.retention.0);
-    let mut limits = growth.judged(&scenario.soak, setting.message_log_max);
-    limits.extend(seen.judged(&scenario));
+    ending.limits.splice(0..0, growth.judged(&scenario.soak, setting.message_log_max));
     let stats = &world.stats;
     let report = SoakReport {
         chargers: scenario.fleet.chargers,
@@ -115,23 +84,10 @@ pub async fn soak(endpoints: &Endpoints, scenario: &Scenario, setting: &Setting)
         sessions: get(&stats.ended),
         month: growth.month(scenario.soak.day.0),
         growth,
-        latencies: stats.summaries(),
         calls_timed_out: get(&stats.calls_timed_out),
-        settled,
-        limits,
-        verdict,
-        table: stats.render(),
+        ending,
     };
-    std::fs::write(setting.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
-    let findings = Findings {
-        holds: report.holds(),
-        line: report.line(),
-        wrong: report.wrong(),
-        limits: report.limits.clone(),
-        remarks: remarks(&scenario),
-        tables: tables(&report),
-    };
-    seen.write(&scenario, findings)?;
+    seen.write(&scenario, &report, remarks(&scenario), tables(&report))?;
     Ok(report)
 }
 
@@ -164,16 +120,13 @@ mod tests {
             sessions: 9_000,
             growth: Growth::default(),
             month: None,
-            latencies: vec![],
             calls_timed_out: 0,
-            settled: true,
-            limits: vec![],
-            verdict: Verdict::default(),
-            table: String::new(),
+            ending: Ending { settled: true, ..Ending::default() },
         };
         assert!(report.holds() && report.line().starts_with("soak: 3000 chargers, 3600 s, 9000 sessions"));
-        let row = Judged { what: "memory".into(), allowed: "flat".into(), seen: "growing".into(), met: false };
-        report.limits.push(row);
+        let row =
+            crate::report::Judged { what: "memory".into(), allowed: "flat".into(), seen: "growing".into(), met: false };
+        report.ending.limits.push(row);
         assert!(!report.holds() && report.line().ends_with("BEYOND LIMITS: memory: growing, allowed flat"));
     }
 }

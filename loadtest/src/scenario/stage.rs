@@ -1,12 +1,13 @@
 //! What every kind of run shares: the machine is looked at, the sampler and the display run, and at the end there is a
 //! report. Owns that frame; the runs fill it.
 
+use super::Report;
 use super::display::Display;
 use super::file::Scenario;
-use super::judge;
-use crate::report::{Judged, Machine, Page, Recorded, Sample, Sampler, Table, Watched, latency_table, sections};
+use crate::report::{Machine, Page, Recorded, Sample, Sampler, Table, Watched, latency_table, sections};
 use crate::stats::Stats;
 use crate::time::{now_ms, rfc3339};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,17 +34,6 @@ pub(super) struct Stage {
     began: String,
     command: String,
     dir: PathBuf,
-}
-
-/// What a run found, for its page.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    pub(super) holds: bool,
-    pub(super) line: String,
-    pub(super) wrong: Vec<String>,
-    pub(super) limits: Vec<Judged>,
-    pub(super) remarks: Vec<String>,
-    pub(super) tables: Vec<Table>,
 }
 
 impl Stage {
@@ -86,16 +76,16 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// The scenario's limits against what was seen.
-    pub(super) fn judged(&self, scenario: &Scenario) -> Vec<Judged> {
-        judge::limits(&scenario.limits, &self.stats, self.recorded.series.max("server.pss_bytes"))
-    }
-
-    /// Writes `report.html`.
-    pub(super) fn write(self, scenario: &Scenario, findings: Findings) -> anyhow::Result<()> {
-        let mut tables = findings.tables;
+    /// Writes `report.json` and `report.html`, with these remarks and tables of its kind's own.
+    pub(super) fn write(
+        self,
+        scenario: &Scenario,
+        report: &(impl Report + Serialize),
+        mut remarks: Vec<String>,
+        mut tables: Vec<Table>,
+    ) -> anyhow::Result<()> {
+        std::fs::write(self.dir.join("report.json"), serde_json::to_vec_pretty(report)?)?;
         tables.push(latency_table(&self.stats));
-        let mut remarks = findings.remarks;
         if let Some((one, ..)) = self.machine.load
             && one > 1.0
         {
@@ -109,10 +99,10 @@ impl Seen {
             scenario: (scenario.name.clone(), scenario.about.clone()),
             command: self.command,
             began: self.began,
-            holds: findings.holds,
-            line: findings.line,
-            wrong: findings.wrong,
-            limits: findings.limits,
+            holds: report.holds(),
+            line: report.line(),
+            wrong: report.wrong(),
+            limits: report.ending().limits.clone(),
             facts: facts(scenario),
             remarks,
             machine: self.machine,

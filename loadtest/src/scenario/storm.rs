@@ -1,11 +1,10 @@
 //! The reconnect storm (C21, CH-5): all chargers, each with a session that runs, lose their sockets in one instant and come
 //! back as fast as they can, while the partner goes on calling. Owns its phases and what it falls short of.
 
-use super::stage::{Findings, Setting, Stage};
-use super::{CONNECT_MAX, Scenario, StormPart, build, load, missed};
+use super::stage::{Setting, Stage};
+use super::{CONNECT_MAX, Ending, Report, Scenario, StormPart, build, load};
 use crate::bare;
 use crate::charger::AtCharger;
-use crate::check::Verdict;
 use crate::fleet::{Endpoints, World};
 use crate::report::Table;
 use crate::stats::{Measure, Summary, get, human};
@@ -58,31 +57,28 @@ pub struct StormReport {
     pub connect_failures: u64,
     /// OCPP calls without an answer in time.
     pub calls_timed_out: u64,
-    /// Whether everything came to its end.
-    pub settled: bool,
-    /// What the run falls short of, beside the verdict.
+    /// What this storm falls short of, beside the ending.
     pub short: Vec<String>,
-    /// The checker's verdict.
-    pub verdict: Verdict,
-    /// The table of latencies.
-    #[serde(skip)]
-    pub table: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
 }
 
-impl StormReport {
-    /// Whether nothing is wrong.
-    pub fn holds(&self) -> bool {
-        self.short.is_empty() && self.verdict.holds()
+impl Report for StormReport {
+    fn ending(&self) -> &Ending {
+        &self.ending
     }
 
-    /// The closing line.
-    pub fn line(&self) -> String {
+    fn short(&self) -> Vec<String> {
+        self.short.clone()
+    }
+
+    fn figures(&self) -> String {
         let p99 = |s: &Option<Summary>| s.map_or("none".to_owned(), |s| human(s.p99_us));
         let rounds: Vec<String> = self.rounds.iter().map(|r| format!("{}/{} ms", r.connected_ms, r.whole_ms)).collect();
-        let short = if self.short.is_empty() { String::new() } else { format!(", SHORT: {}", self.short.join("; ")) };
         format!(
             "storm: {} chargers, {} sessions, connected/whole after {}, bare handshakes {} ms (ratio {:.2}), partner p99 \
-             {} (calm {}), meter p99 {}, {} refused attempts, {}{short}",
+             {} (calm {}), meter p99 {}, {} refused attempts",
             self.chargers,
             self.sessions,
             rounds.join(", "),
@@ -92,10 +88,11 @@ impl StormReport {
             p99(&self.partner_in_calm),
             p99(&self.meter_in_storm),
             self.connect_failures,
-            self.verdict.line(),
         )
     }
+}
 
+impl StormReport {
     fn judge(&mut self, options: &StormPart) {
         let mut short = Vec::new();
         if self.ratio > options.ratio_max {
@@ -110,9 +107,6 @@ impl StormReport {
         }
         if self.sessions < self.chargers {
             short.push(format!("only {} sessions ran", self.sessions));
-        }
-        if !self.settled {
-            short.push("not settled in time".to_owned());
         }
         self.short = short;
     }
@@ -146,10 +140,9 @@ pub async fn storm(
     let rounds = beside(storms, || async {
         tokio::join!(world.drive(load(scenario), scenario.seed, stopped.clone()), query(&world, stopped.clone()));
     })?;
-    let (stats, table) = (world.stats.clone(), world.stats.render());
-    let in_calm = stats.summary(Measure::PartnerCall);
-    stage.display.phase("settling", Some(scenario.load.settle_max.0));
-    let settled = world.settle(scenario.load.settle_max.0).await;
+    let in_calm = world.stats.summary(Measure::PartnerCall);
+    let (ending, seen) = Ending::of(stage, &mut world, scenario).await?;
+    let stats = &world.stats;
     let slowest = rounds.iter().map(|r| r.whole_ms).max().unwrap_or(u64::MAX);
     let bare_ms = millis(bare).max(1);
     #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
@@ -165,29 +158,11 @@ pub async fn storm(
         meter_in_storm: stats.summary(Measure::MeterInStorm),
         connect_failures: get(&stats.connect_failures),
         calls_timed_out: get(&stats.calls_timed_out),
-        settled,
         short: Vec::new(),
-        verdict: world.verify().await?,
-        table,
+        ending,
     };
-    let seen = stage.seen().await?;
-    let limits = seen.judged(scenario);
     report.judge(options);
-    report.short.extend(missed(&limits));
-    std::fs::write(setting.dir.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
-    let mut wrong = report.short.clone();
-    if !report.verdict.holds() {
-        wrong.push(report.verdict.line());
-    }
-    let findings = Findings {
-        holds: report.holds(),
-        line: report.line(),
-        wrong,
-        limits,
-        tables: vec![rounds_table(&report)],
-        ..Findings::default()
-    };
-    seen.write(scenario, findings)?;
+    seen.write(scenario, &report, Vec::new(), vec![rounds_table(&report)])?;
     Ok(report)
 }
 
@@ -314,10 +289,8 @@ mod tests {
                 meter_in_storm: None,
                 connect_failures: 0,
                 calls_timed_out: 0,
-                settled,
                 short: vec![],
-                verdict: Verdict::default(),
-                table: String::new(),
+                ending: Ending { settled, ..Ending::default() },
             };
             report.judge(&options);
             report
@@ -332,7 +305,7 @@ mod tests {
             (report(4.0, summary(150_000), 10, true), "partner p99 150.0 ms above 100ms"),
             (report(4.0, None, 10, true), "no partner call"),
             (report(4.0, summary(1), 9, true), "only 9 sessions ran"),
-            (report(4.0, summary(1), 10, false), "not settled"),
+            (report(4.0, summary(1), 10, false), "NOT settled"),
         ] {
             assert!(!bad.holds() && bad.line().contains(why), "{}", bad.line());
         }
