@@ -15,6 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// Threads of an arbiter that read the store, at most. Each keeps memory of its own for what passes through it, so a storm
+/// that has a thread for every charger leaves megabytes behind; the disk and the processors are busy with fewer.
+const READERS: usize = 4;
+
 /// Why the tree does not stand.
 #[derive(Debug, thiserror::Error)]
 #[error("an arbiter thread ended while it was being started")]
@@ -30,14 +34,17 @@ pub struct Arbiters {
 
 impl Arbiters {
     /// Starts the threads: `n` for chargers (0: one a core), one for partners and the platform.
-    pub fn start(n: usize) -> Self {
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(n: usize) -> Result<Self, ArbiterGone> {
         let n = if n == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { n };
-        let chargers: Vec<Arbiter> = (0..n).map(|_| Arbiter::new()).collect();
+        let chargers = (0..n).map(|_| arbiter()).collect::<Result<Vec<Arbiter>, ArbiterGone>>()?;
         let pulse = Pulse::new(n);
         for (index, arbiter) in chargers.iter().enumerate() {
             arbiter.spawn(pulse.clone().beat(index, &ARBITER_LATE));
         }
-        Arbiters { chargers, back_office: Arbiter::new(), pulse }
+        Ok(Arbiters { chargers, back_office: arbiter()?, pulse })
     }
 
     /// The threads of chargers, in the order of [`super::engine::host::place`].
@@ -63,6 +70,11 @@ impl Arbiters {
             let _ = arbiter.join();
         }
     }
+}
+
+fn arbiter() -> Result<Arbiter, ArbiterGone> {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(READERS).build();
+    Arbiter::try_with_tokio_rt(runtime).map_err(|_| ArbiterGone)
 }
 
 /// Starts a host of family `F` on each of these arbiters.

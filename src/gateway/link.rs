@@ -174,6 +174,13 @@ impl LinkHandle {
         self.0.heard.store(now.0, Ordering::Relaxed);
     }
 
+    /// Whether an order waits. It stays where it is.
+    pub(crate) fn poll_waiting(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.waker.register(cx.waker());
+        let queue = self.queue();
+        if queue.close.is_some() || !queue.calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// The next order; calls only if `may_call`.
     pub(crate) fn poll_order(&self, cx: &mut Context<'_>, may_call: bool) -> Poll<Order> {
         self.0.waker.register(cx.waker());

@@ -265,7 +265,7 @@ pub(super) async fn assemble(base: Base<'_>) -> Result<Parts, AssembleError> {
         config: engine.clone(),
         budget: Arc::new(Mutex::new(RestartBudget::new(engine.process_restarts, engine.restart_window))),
     };
-    let arbiters = Arbiters::start(engine.arbiters);
+    let arbiters = Arbiters::start(engine.arbiters)?;
     let back_office = [arbiters.back_office()];
     let tariffs = Arc::<Tariffs>::default();
     let view = Arc::clone(&tariffs);

@@ -33,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 /// Threads that run HTTP. Calls wait for actors, not for the processor.
 const HTTP_THREADS: usize = 2;
 
+/// Threads beside them that read the store and the logs, at most (as [`crate::actors::tree::Arbiters`] has few).
+const HTTP_READERS: usize = 8;
+
 /// The exit status after a failed journal: `EX_SOFTWARE` of sysexits.h, so that a supervisor can tell it apart.
 const FAILED_JOURNAL: i32 = 70;
 
@@ -249,6 +252,7 @@ async fn open_store(config: &Config, clock: &SharedClock) -> Result<Arc<SledJour
 fn workers(name: &str, threads: usize) -> Result<Workers, ServeError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        .max_blocking_threads(HTTP_READERS)
         .thread_name(name)
         .enable_all()
         .build()

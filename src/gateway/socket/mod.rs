@@ -1,5 +1,5 @@
 //! One charger's socket, on its charger's arbiter. Owns the upgrade, the attachment, and the end; `pump` is what
-//! happens between, `inbound` what a message leads to.
+//! happens between, `inbound` what a message leads to, `rest` what a silent charger costs.
 //!
 //! Invariants: `attached` comes first and `detached` last, once each; between them every call that was queued has got
 //! its answer; the end is told before the closing handshake, so that it delays nobody.
@@ -7,6 +7,7 @@
 mod beats;
 mod inbound;
 mod pump;
+mod rest;
 
 use super::admission::{ConnectionPermit, HandshakePermit};
 use super::connections::Attached;
@@ -24,6 +25,7 @@ use crate::telemetry::metrics::gateway as metric;
 use beats::Beats;
 use futures_util::SinkExt as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rest::Rest;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -81,8 +83,7 @@ struct Socket {
     progress: Progress,
     /// Messages and control frames taken from the WebSocket.
     items: u64,
-    /// A message larger than the read buffer has been taken: its memory is to be given back.
-    swollen: bool,
+    rest: Rest,
     /// Heartbeats that the frame log has not been told of yet.
     beats: Beats,
     /// The end has been told.
@@ -181,23 +182,23 @@ async fn upgrade(shared: &Shared, mut stream: Stream, response: &[u8], rest: Vec
         control: settings.control_frames_per_minute,
     };
     let guarded = Guarded::new(stream, Watch::new(limits, shared.budget.clone()), &rest).ok()?;
-    let config = ws_config(&settings);
-    drop(settings);
-    // Without a rest, no part of a second buffer is kept.
-    Some(Box::new(if rest.is_empty() {
-        WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await
-    } else {
-        WebSocketStream::from_partially_read(guarded, rest, Role::Server, Some(config)).await
-    }))
+    Some(websocket(guarded, rest, &settings).await)
 }
 
-fn ws_config(settings: &Settings) -> WebSocketConfig {
-    WebSocketConfig::default()
+/// A WebSocket over an upgraded stream. `first`: bytes of it that were read before.
+async fn websocket(stream: Guarded<Stream>, first: Vec<u8>, settings: &Settings) -> Ws {
+    let config = WebSocketConfig::default()
         .read_buffer_size(settings.read_buffer_bytes)
         // Every message is written at once; nothing is buffered for later.
         .write_buffer_size(0)
         .max_message_size(Some(settings.message_bytes_max))
-        .max_frame_size(Some(settings.message_bytes_max))
+        .max_frame_size(Some(settings.message_bytes_max));
+    // Without any, no part of a second buffer is kept.
+    Box::new(if first.is_empty() {
+        WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
+    } else {
+        WebSocketStream::from_partially_read(stream, first, Role::Server, Some(config)).await
+    })
 }
 
 impl Socket {
@@ -223,7 +224,7 @@ impl Socket {
             silent_intervals: 0,
             progress: Progress::default(),
             items: 0,
-            swollen: false,
+            rest: Rest::new(began),
             beats: Beats::default(),
             ended: false,
         }
@@ -314,7 +315,7 @@ mod tests {
         size_of::<F>()
     }
 
-    /// Of the 8 KiB that a charger may cost, the socket takes under 3: the read buffer is 1 KiB of it.
+    /// Of the 8 KiB that a charger may cost, the socket takes under 3, buffers included, and at rest under 2.
     #[test]
     fn the_task_of_a_socket_stays_small() {
         let task = size_of_future(|start, port| start.run(port));

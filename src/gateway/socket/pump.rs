@@ -7,7 +7,7 @@
 use super::super::link::Order;
 use super::super::ports::{CallOutcome, CloseReason, Outcome, Passed};
 use super::inbound::AtOnce;
-use super::{Socket, Waiting, Ws, ws_config};
+use super::{Socket, Waiting, Ws};
 use crate::protocol::ocppj::{NotYet, write_error, write_result};
 use crate::telemetry::metrics::gateway as metric;
 use futures_util::future::LocalBoxFuture;
@@ -15,8 +15,6 @@ use futures_util::{SinkExt as _, StreamExt as _, poll};
 use std::future::{pending, poll_fn};
 use std::task::Poll;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolError};
 
 /// Bytes by which a message that is under way must grow in a ping interval. The slowest mobile link brings a hundred
@@ -48,11 +46,15 @@ impl Socket {
         let timer = sleep_until(armed);
         tokio::pin!(timer);
         loop {
-            if self.swollen && current.is_none() {
-                ws = match Box::pin(self.shrink(ws)).await {
-                    Ok(ws) => ws,
+            if self.rests(&ws, current.is_none()) {
+                let mut stream = match Box::pin(self.lie_down(ws)).await {
+                    Ok(stream) => stream,
                     Err(end) => return end,
                 };
+                timer.as_mut().reset(self.ping_due);
+                let first = self.silence(&mut stream, timer.as_mut()).await;
+                ws = Box::pin(self.wake(stream, first)).await;
+                armed = self.began;
             }
             let due = self.next_due();
             if due != armed {
@@ -139,7 +141,7 @@ impl Socket {
 
     /// The earliest thing that time alone will bring.
     fn next_due(&self) -> Instant {
-        let mut due = self.ping_due;
+        let mut due = self.ping_due.min(self.rest.look_due);
         if let Some(deadline) = self.calls.deadline() {
             due = due.min(self.began + deadline);
         }
@@ -154,6 +156,7 @@ impl Socket {
 
     fn on_timer(&mut self, ws: &Ws) -> Step {
         let now = Instant::now();
+        self.rest.look(now);
         if self.throttled_until.take_if(|until| *until <= now).is_some() {
             // The message that was too many is paid for now.
             self.throttle();
@@ -193,7 +196,7 @@ impl Socket {
         match message {
             Message::Text(text) => {
                 self.throttle();
-                self.swollen |= text.len() > self.shared.settings().read_buffer_bytes;
+                self.rest.passed(text.len() > self.shared.settings().read_buffer_bytes);
                 let idle = idle && self.waiting.is_empty();
                 Ok(self.on_text(&text, idle).map(|answer| match answer {
                     AtOnce::Beat(answer) => self.counted(answer),
@@ -202,7 +205,7 @@ impl Socket {
             }
             Message::Binary(bytes) => {
                 self.throttle();
-                self.swollen |= bytes.len() > self.shared.settings().read_buffer_bytes;
+                self.rest.passed(bytes.len() > self.shared.settings().read_buffer_bytes);
                 metric::IGNORED.add(1, ["binary"]);
                 Ok(None)
             }
@@ -279,28 +282,10 @@ impl Socket {
         };
         sent.map_err(|error| ws.get_ref().broken().unwrap_or_else(|| reason_of(&error)))
     }
-
-    /// Gives back the buffers that a large message left behind, once nothing of it is left in them.
-    async fn shrink(&mut self, mut ws: Ws) -> Result<Ws, (Ws, CloseReason)> {
-        if !ws.get_ref().is_drained(self.items) {
-            return Ok(ws);
-        }
-        let limit = self.shared.settings().write_timeout;
-        match timeout(limit, ws.flush()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err((ws, reason_of(&error))),
-            Err(_) => return Err((ws, CloseReason::Stuck)),
-        }
-        self.swollen = false;
-        let mut guarded = ws.into_inner();
-        guarded.give_back();
-        let config = ws_config(&self.shared.settings());
-        Ok(Box::new(WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await))
-    }
 }
 
 /// What an error of tungstenite says about the end.
-fn reason_of(error: &WsError) -> CloseReason {
+pub(super) fn reason_of(error: &WsError) -> CloseReason {
     match error {
         WsError::Capacity(_) => CloseReason::TooBig,
         WsError::Utf8(_) => CloseReason::BadUtf8,

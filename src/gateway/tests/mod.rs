@@ -5,6 +5,7 @@ mod calls;
 mod frames;
 mod handshake;
 mod meters;
+mod rest;
 mod storm;
 mod takeover;
 mod tls;
