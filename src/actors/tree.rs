@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Threads of an arbiter that read the store, at most. Each keeps memory of its own for what passes through it, so a storm
+/// Threads of a chargers' arbiter that read the store, at most. Each keeps memory of its own for what passes through it, so a storm
 /// that has a thread for every charger leaves megabytes behind; the disk and the processors are busy with fewer.
 const READERS: usize = 4;
 
@@ -39,12 +39,13 @@ impl Arbiters {
     /// When a thread cannot be started.
     pub fn start(n: usize) -> Result<Self, ArbiterGone> {
         let n = if n == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { n };
-        let chargers = (0..n).map(|_| arbiter()).collect::<Result<Vec<Arbiter>, ArbiterGone>>()?;
+        let chargers = (0..n).map(|_| of_chargers()).collect::<Result<Vec<Arbiter>, ArbiterGone>>()?;
         let pulse = Pulse::new(n);
         for (index, arbiter) in chargers.iter().enumerate() {
             arbiter.spawn(pulse.clone().beat(index, &ARBITER_LATE));
         }
-        Ok(Arbiters { chargers, back_office: arbiter()?, pulse })
+        // Names of partners' hosts are looked up on its threads, slow ones too: as many as `webhook.lookups` allows.
+        Ok(Arbiters { chargers, back_office: Arbiter::new(), pulse })
     }
 
     /// The threads of chargers, in the order of [`super::engine::host::place`].
@@ -72,7 +73,7 @@ impl Arbiters {
     }
 }
 
-fn arbiter() -> Result<Arbiter, ArbiterGone> {
+fn of_chargers() -> Result<Arbiter, ArbiterGone> {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(READERS).build();
     Arbiter::try_with_tokio_rt(runtime).map_err(|_| ArbiterGone)
 }
