@@ -23,11 +23,6 @@ use std::time::Duration;
 /// new ones. A million blocks is about 13 million records lost with the old store.
 pub(super) const RESTORE_JUMP: u64 = 1 << 20;
 
-/// How often sled's own thread moves what is still needed out of a segment that is mostly dead, so that the file does not grow
-/// for ever: at most one segment of 512 KiB each time, and nothing else does it. Its writes are nobody's commit: they count as
-/// durable with the next one.
-const GC_EVERY_MS: u64 = 100;
-
 /// Opens the store. sled panics on some kinds of damage: that is reported like any other.
 pub(super) fn open(config: &Config, clock: &SharedClock) -> Result<Opened, JournalError> {
     guarded(|| open_unguarded(config, clock))
@@ -58,7 +53,7 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
         tail::check(&directory)?;
     }
     stages.over("tail");
-    let store = open_with(&directory, config.cache_bytes, Some(GC_EVERY_MS))?;
+    let store = open_sled(&directory, config.cache_bytes)?;
     stages.over("sled");
     if created {
         initialise(&store, new_epoch(), clock.now())?;
@@ -83,13 +78,10 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
     Ok(Opened { store, file, witness, lock, space, epoch, downtime, index, large, next_block, horizon })
 }
 
-/// A store that only its opener writes: a tool's, or a copy in the making.
 pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, JournalError> {
-    open_with(directory, cache_bytes, None)
-}
-
-fn open_with(directory: &Path, cache_bytes: u64, gc_every_ms: Option<u64>) -> Result<sled::Db, JournalError> {
-    let config = sled::Config::new().path(directory).flush_every_ms(gc_every_ms).cache_capacity(cache_bytes);
+    // Its own flusher is off: only the commit thread decides what is on the disk when. Nobody else moves what is still
+    // needed out of old segments, so the file is larger than it need be (ADR 2).
+    let config = sled::Config::new().path(directory).flush_every_ms(None).cache_capacity(cache_bytes);
     config.open().map_err(|error| disk::unavailable("opening the store", directory, &error))
 }
 
