@@ -22,7 +22,7 @@ pub(crate) const TOLD: &str = "tears told";
 pub(crate) const UNTOLD: &str = "tears untold";
 
 /// Bytes of the disk: sparse, so that it takes what is written.
-const DISK: u64 = 1 << 30;
+const DISK: u64 = 2 << 30;
 
 /// A new data directory is cut within this time from its first trace, or from the start of the process.
 const CREATION_MAX: Duration = Duration::from_millis(200);
