@@ -69,8 +69,10 @@ impl Commit {
         let kept = rng.random_range(0..changed.len());
         let rubbish = rng.random_bool(0.5);
         for (n, sector) in changed.iter().enumerate() {
-            let bytes = torn.iter_mut().zip(&self.written).enumerate();
-            for (at, (byte, written)) in bytes.skip(sector * SECTOR).take(SECTOR) {
+            let from = sector * SECTOR;
+            let to = (from + SECTOR).min(self.written.len());
+            // Sliced first: skipping to a place of a file of hundreds of megabytes takes seconds in a build without optimisation.
+            for ((byte, written), at) in torn[from..to].iter_mut().zip(&self.written[from..to]).zip(from..) {
                 *byte = match n.cmp(&kept) {
                     std::cmp::Ordering::Less => *written,
                     std::cmp::Ordering::Equal if rubbish && at >= first => rng.random(),
