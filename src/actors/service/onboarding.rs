@@ -98,10 +98,11 @@ fn approval(put: ApprovalPut) -> Approval {
 
 #[async_trait]
 impl OnboardingPort for Service {
-    fn application_opens(&self, id: &PartnerId, token: &SecretString) -> bool {
+    fn application_opens(&self, id: &PartnerId, token: &SecretString) -> Result<bool, Refusal> {
+        self.working()?;
         let known = self.directory.applications.get(id);
         let hash = known.as_deref().map_or("", |application| application.token.as_str());
-        self.vault.verify_credential(token.expose_secret().as_bytes(), hash)
+        Ok(self.vault.verify_credential(token.expose_secret().as_bytes(), hash))
     }
 
     async fn apply(

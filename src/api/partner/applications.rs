@@ -283,8 +283,8 @@ fn opened(
     }
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let token = SecretString::from(shown.unwrap_or_default());
-    let id = id.parse::<PartnerId>().ok().filter(|id| state.port.application_opens(id, &token));
-    let Some(id) = id else {
+    let opens = |id: PartnerId| Ok::<_, Refusal>(state.port.application_opens(&id, &token)?.then_some(id));
+    let Some(id) = id.parse().ok().map(opens).transpose()?.flatten() else {
         metrics::REFUSED_CALLERS.add(1, ["token"]);
         let api = &settings.api;
         if state.bans.failed(APPLICANT, address, now, api.failures_before_ban, api.ban_time) {

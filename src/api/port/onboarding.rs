@@ -148,7 +148,10 @@ pub enum Judgement {
 #[async_trait]
 pub trait OnboardingPort: Send + Sync + 'static {
     /// Whether this token opens the application. In memory, without waiting; the same work for one that is unknown.
-    fn application_opens(&self, id: &PartnerId, token: &SecretString) -> bool;
+    /// [`Unavailable`] until recovery is over: before that none is known, and nobody may be told so for good.
+    ///
+    /// [`Unavailable`]: crate::api::catalogue::Code::Unavailable
+    fn application_opens(&self, id: &PartnerId, token: &SecretString) -> Result<bool, Refusal>;
 
     /// Makes an application, which is opened by `token` from now on. [`ApplicationExists`] if there is one,
     /// [`ApplicationsFull`] while too many wait, `endpoint_refused` for a webhook that the address guard does not let through.

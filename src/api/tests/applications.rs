@@ -102,6 +102,22 @@ async fn an_application_is_opened_by_its_token_alone_and_guessing_is_banned() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_that_there_is_no_application_before_all_are_known() {
+    let world = World::new();
+    let rig = world.serve().await;
+    let applicant = Applicant(&rig);
+    let (_, made) = applicant.apply(&body("r-1", TOKEN)).await;
+    let path = format!("/{}", made["application_id"].as_str().unwrap());
+    world.runtime.not_ready.lock().unwrap().push("recovering from the journal".into());
+    for _ in 0..6 {
+        let (status, told) = applicant.ask("GET", &path, TOKEN, &Value::Null).await;
+        assert_eq!((status, &told["error"]["code"]), (503, &json!("unavailable")));
+    }
+    world.runtime.not_ready.lock().unwrap().clear();
+    assert_eq!(applicant.ask("GET", &path, TOKEN, &Value::Null).await.0, 200, "and it counted towards no ban");
+}
+
+#[tokio::test]
 async fn where_operators_make_every_partner_nobody_applies() {
     let world = World::with(Api { applications: false, ..config() });
     let rig = world.serve().await;

@@ -42,8 +42,11 @@ impl Runtime {
 
 #[async_trait]
 impl OnboardingPort for Runtime {
-    fn application_opens(&self, id: &PartnerId, token: &SecretString) -> bool {
-        self.world().applications.get(id).is_some_and(|(known, _)| known == token.expose_secret())
+    fn application_opens(&self, id: &PartnerId, token: &SecretString) -> Result<bool, Refusal> {
+        if !self.not_ready.lock().unwrap().is_empty() {
+            return Err(Code::Unavailable.into());
+        }
+        Ok(self.world().applications.get(id).is_some_and(|(known, _)| known == token.expose_secret()))
     }
 
     async fn apply(
