@@ -27,9 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::Thread;
+use tokio::sync::Semaphore;
 
 /// Frames that may wait for the writer: what 15,000 chargers send while a disk hesitates for some seconds.
 const QUEUE: usize = 65_536;
+
+/// Searches at once. Each takes a thread and reads whole files; a third helps nobody.
+const SEARCHES: usize = 2;
 
 /// Whence a frame came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,6 +96,9 @@ pub enum MessageLogError {
     /// What an earlier page gave as `next` is not that.
     #[error("the cursor is not one that an earlier page gave")]
     Cursor,
+    /// It panicked, or the process is ending.
+    #[error("the search of the message log was cut off")]
+    CutOff,
 }
 
 enum Job {
@@ -113,6 +120,8 @@ struct Inner {
     waiting: Arc<AtomicUsize>,
     /// The thread that writes.
     writer: Thread,
+    /// Searches under way.
+    searches: Semaphore,
 }
 
 impl std::fmt::Debug for MessageLog {
@@ -144,7 +153,8 @@ impl MessageLog {
         let writer = writer::Writer::new(settings.clone(), segments, Arc::clone(&waiting));
         let thread = std::thread::Builder::new().name("messages".to_owned());
         let writer = thread.spawn(move || writer.run(&queue)).map_err(failed)?.thread().clone();
-        Ok(MessageLog(Some(Arc::new(Inner { settings: settings.clone(), jobs, waiting, writer }))))
+        let searches = Semaphore::new(SEARCHES);
+        Ok(MessageLog(Some(Arc::new(Inner { settings: settings.clone(), jobs, waiting, writer, searches }))))
     }
 
     /// Keeps a frame of a charger. Never waits: what does not fit any more is dropped and counted.
@@ -191,5 +201,18 @@ impl MessageLog {
         // What has just been said is part of the answer.
         self.flush();
         search::run(&inner.settings.path, search)
+    }
+
+    /// [`MessageLog::search`] on a thread made for it, in its turn: few at a time, so that long ones of impatient people leave
+    /// threads to those who read the journal.
+    ///
+    /// # Errors
+    /// As [`MessageLog::search`], or when it was cut off.
+    pub async fn find(&self, search: Search) -> Result<Found, MessageLogError> {
+        let Some(inner) = &self.0 else { return Ok(Found::default()) };
+        let Ok(_turn) = inner.searches.acquire().await else { return Err(MessageLogError::CutOff) };
+        let log = self.clone();
+        let found = tokio::task::spawn_blocking(move || log.search(&search)).await;
+        found.unwrap_or(Err(MessageLogError::CutOff))
     }
 }

@@ -26,9 +26,7 @@ pub(super) async fn search(
         limit: page.limit,
         cursor: page.cursor,
     };
-    let log = service.messages.clone();
-    let found = tokio::task::spawn_blocking(move || log.search(&search)).await;
-    match found.map_err(|_| Refusal::from(Code::Internal))? {
+    match service.messages.find(search).await {
         Ok(found) => Ok(Page { items: found.frames.into_iter().map(view).collect(), next: found.next }),
         Err(error @ MessageLogError::Cursor) => {
             Err(Refusal::field("cursor", error.to_string(), "the `next` of an earlier page"))

@@ -202,3 +202,16 @@ fn a_cursor_that_is_none_is_refused() {
         assert!(matches!(log.search(&search), Err(MessageLogError::Cursor)), "{cursor}");
     }
 }
+
+#[tokio::test]
+async fn searches_take_turns() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = MessageLog::open(&settings(directory.path()), 0).unwrap();
+    log.keep(&charger(1), call(0, 0, "Heartbeat"));
+    let under_way = log.0.as_ref().unwrap().searches.acquire_many(2).await.unwrap();
+    let mut third = std::pin::pin!(log.find(all(charger(1))));
+    assert!(futures_util::poll!(&mut third).is_pending());
+    assert_eq!(log.0.as_ref().unwrap().searches.available_permits(), 0);
+    drop(under_way);
+    assert_eq!(third.await.unwrap().frames.len(), 1);
+}
