@@ -25,7 +25,7 @@ pub(crate) fn store_file(data: &Path) -> anyhow::Result<PathBuf> {
     Ok(journal.join(current.trim()).join("db"))
 }
 
-/// The journal's file around one commit that is not acknowledged.
+/// The journal's file around one commit that is not acknowledged: without what a power cut takes of it, and with it.
 pub(crate) struct Commit {
     pub(crate) before: Vec<u8>,
     pub(crate) written: Vec<u8>,
@@ -60,12 +60,12 @@ impl Commit {
 
     /// What is on the disk if of the commit's sectors only some, the first ones, were written, and perhaps rubbish in place of
     /// the next. What was there before is not touched.
-    pub(crate) fn tear(&self, on_disk: &[u8], rng: &mut SmallRng) -> Option<(Vec<u8>, Tear)> {
+    pub(crate) fn tear(&self, rng: &mut SmallRng) -> Option<(Vec<u8>, Tear)> {
         let changed = self.changed();
         let first = (0..self.written.len()).find(|at| self.before.get(*at) != self.written.get(*at))?;
         let last = (0..self.written.len()).rfind(|at| self.before.get(*at) != self.written.get(*at))?;
-        let mut torn = on_disk.to_vec();
-        torn.resize(self.written.len().max(on_disk.len()), 0);
+        let mut torn = self.before.clone();
+        torn.resize(self.written.len().max(self.before.len()), 0);
         let kept = rng.random_range(0..changed.len());
         let rubbish = rng.random_bool(0.5);
         for (n, sector) in changed.iter().enumerate() {

@@ -168,18 +168,15 @@ impl Power {
 
     async fn torn(&mut self, server: &mut Server) -> anyhow::Result<bool> {
         self.a_while().await;
-        let begun = self.hold("journal.commit.begun")?;
-        let mut reached = self.reached(&begun).await;
-        let file = damage::store_file(&self.disk.data())?;
-        let before = std::fs::read(&file)?;
         let written = self.hold("journal.commit.written")?;
-        self.orders.withdraw(&begun)?;
-        reached &= self.reached(&written).await;
-        let commit = Commit { before, written: std::fs::read(&file)? };
+        let reached = self.reached(&written).await;
+        let file = damage::store_file(&self.disk.data())?;
+        let written_to = std::fs::read(&file)?;
         self.cut(server).await?;
         self.orders.withdraw(&written)?;
-        let on_disk = std::fs::read(&file)?;
-        if reached && let Some((torn, tear)) = commit.tear(&on_disk, &mut self.rng) {
+        // What the commit synced on its way is on the disk; the rest of it is as it was before.
+        let commit = Commit { before: std::fs::read(&file)?, written: written_to };
+        if reached && let Some((torn, tear)) = commit.tear(&mut self.rng) {
             damage::overwrite(&file, &torn)?;
             // Of one whose first bytes are gone nothing is left to tell of.
             self.tells = tear.has_a_beginning().then_some(tear);

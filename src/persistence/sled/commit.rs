@@ -2,8 +2,8 @@
 //! at which it counts as durable; never reads for others.
 //!
 //! One turn: take what waits (up to a bound), judge each job against the index, put all that is new into one batch,
-//! `apply_batch`, `flush`, then `fdatasync` of sled's file, because sled's flush alone does not survive a power cut
-//! (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
+//! `apply_batch`, move some pages out of segments that are mostly dead, `flush`, then `fdatasync` of sled's file, because sled's flush
+//! does not survive a power cut (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
 //! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
 use super::answers::{self, Home};
@@ -27,6 +27,13 @@ use tokio::sync::oneshot;
 
 /// Bytes of one batch: beyond this the rest waits for the next, so that one commit stays short.
 const BATCH_BYTES: u64 = 8 << 20;
+
+/// How many bytes of the log may be moved out of segments that are mostly dead, for each byte that a commit brings: what the store
+/// writes for it, so that space comes back as fast as it goes (ADR 2).
+const MOVED_PER_BYTE: u64 = 4;
+
+/// How much of that is saved up at most: what one commit may move.
+const MOVED_AT_ONCE: i64 = 128 << 10;
 
 /// Notices of one batch: a position is the commit's first block number and 16 bits of counting.
 pub(super) const BATCH_NOTICES: usize = 32_768;
@@ -101,6 +108,8 @@ pub(super) struct Committer {
     next_block: u64,
     waiting: VecDeque<Job>,
     last_waiters: usize,
+    /// Bytes that may be moved; below zero once a page was larger than what was left.
+    may_move: i64,
     /// When the last commit was begun, and when it was answered.
     begun: Instant,
     answered: Instant,
@@ -113,6 +122,7 @@ pub(super) fn run(shared: Arc<Shared>) {
         next_block: shared.next_block.load(SeqCst),
         waiting: VecDeque::new(),
         last_waiters: 0,
+        may_move: 0,
         begun: Instant::now(),
         answered: Instant::now(),
         alive_at: Timestamp(i64::MIN),
@@ -178,7 +188,9 @@ impl Committer {
         let (sealed, answers, freezes) = draft.seal();
         if let Some(mut sealed) = sealed {
             self.begun = Instant::now();
-            let outcome = commit(&shared, &mut sealed, places);
+            let more = i64::try_from(sealed.bytes * MOVED_PER_BYTE).unwrap_or(i64::MAX);
+            self.may_move = self.may_move.saturating_add(more).min(MOVED_AT_ONCE);
+            let outcome = commit(&shared, &mut sealed, places, &mut self.may_move);
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
@@ -200,7 +212,7 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, sealed: &mut Sealed, places: Places) -> Result<(), String> {
+fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: &mut i64) -> Result<(), String> {
     let begun = Instant::now();
     places.begun();
     let number = shared.applied.load(Relaxed) + 1;
@@ -208,6 +220,12 @@ fn commit(shared: &Shared, sealed: &mut Sealed, places: Places) -> Result<(), St
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(std::mem::take(&mut sealed.batch)).map_err(|e| format!("writing a batch: {e}"))?;
     sealed.rows.iter().for_each(|key| shared.recent.changed(key));
+    if let Some(bytes) = u64::try_from(*may_move).ok().filter(|bytes| *bytes > 0) {
+        // Within the commit, so that what was moved is durable with it.
+        let moved = shared.store.relocate(bytes).map_err(|e| format!("moving pages: {e}"))?;
+        *may_move -= i64::try_from(moved).unwrap_or(i64::MAX);
+        metrics::MOVED.add(moved, []);
+    }
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
     fault_point!("journal.flushed", "");
     places.written();

@@ -79,8 +79,7 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
 }
 
 pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, JournalError> {
-    // Its own flusher is off: only the commit thread decides what is on the disk when. Nobody else moves what is still
-    // needed out of old segments, so the file is larger than it need be (ADR 2).
+    // Its own flusher is off: only the commit thread decides what is on the disk when, and what is moved (ADR 2).
     let config = sled::Config::new().path(directory).flush_every_ms(None).cache_capacity(cache_bytes);
     config.open().map_err(|error| disk::unavailable("opening the store", directory, &error))
 }

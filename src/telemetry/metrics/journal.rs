@@ -38,6 +38,15 @@ pub static BYTES: Metric<0> = Metric {
     page: None,
 };
 
+/// What was moved.
+pub static MOVED: Metric<0> = Metric {
+    name: "chargeline_journal_moved_bytes_total",
+    kind: Kind::Counter,
+    help: "Bytes of pages moved out of parts of the store's file that were mostly dead, so that these can be used again.",
+    labels: [],
+    page: None,
+};
+
 /// Waiting jobs.
 pub static QUEUE_DEPTH: Metric<0> = Metric {
     name: "chargeline_journal_queue_depth",
@@ -125,6 +134,7 @@ pub const ALL: &[Described] = &[
     COMMIT_RECORDS.described(),
     COMMIT_WAITERS.described(),
     BYTES.described(),
+    MOVED.described(),
     QUEUE_DEPTH.described(),
     REFUSED.described(),
     FULL.described(),

@@ -1,0 +1,191 @@
+//! What was changed in sled (`vendor/sled/PATCHES.md`), shown on sled itself. Small segments, so that a short test passes
+//! through many of them; a page of more than a quarter of one would lie in a file of its own, which the journal never lets happen.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use sled::{Batch, Config, Db};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+const SEGMENT: usize = 256 << 10;
+
+fn open(directory: &Path) -> sled::Result<Db> {
+    Config::new().path(directory).segment_size(SEGMENT).flush_every_ms(None).cache_capacity(1 << 20).open()
+}
+
+/// What the store holds, beside what it should hold.
+struct Model {
+    store: Db,
+    content: BTreeMap<Vec<u8>, Vec<u8>>,
+    random: SmallRng,
+    next: u64,
+}
+
+impl Model {
+    fn new(directory: &Path, seed: u64) -> Model {
+        let random = SmallRng::seed_from_u64(seed);
+        Model { store: open(directory).unwrap(), content: BTreeMap::new(), random, next: 0 }
+    }
+
+    /// A commit as the journal makes them: appended log, rows written again and again, history that goes, all at once.
+    fn commit(&mut self) {
+        let mut batch = Batch::default();
+        for _ in 0..self.random.random_range(1..8) {
+            let value = vec![self.random.random(); self.random.random_range(1..5_000)];
+            self.put(&mut batch, [&b"l"[..], &self.next.to_be_bytes()].concat(), value);
+            self.next += 1;
+        }
+        for _ in 0..self.random.random_range(0..4) {
+            let key = format!("row{}", self.random.random_range(0..300));
+            let value = vec![self.random.random(); self.random.random_range(0..500)];
+            self.put(&mut batch, key.into_bytes(), value);
+        }
+        if self.next > 400 {
+            for number in self.next - 400..self.next - 390 {
+                // One in seven stays for ever.
+                if number % 7 != 0 {
+                    let key = [&b"l"[..], &number.to_be_bytes()].concat();
+                    self.content.remove(&key);
+                    batch.remove(key);
+                }
+            }
+        }
+        self.store.apply_batch(batch).unwrap();
+        self.store.relocate(8 << 10).unwrap();
+        self.store.flush().unwrap();
+    }
+
+    fn put(&mut self, batch: &mut Batch, key: Vec<u8>, value: Vec<u8>) {
+        batch.insert(key.clone(), value.clone());
+        self.content.insert(key, value);
+    }
+
+    fn assert_holds(&self, store: &Db, when: &str) {
+        let found: BTreeMap<Vec<u8>, Vec<u8>> =
+            store.iter().map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()).collect();
+        assert!(found == self.content, "{when}: {} found, {} expected", found.len(), self.content.len());
+    }
+}
+
+/// As a process that was killed leaves it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.join("blobs")).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_flushed_is_there_however_pages_are_split_moved_and_merged() {
+    for seed in 0..4 {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("store");
+        let mut model = Model::new(&place, seed);
+        for round in 0..12 {
+            for _ in 0..60 {
+                model.commit();
+            }
+            let killed = directory.path().join(format!("killed-{round}"));
+            copy(&place, &killed);
+            model.assert_holds(&open(&killed).unwrap(), &format!("seed {seed}, killed in round {round}"));
+            if round % 3 == 2 {
+                drop(model.store);
+                model.store = open(&place).unwrap();
+            }
+            model.assert_holds(&model.store, &format!("seed {seed}, round {round}"));
+        }
+    }
+}
+
+#[test]
+fn the_file_stays_in_proportion_to_what_it_holds() {
+    let size = |moved: u64| {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        for n in 0_u64..20_000 {
+            // A log of which one entry in twelve stays for ever.
+            let mut batch = Batch::default();
+            batch.insert(&n.to_be_bytes(), vec![7; 2_000]);
+            if let Some(old) = n.checked_sub(100).filter(|old| old % 12 != 0) {
+                batch.remove(&old.to_be_bytes());
+            }
+            store.apply_batch(batch).unwrap();
+            store.relocate(moved).unwrap();
+            store.flush().unwrap();
+        }
+        let held: usize = store.iter().map(|entry| entry.unwrap().1.len()).sum();
+        fs::metadata(directory.path().join("db")).unwrap().len() as f64 / held as f64
+    };
+    let (with, without) = (size(12 << 10), size(0));
+    assert!(with < 6.0, "{with:.1} times what is held, {without:.1} without moving");
+    assert!(without > with * 1.5, "{without:.1} times without moving, {with:.1} with");
+}
+
+#[test]
+fn what_was_split_is_not_merged_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    // Around the size below which few values are merged into their neighbours.
+    let sizes = 2_020..2_060_usize;
+    for size in sizes.clone() {
+        for n in 0..20 {
+            store.insert(format!("{size}-{n:02}"), vec![7; size]).unwrap();
+        }
+    }
+    store.flush().unwrap();
+    let (held, file) = (sizes.sum::<usize>() as u64 * 20, fs::metadata(directory.path().join("db")).unwrap().len());
+    assert!(file < 6 * held, "{file} bytes for {held}");
+}
+
+/// The two in which the log ends, by the number in the header of each.
+fn newest_segments(file: &[u8]) -> Vec<usize> {
+    let number = |raw: &[u8]| i64::from_le_bytes(raw[4..12].try_into().unwrap()) ^ i64::MAX;
+    // What was freed has no number: its header is erased.
+    let live =
+        file.chunks(SEGMENT).map(number).enumerate().filter(|(_, number)| *number >= 0 && number % SEGMENT as i64 == 0);
+    let mut segments: Vec<(i64, usize)> = live.map(|(index, number)| (number, index)).collect();
+    segments.sort_unstable();
+    segments.iter().rev().take(2).map(|(_, index)| *index).collect()
+}
+
+#[test]
+fn a_flipped_bit_in_what_was_written_since_the_store_was_opened_is_never_silent() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("store");
+    let mut model = Model::new(&place, 5);
+    for _ in 0..400 {
+        model.commit();
+    }
+    let whole = fs::read(place.join("db")).unwrap();
+    // Not in the newest segments: there it may be a commit that a crash cut off, which is for those who know of commits to tell.
+    let newest = newest_segments(&whole);
+    let (mut told, mut harmless) = (0, 0);
+    for _ in 0..120 {
+        let at = model.random.random_range(0..whole.len());
+        if newest.contains(&(at / SEGMENT)) {
+            continue;
+        }
+        let flipped = directory.path().join("flipped");
+        copy(&place, &flipped);
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << model.random.random_range(0..8);
+        fs::write(flipped.join("db"), bytes).unwrap();
+        let content = std::panic::catch_unwind(|| -> sled::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+            open(&flipped)?.iter().map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        });
+        match content {
+            Ok(Ok(content)) => {
+                assert!(content == model.content, "byte {at}: {} of {} there", content.len(), model.content.len());
+                harmless += 1;
+            }
+            Ok(Err(_)) | Err(_) => told += 1,
+        }
+        fs::remove_dir_all(&flipped).unwrap();
+    }
+    assert!(told > 40, "{told} told, {harmless} harmless");
+}
