@@ -16,6 +16,7 @@ pub mod order;
 pub mod overload;
 pub mod platform;
 pub mod pricing;
+pub mod rare;
 pub mod reservation;
 pub mod session;
 pub mod statement;

@@ -44,7 +44,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[cfg(not(feature = "heap"))]
 #[allow(unsafe_code, reason = "jemalloc reads its settings from a symbol of this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static ALLOCATOR_SETTINGS: &u8 = &b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0"[0];
+pub static ALLOCATOR_SETTINGS: &u8 = &b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_nslots_small_min:4,tcache_nslots_small_max:16\0"[0];
 
 /// What figures' names begin with; each group is measured as a whole.
 const GROUPS: &[&str] = &[

@@ -16,18 +16,11 @@ use std::time::{Duration, Instant};
 /// Operators are told of the refusals of one charger once in this time: a charger tries every minute.
 const DENIED_AGAIN: Duration = Duration::from_secs(3600);
 
-/// One charger, as the gateway needs it. Boxed in the map, whose places are half empty.
-#[derive(Debug, Clone)]
-struct Entry {
-    registration: Arc<Registration>,
-    /// `None`: what is stored cannot be read; the charger cannot connect until it is registered again.
-    standing: Option<Standing>,
-}
-
 /// All registered chargers. One in the process.
 #[derive(Debug, Default)]
 pub struct Register {
-    entries: DashMap<ChargerId, Box<Entry>>,
+    /// Shared with the entities' states. How a charger proves itself is read out of them when it connects.
+    entries: DashMap<ChargerId, Arc<Registration>>,
     links: DashMap<ChargerId, LinkHandle>,
     /// The chargers of each site.
     sites: DashMap<SiteId, BTreeSet<ChargerId>>,
@@ -36,18 +29,15 @@ pub struct Register {
 impl Register {
     /// Takes a charger's newest registration.
     pub fn put(&self, id: &ChargerId, registration: &Arc<Registration>) {
-        if self.entries.get(id).is_some_and(|entry| entry.registration == *registration) {
+        if self.entries.get(id).is_some_and(|known| *known == *registration) {
             return;
         }
-        let access = serde_json::from_str(&registration.auth).ok();
-        let standing = access.map(|access| standing(access, registration));
-        if standing.is_none() {
+        if standing(registration).is_none() {
             tracing::error!(charger = %id, "the stored access of a charger cannot be read; register it again");
         }
-        let entry = Entry { registration: Arc::clone(registration), standing };
-        let before = self.entries.insert(id.clone(), Box::new(entry));
-        if let Some(before) = before.filter(|before| before.registration.site != registration.site)
-            && let Some(mut left) = self.sites.get_mut(&before.registration.site)
+        let before = self.entries.insert(id.clone(), Arc::clone(registration));
+        if let Some(before) = before.filter(|before| before.site != registration.site)
+            && let Some(mut left) = self.sites.get_mut(&before.site)
         {
             left.remove(id);
         }
@@ -61,12 +51,12 @@ impl Register {
 
     /// Where a charger stands.
     pub fn site(&self, id: &ChargerId) -> Option<SiteId> {
-        self.entries.get(id).map(|entry| entry.registration.site.clone())
+        self.entries.get(id).map(|registration| registration.site.clone())
     }
 
     /// A charger's registration.
     pub fn registration(&self, id: &ChargerId) -> Option<Arc<Registration>> {
-        self.entries.get(id).map(|entry| Arc::clone(&entry.registration))
+        self.entries.get(id).map(|entry| Arc::clone(entry.value()))
     }
 
     /// The chargers of a site, by id.
@@ -116,8 +106,10 @@ impl Register {
     }
 }
 
-/// What a registration asks of a connection. One from before there were profiles asks what its access says.
-pub fn standing(access: Access, registration: &Registration) -> Standing {
+/// What a registration asks of a connection. One from before there were profiles asks what its access says. `None`: what is
+/// stored cannot be read; the charger cannot connect until it is registered again.
+pub fn standing(registration: &Registration) -> Option<Standing> {
+    let access = serde_json::from_str(&registration.auth).ok()?;
     let least = match access {
         Access::Open => SecurityProfile::Open,
         Access::Password(_) => SecurityProfile::Basic,
@@ -125,7 +117,7 @@ pub fn standing(access: Access, registration: &Registration) -> Standing {
     };
     let least = registration.profile.unwrap_or(least).max(least);
     let certificate = least.max(registration.raising.unwrap_or(least)) == SecurityProfile::Mutual;
-    Standing { access, least, certificate }
+    Some(Standing { access, least, certificate })
 }
 
 /// The gateway's view of the register.
@@ -146,7 +138,7 @@ impl GatewayRegister {
 
 impl ChargerRegister for GatewayRegister {
     fn standing(&self, id: &ChargerId) -> Option<Standing> {
-        self.register.entries.get(id).and_then(|entry| entry.standing.clone())
+        self.register.registration(id).and_then(|registration| standing(&registration))
     }
 
     fn denied(&self, id: &ChargerId, from: IpAddr, why: Denied) {

@@ -10,26 +10,55 @@ use super::partition::Partition;
 use crate::domain::entity::{Deadline, Family};
 use crate::telemetry::metrics::engine as metrics;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, WrapFuture};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
-use tokio::sync::Notify;
+use std::task::{Poll, Waker};
+
+/// Tells an actor that its deadlines have changed. Held and waited for by every idle charger, on one thread: a flag and a
+/// waker, where a lock and a list of who waits would be thrice as large.
+#[derive(Debug, Default)]
+pub(super) struct Rearm {
+    changed: Cell<bool>,
+    waits: RefCell<Option<Waker>>,
+}
+
+impl Rearm {
+    /// They have changed.
+    pub(super) fn tell(&self) {
+        self.changed.set(true);
+        if let Some(waker) = self.waits.take() {
+            waker.wake();
+        }
+    }
+
+    /// Waits for `time` to pass. `false`: the deadlines have changed before that, or with it.
+    async fn unless_changed(&self, mut time: Pin<&mut impl Future<Output = ()>>) -> bool {
+        // In this order, so that a run with a seed takes the same way every time.
+        poll_fn(|cx| {
+            if self.changed.take() {
+                return Poll::Ready(false);
+            }
+            self.waits.borrow_mut().replace(cx.waker().clone());
+            time.as_mut().poll(cx).map(|()| true)
+        })
+        .await
+    }
+}
 
 /// The actor of one entity.
 #[derive(Debug)]
 pub struct EntityActor<F: Family> {
     partition: Weak<Partition<F>>,
     key: F::Key,
-    rearm: Rc<Notify>,
+    rearm: Rc<Rearm>,
 }
 
 impl<F: Family> EntityActor<F> {
     /// Starts the actor of `key` on the current arbiter.
     pub(super) fn start_for(partition: &Rc<Partition<F>>, key: F::Key) -> Addr<Self> {
-        let rearm = partition
-            .inner
-            .borrow()
-            .slots
-            .get(&key)
-            .map_or_else(|| Rc::new(Notify::new()), |slot| Rc::clone(&slot.rearm));
+        let rearm = partition.inner.borrow().slots.get(&key).map_or_else(Rc::default, |slot| Rc::clone(&slot.rearm));
         let mailbox = partition.env.limits.mailbox;
         let partition = Rc::downgrade(partition);
         EntityActor::create(|context| {
@@ -81,33 +110,34 @@ fn still_armed<F: Family>(partition: &Partition<F>, key: &F::Key, deadline: &Dea
 
 /// Waits for the earliest deadline and hands it in as a command, for ever. Ends with its actor.
 ///
-/// What happens seldom is boxed: this waits for every idle charger, and holds only what it waits with.
-async fn keep_timers<F: Family>(partition: Weak<Partition<F>>, key: F::Key, rearm: Rc<Notify>) {
+/// What happens seldom is boxed: this waits for every idle charger, and holds only what it waits with. What falls due is read
+/// again once it does.
+async fn keep_timers<F: Family>(partition: Weak<Partition<F>>, key: F::Key, rearm: Rc<Rearm>) {
     loop {
         let Some(here) = partition.upgrade() else { return };
-        let (deadline, now) = (earliest(&here, &key), here.env.clock.now());
-        let time = deadline.as_ref().map_or(here.env.limits.idle_after, |deadline| deadline.due.since(now));
-        let overdue = deadline.as_ref().map(|deadline| deadline.due).filter(|due| now.since(*due) >= OVERDUE);
-        let line = overdue.map(|due| (Rc::clone(&here.env.pacer), due));
-        drop(here);
-        let wait = async {
-            match line {
-                Some((pacer, due)) => Box::pin(async move { pacer.turn(due).await }).await,
-                None => tokio::time::sleep(time).await,
+        let due = earliest(&here, &key).map(|deadline| deadline.due);
+        let now = here.env.clock.now();
+        let unchanged = match due {
+            Some(due) if now.since(due) >= OVERDUE => {
+                let pacer = Rc::clone(&here.env.pacer);
+                drop(here);
+                let mut turn = Box::pin(async move { pacer.turn(due).await });
+                rearm.unless_changed(turn.as_mut()).await
+            }
+            Some(_) | None => {
+                let time = due.map_or(here.env.limits.idle_after, |due| due.since(now));
+                drop(here);
+                rearm.unless_changed(pin!(tokio::time::sleep(time))).await
             }
         };
-        // In this order, so that a run with a seed takes the same way every time.
-        tokio::select! {
-            biased;
-            () = rearm.notified() => continue,
-            () = wait => {}
-        }
         let Some(here) = partition.upgrade() else { return };
-        match deadline {
-            Some(deadline) if still_armed(&here, &key, &deadline) => Box::pin(fire(here, &key, deadline)).await,
-            Some(_) => {}
-            None if key == F::root() => Box::pin(leave(here)).await,
-            None => {}
+        if !unchanged {
+            continue;
+        }
+        match earliest(&here, &key) {
+            Some(deadline) if due == Some(deadline.due) => Box::pin(fire(here, &key, deadline)).await,
+            None if due.is_none() && key == F::root() => Box::pin(leave(here)).await,
+            Some(_) | None => {}
         }
     }
 }

@@ -139,7 +139,7 @@ impl<F: Family> Partition<F> {
                 slot.state = state;
                 if slot.deadlines != deadlines {
                     slot.deadlines = deadlines;
-                    slot.rearm.notify_one();
+                    slot.rearm.tell();
                 }
             }
             None => {

@@ -3,12 +3,11 @@
 //! Nearly always it is one, the charger or the partner itself, and it is held for every idle charger: it lies here in
 //! place, where a tree would keep room for eleven.
 
-use super::entity::EntityActor;
+use super::entity::{EntityActor, Rearm};
 use crate::domain::entity::{Deadline, Family};
 use actix::Addr;
 use smallvec::SmallVec;
 use std::rc::Rc;
-use tokio::sync::Notify;
 
 /// The deadlines of an entity. Most of the idle have none.
 pub(super) type Deadlines<F> = Box<[Deadline<<F as Family>::Timer>]>;
@@ -18,13 +17,13 @@ pub(super) struct Slot<F: Family> {
     pub(super) state: F::State,
     pub(super) deadlines: Deadlines<F>,
     pub(super) actor: Option<Addr<EntityActor<F>>>,
-    pub(super) rearm: Rc<Notify>,
+    pub(super) rearm: Rc<Rearm>,
 }
 
 impl<F: Family> Slot<F> {
     /// An entity whose actor has not been started yet.
     pub(super) fn new(state: F::State, deadlines: Deadlines<F>) -> Self {
-        Slot { state, deadlines, actor: None, rearm: Rc::new(Notify::new()) }
+        Slot { state, deadlines, actor: None, rearm: Rc::default() }
     }
 }
 

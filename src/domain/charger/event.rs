@@ -223,14 +223,6 @@ pub enum Event {
     Raised(Raised),
 }
 
-/// Adds to a bounded list, oldest first.
-fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
-    while list.len() >= max {
-        list.remove(0);
-    }
-    list.push(item);
-}
-
 impl Fold for Charger {
     type Event = Event;
 
@@ -257,7 +249,7 @@ impl Fold for Charger {
             &Event::LinkUp { generation, at, ready_at, fallback_due, takeover, .. } => {
                 self.link = Link::Up { generation, since: at, ready_at, fallback_due };
                 if takeover {
-                    push_bounded(&mut self.takeovers, at, TROUBLES_MAX);
+                    self.takeovers.push_bounded(at, TROUBLES_MAX);
                 }
             }
             &Event::LinkDown { at, offline_due, .. } => self.link = Link::Down { since: at, offline_due },
@@ -270,7 +262,7 @@ impl Fold for Charger {
                 self.go_offline(*at);
                 self.lose_locks(*at);
             }
-            Event::Troubled { at } => push_bounded(&mut self.troubles, *at, TROUBLES_MAX),
+            Event::Troubled { at } => self.troubles.push_bounded(*at, TROUBLES_MAX),
             Event::Booted { at, status, fact, ready_at } => {
                 self.boot_with(Boot { at: *at, status: *status, fact: fact.clone() }, *ready_at);
             }
@@ -292,7 +284,7 @@ impl Fold for Charger {
             }
             Event::TransactionBegan { recent, live } => self.begin(recent, live),
             Event::TransactionEnded { transaction, stop } => self.end(*transaction, *stop),
-            Event::StopOrphaned(orphan) => push_bounded(&mut self.orphans, orphan.clone(), ORPHANS_MAX),
+            Event::StopOrphaned(orphan) => self.orphans.push_bounded(orphan.clone(), ORPHANS_MAX),
             Event::StopJoined { content } => self.orphans.retain(|orphan| orphan.content != *content),
             Event::ReadingsStrayed { transaction, .. } => self.stray = transaction.map(|transaction| transaction.0),
             Event::Released { session, remember, start_failed } => self.release(*session, *remember, *start_failed),
@@ -389,10 +381,9 @@ impl Charger {
     }
 
     fn finish(&mut self, done: &Done) {
-        let Some(place) = self.queue.iter().position(|pending| pending.id == done.id) else { return };
-        let Pending { id, call, purpose, queued_at, .. } = self.queue.remove(place);
-        // The room of commands that are over would stay for as long as the charger is idle.
-        self.queue.shrink_to_fit();
+        let place = self.queue.iter().position(|pending| pending.id == done.id);
+        let Some(over) = place.and_then(|place| self.queue.take(place)) else { return };
+        let Pending { id, call, purpose, queued_at, .. } = over;
         let answered = match done.outcome {
             super::calls::Outcome::TimedOut | super::calls::Outcome::LinkLost => false,
             super::calls::Outcome::Answered { .. }
@@ -403,7 +394,7 @@ impl Charger {
         // Only one without an answer can still get one.
         if !answered {
             let action = call.action().into();
-            push_bounded(&mut self.finished, Finished { id, purpose, action, queued_at, answered }, FINISHED_MAX);
+            self.finished.push_bounded(Finished { id, purpose, action, queued_at, answered }, FINISHED_MAX);
         }
     }
 
@@ -434,7 +425,7 @@ impl Charger {
         let live = self.live.remove(place);
         self.trim_recent();
         if let (true, Some(id_tag)) = (remember, live.id_tag) {
-            push_bounded(&mut self.failed, FailedStart { session, id_tag }, FAILED_MAX);
+            self.failed.push_bounded(FailedStart { session, id_tag }, FAILED_MAX);
         }
         if start_failed {
             self.start_failures = self.start_failures.saturating_add(1);

@@ -102,10 +102,7 @@ impl Charger {
             HoldEvent::Confirmed { reservation } => with(reservation, &|hold| hold.confirmed = true),
             HoldEvent::Device { reservation, device } => with(reservation, &|hold| hold.device = *device),
             HoldEvent::Arriving { reservation, session } => with(reservation, &|hold| hold.arriving = *session),
-            HoldEvent::Freed { reservation } => {
-                self.holds.retain(|hold| hold.reservation != *reservation);
-                self.holds.shrink_to_fit();
-            }
+            HoldEvent::Freed { reservation } => self.holds.retain(|hold| hold.reservation != *reservation),
         }
     }
 

@@ -191,8 +191,9 @@ pub(super) fn lose_in_flight(step: &mut ChargerStep<'_>) {
 
 /// The charger is gone: nothing that waits will be sent. A session that wants to stop says so again when it is back.
 pub(super) fn flush(step: &mut ChargerStep<'_>, outcome: &Outcome) {
-    for pending in step.state.queue.clone() {
-        finish(step, &pending, outcome.clone());
+    let waiting = step.state.queue.to_vec();
+    for pending in &waiting {
+        finish(step, pending, outcome.clone());
     }
 }
 

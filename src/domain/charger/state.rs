@@ -9,6 +9,7 @@ use super::facts::{BootFact, Fault, Status, Verdict};
 use super::profile::SecurityProfile;
 use super::smart_charging::Installed;
 use crate::clock::Timestamp;
+use crate::domain::rare::Rare;
 use crate::ids::{CommandId, ConnectorId, SessionId, SiteId, TransactionId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -298,29 +299,29 @@ pub struct Charger {
     /// What runs.
     pub live: SmallVec<[Live; 1]>,
     /// Connectors that are held for users.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<super::hold::Hold>,
+    #[serde(skip_serializing_if = "Rare::is_empty")]
+    pub holds: Rare<super::hold::Hold>,
     /// Vehicles that stay after their charging.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub stays: Vec<super::stays::Stay>,
+    #[serde(skip_serializing_if = "Rare::is_empty")]
+    pub stays: Rare<super::stays::Stay>,
     /// Tags that answer late starts.
-    pub failed: Vec<FailedStart>,
+    pub failed: Rare<FailedStart>,
     /// For repeats.
-    pub recent: Vec<Recent>,
+    pub recent: Rare<Recent>,
     /// Stops without a start.
-    pub orphans: Vec<OrphanStop>,
+    pub orphans: Rare<OrphanStop>,
     /// The next transaction id.
     pub next_transaction: i32,
     /// The journal in which it counts: after a restore from backup it is another (CH-7).
     pub epoch: u64,
     /// Commands that wait; the first sent one is outstanding.
-    pub queue: Vec<Pending>,
+    pub queue: Rare<Pending>,
     /// Commands over, for late answers.
-    pub finished: Vec<Finished>,
+    pub finished: Rare<Finished>,
     /// When it faulted or went offline.
-    pub troubles: Vec<Timestamp>,
+    pub troubles: Rare<Timestamp>,
     /// When one connection replaced a living one (CH-3).
-    pub takeovers: Vec<Timestamp>,
+    pub takeovers: Rare<Timestamp>,
     /// Starts failed in a row.
     pub start_failures: u8,
     /// Print of the configuration that it was given at boot (SE-16).

@@ -97,7 +97,7 @@ pub(super) fn watch(step: &mut ChargerStep<'_>) {
     if step.state.stays.is_empty() {
         return;
     }
-    let stays = step.state.stays.clone();
+    let stays = step.state.stays.to_vec();
     for stay in stays {
         let presence = step.state.presence(stay.connector);
         if stay.told != Some(presence) {

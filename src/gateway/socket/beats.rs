@@ -8,21 +8,28 @@ use std::time::Duration;
 /// A run is told at least this often, so that the log shows that the charger lives.
 const TOLD_EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// The heartbeats since another frame passed.
+/// The heartbeats since another frame passed; without any, the times mean nothing.
 #[derive(Debug, Default)]
-pub(super) struct Beats(Option<(Timestamp, Timestamp, u32)>);
+pub(super) struct Beats {
+    first: Timestamp,
+    last: Timestamp,
+    count: u32,
+}
 
 impl Beats {
     /// One more; gives the run when it is time to tell it.
     pub(super) fn add(&mut self, now: Timestamp) -> Option<(Timestamp, Passed<'static>)> {
-        let (first, last, count) = self.0.get_or_insert((now, now, 0));
-        (*last, *count) = (now, count.saturating_add(1));
-        if now.since(*first) >= TOLD_EVERY { self.take() } else { None }
+        if self.count == 0 {
+            self.first = now;
+        }
+        (self.last, self.count) = (now, self.count.saturating_add(1));
+        if now.since(self.first) >= TOLD_EVERY { self.take() } else { None }
     }
 
     /// The run so far: its begin, and what is told of it.
     pub(super) fn take(&mut self) -> Option<(Timestamp, Passed<'static>)> {
-        self.0.take().map(|(first, last, count)| (first, Passed::Heartbeats(count, last)))
+        let Beats { first, last, count } = std::mem::take(self);
+        (count > 0).then_some((first, Passed::Heartbeats(count, last)))
     }
 }
 

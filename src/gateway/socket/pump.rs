@@ -4,6 +4,7 @@
 //! Invariants: one call of the charger is worked on at a time, in order; at most `read_ahead` wait; while that many wait, or
 //! the charger is throttled, nothing is read.
 
+use super::super::guard::Progress;
 use super::super::link::Order;
 use super::super::ports::{CallOutcome, CloseReason, Outcome, Passed};
 use super::inbound::AtOnce;
@@ -39,31 +40,27 @@ enum Event {
 }
 
 impl Socket {
-    /// Serves the socket until it ends.
-    pub(super) async fn pump(&mut self, mut ws: Ws) -> (Ws, CloseReason) {
+    /// Serves the socket until it may rest.
+    ///
+    /// # Errors
+    /// Why the connection is to end.
+    pub(super) async fn pump(&mut self, ws: &mut Ws) -> Result<(), CloseReason> {
         let mut current = None;
-        let mut armed = self.ping_due;
+        let mut armed = self.next_due();
         let timer = sleep_until(armed);
         tokio::pin!(timer);
         loop {
-            if self.rests(&ws, current.is_none()) {
-                let mut stream = match Box::pin(self.lie_down(ws)).await {
-                    Ok(stream) => stream,
-                    Err(end) => return end,
-                };
-                timer.as_mut().reset(self.ping_due);
-                let first = self.silence(&mut stream, timer.as_mut()).await;
-                ws = Box::pin(self.wake(stream, first)).await;
-                armed = self.began;
+            if self.rests(ws, current.is_none()) {
+                return Ok(());
             }
             let due = self.next_due();
             if due != armed {
                 armed = due;
                 timer.as_mut().reset(due);
             }
-            let step = match self.next_event(&mut ws, &mut current, timer.as_mut()).await {
+            let step = match self.next_event(ws, &mut current, timer.as_mut()).await {
                 Event::Order(Order::Close(reason)) => {
-                    Box::pin(self.finish(&mut ws, current.take(), reason)).await;
+                    Box::pin(self.finish(ws, current.take(), reason)).await;
                     Err(reason)
                 }
                 Event::Order(Order::Call(call)) => {
@@ -76,19 +73,14 @@ impl Socket {
                 Event::Timer => {
                     // A timer that has fired must be armed anew even for the same moment.
                     armed = self.began;
-                    self.on_timer(&ws)
+                    self.on_timer(ws)
                 }
-                Event::Frame(frame) => self.on_frame(&ws, frame, current.is_none()),
+                Event::Frame(frame) => self.on_frame(ws, frame, current.is_none()),
             };
-            let mut next = match step {
-                Ok(message) => message.or_else(|| self.advance(&mut current)),
-                Err(reason) => return (ws, reason),
-            };
+            let mut next = step?.or_else(|| self.advance(&mut current));
             // The one place that writes: room for writing is in the task once.
             while let Some(message) = next {
-                if let Err(reason) = self.send(&mut ws, message).await {
-                    return (ws, reason);
-                }
+                self.send(ws, message).await?;
                 next = self.advance(&mut current);
             }
         }
@@ -164,13 +156,17 @@ impl Socket {
         if let Some(id) = self.calls.expire(now.duration_since(self.began)) {
             self.tell(id, false, Outcome::TimedOut);
         }
-        if self.ping_due <= now { self.ping(ws, now).map(Some) } else { Ok(None) }
+        if self.ping_due > now {
+            return Ok(None);
+        }
+        self.ping(ws.get_ref().progress(), now)?;
+        Ok(Some(Message::Ping(Default::default())))
     }
 
-    /// Counts silence and pings (CH-4). While we do not read, nobody is silent. A message under way counts as life as long
+    /// Counts silence and says whether to ping (CH-4). While we do not read, nobody is silent. A message under way counts as life as long
     /// as it comes nearer its end: a slow link must get a large one through, but nobody may hold the budget by stalling.
-    fn ping(&mut self, ws: &Ws, now: Instant) -> Result<Message, CloseReason> {
-        let before = std::mem::replace(&mut self.progress, ws.get_ref().progress());
+    pub(super) fn ping(&mut self, progress: Progress, now: Instant) -> Result<(), CloseReason> {
+        let before = std::mem::replace(&mut self.progress, progress);
         let bytes = self.progress.bytes - before.bytes;
         let same_message = before.unfinished && self.progress.unfinished && before.messages == self.progress.messages;
         let reading = self.may_read();
@@ -182,7 +178,7 @@ impl Socket {
         }
         self.ping_due = now + self.shared.settings().ping_interval;
         metric::PINGS.add(1, []);
-        Ok(Message::Ping(Default::default()))
+        Ok(())
     }
 
     fn on_frame(&mut self, ws: &Ws, frame: Option<Result<Message, WsError>>, idle: bool) -> Step {
@@ -212,17 +208,23 @@ impl Socket {
             Message::Close(_) => Err(CloseReason::PeerClosed),
             // tungstenite answers pings at the next read.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
-                self.link.note_heard(self.shared.ports.clock.now());
+                self.note_control();
                 Ok(None)
             }
         }
     }
 
+    /// A ping or pong of the charger: it lives.
+    pub(super) fn note_control(&mut self) {
+        self.heard = true;
+        self.link.note_heard(self.shared.ports.clock.now());
+    }
+
     /// A charger that sends too fast is read more slowly; nothing is dropped (control 17).
     fn throttle(&mut self) {
         if let Err(not_until) = self.limiter.check() {
-            use governor::clock::{Clock as _, DefaultClock};
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            use governor::clock::{Clock as _, MonotonicClock};
+            let wait = not_until.wait_time_from(MonotonicClock.now());
             self.throttled_until = Some(Instant::now() + wait);
             metric::THROTTLED.add(1, []);
         }

@@ -1,21 +1,20 @@
-//! A silent charger's socket at rest: without its WebSocket, whose buffers, frame reader and wakers are a kilobyte of which
-//! nothing is needed until something passes. Owns when a socket rests and how it wakes; never what a message means.
+//! A silent charger's socket at rest: without its WebSocket and its loop, whose buffers, frame reader, wakers and timers are
+//! a kilobyte and a half of which nothing is needed until something passes. Owns when a socket rests, its pings meanwhile, and
+//! how it wakes; never what a message means.
 //!
 //! Invariants: it rests only between two messages, with everything written and nothing awaited but the next ping; the bytes
 //! that end the rest are the first that the new WebSocket sees.
 
-use super::super::guard::Guarded;
 use super::super::ports::CloseReason;
-use super::super::stream::Stream;
 use super::pump::reason_of;
-use super::{Socket, Ws, websocket};
+use super::{Bare, Socket, Ws, farewell, hang_up, websocket};
 use futures_util::SinkExt as _;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// How often a socket is asked whether anything has passed. Long against the pauses within a boot or a burst of readings, so
 /// that whoever talks pays for no rest; short against the minutes between heartbeats.
@@ -23,6 +22,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Bytes read at once from one who was silent: an ordinary message whole. More is left to the WebSocket.
 const FIRST_BYTES: usize = 512;
+
+/// A ping of ours, whole: final, without a payload and, as all of a server's frames, without a mask (RFC 6455, 5.5.2).
+const PING: [u8; 2] = [0x89, 0];
+
+/// What the answer to one begins with: final, no payload, a mask. The four bytes of the mask follow.
+const PONG: [u8; 2] = [0x8a, 0x80];
+const PONG_BYTES: usize = PONG.len() + 4;
 
 /// Whether a socket may rest.
 #[derive(Debug)]
@@ -57,6 +63,34 @@ impl Rest {
 }
 
 impl Socket {
+    /// A time awake: the WebSocket and its loop, until the charger is silent. `None`: the connection is over. `first`: bytes of
+    /// the stream that were read before.
+    ///
+    /// Boxed by its caller: what only an awake socket needs is one allocation, of a size that nothing at rest has, so that a fleet
+    /// that falls silent leaves whole pages and no holes among what stays.
+    pub(super) async fn awake(&mut self, stream: Bare, first: Vec<u8>) -> Option<Bare> {
+        self.rest = Rest::new(Instant::now());
+        let mut ws = Box::pin(websocket(stream, first, &self.shared.settings_kept())).await;
+        let over = match self.pump(&mut ws).await {
+            Ok(()) => self.write_out(&mut ws).await,
+            over => over,
+        };
+        let Err(reason) = over else {
+            let mut stream = Box::new(ws.into_inner());
+            stream.give_back();
+            return Some(stream);
+        };
+        self.end(reason);
+        Box::pin(hang_up(&mut ws, reason, &self.shared)).await;
+        None
+    }
+
+    /// The connection ends while it is at rest.
+    pub(super) async fn leave(&mut self, stream: Bare, reason: CloseReason) {
+        self.end(reason);
+        farewell(stream, Vec::new(), reason, &self.shared).await;
+    }
+
     /// Whether the socket is to rest now. `idle`: no call is being worked on.
     pub(super) fn rests(&self, ws: &Ws, idle: bool) -> bool {
         self.rest.due
@@ -67,46 +101,85 @@ impl Socket {
             && ws.get_ref().is_drained(self.items)
     }
 
-    /// Writes what is still to be written and takes the stream out of its WebSocket.
-    pub(super) async fn lie_down(&self, mut ws: Ws) -> Result<Box<Guarded<Stream>>, (Ws, CloseReason)> {
+    /// Writes what is still to be written.
+    async fn write_out(&self, ws: &mut Ws) -> Result<(), CloseReason> {
         let limit = self.shared.settings().write_timeout;
-        match timeout(limit, ws.flush()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err((ws, reason_of(&error))),
-            Err(_) => return Err((ws, CloseReason::Stuck)),
-        }
-        let mut stream = Box::new(ws.into_inner());
-        stream.give_back();
-        Ok(stream)
+        Box::pin(timeout(limit, ws.flush())).await.map_err(|_| CloseReason::Stuck)?.map_err(|error| reason_of(&error))
     }
 
-    /// Waits until there is something to do: an order, the timer, or bytes, which are given back. The end of the stream is
-    /// none; the WebSocket meets it again.
-    pub(super) async fn silence(&self, stream: &mut Guarded<Stream>, mut timer: Pin<&mut Sleep>) -> Vec<u8> {
-        poll_fn(|cx| {
-            if self.link.poll_waiting(cx).is_ready() || timer.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Vec::new());
+    /// Waits until there is something to do but pings and their answers; gives back what was read then. Nothing: an order
+    /// waits, or the stream is over or broken, which the WebSocket will meet again.
+    ///
+    /// # Errors
+    /// Why the connection is to end: nothing has been heard for too long, or a ping could not be written.
+    pub(super) async fn silence(&mut self, stream: &mut Bare) -> Result<Vec<u8>, CloseReason> {
+        let mut timer = pin!(sleep_until(self.ping_due));
+        loop {
+            match poll_fn(|cx| self.poll_stir(cx, stream, timer.as_mut())).await {
+                Some(first) => return Ok(first),
+                None => self.ping(stream.progress(), Instant::now())?,
             }
+            Box::pin(self.write_ping(stream)).await?;
+            timer.as_mut().reset(self.ping_due);
+        }
+    }
+
+    /// What ends the silence; `None`: the time of the next ping.
+    fn poll_stir(&mut self, cx: &mut Context<'_>, stream: &mut Bare, timer: Pin<&mut Sleep>) -> Poll<Option<Vec<u8>>> {
+        if self.link.poll_waiting(cx).is_ready() {
+            return Poll::Ready(Some(Vec::new()));
+        }
+        if timer.poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        self.poll_first(cx, stream).map(Some)
+    }
+
+    /// The first bytes that are no answer to a ping.
+    fn poll_first(&mut self, cx: &mut Context<'_>, stream: &mut Bare) -> Poll<Vec<u8>> {
+        loop {
             let mut room = [0; FIRST_BYTES];
             let mut first = ReadBuf::new(&mut room);
             // A stream that is over or broken stays so.
-            let _ = ready!(Pin::new(&mut *stream).poll_read(cx, &mut first));
-            Poll::Ready(first.filled().to_vec())
-        })
-        .await
+            let _ = ready!(Pin::new(&mut **stream).poll_read(cx, &mut first));
+            if !is_pong(first.filled()) {
+                return Poll::Ready(first.filled().to_vec());
+            }
+            self.items += 1;
+            self.note_control();
+        }
     }
 
-    /// Gives the stream a WebSocket again. `first`: bytes of it that were read.
-    pub(super) async fn wake(&mut self, stream: Box<Guarded<Stream>>, first: Vec<u8>) -> Ws {
-        self.rest = Rest::new(Instant::now());
-        let settings = self.shared.settings_kept();
-        websocket(*stream, first, &settings).await
+    /// Nearly always the system takes a ping at once. Boxed by its caller for those from whom it does not.
+    async fn write_ping(&self, stream: &mut Bare) -> Result<(), CloseReason> {
+        let limit = self.shared.settings().write_timeout;
+        let written = async {
+            stream.write_all(&PING).await?;
+            stream.flush().await
+        };
+        timeout(limit, written).await.map_err(|_| CloseReason::Stuck)?.map_err(|_| CloseReason::PeerGone)
     }
+}
+
+/// Whether these bytes, which begin a frame, are the answer to one of our pings, and nothing else.
+fn is_pong(bytes: &[u8]) -> bool {
+    bytes.len() == PONG_BYTES && bytes.starts_with(&PONG)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_whole_answer_to_our_ping_is_one() {
+        let pong = [0x8a, 0x80, 1, 2, 3, 4];
+        assert!(is_pong(&pong));
+        for other in
+            [&[][..], &pong[..5], &[pong, pong].concat(), &[0x8a, 0x81, 1, 2, 3, 4, 5], &[0x89, 0x80, 1, 2, 3, 4]]
+        {
+            assert!(!is_pong(other), "{other:?}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_socket_rests_once_nothing_has_passed_between_two_looks_or_after_a_large_message() {

@@ -1,11 +1,11 @@
-//! A socket at rest wakes by whatever comes. A message longer than the read buffer sends it to rest at once.
+//! A socket at rest pings, and wakes by whatever else comes. A message longer than the read buffer sends it to rest at once.
 
 use super::*;
 
 const HEARTBEAT: &str = r#"[2,"beat","Heartbeat",{}]"#;
 
 fn long() -> String {
-    format!(r#"[2,"long","Heartbeat",{{"padding":"{}"}}]"#, "x".repeat(600))
+    format!(r#"[2,"long","Heartbeat",{{"padding":"{}"}}]"#, "x".repeat(1100))
 }
 
 /// Connected, heard, and at rest as soon as its socket gets to it.
@@ -26,7 +26,7 @@ async fn messages_orders_and_the_end_wake_it() {
     let link = rig.script.link(1).await;
     link.call("order", "ClearCache", "{}", PATIENCE).unwrap();
     assert_eq!(charger.next().await.unwrap(), r#"[2,"order","ClearCache",{}]"#);
-    charger.send(&format!(r#"[3,"order",{{"status":"Accepted","padding":"{}"}}]"#, "x".repeat(600))).await;
+    charger.send(&format!(r#"[3,"order",{{"status":"Accepted","padding":"{}"}}]"#, "x".repeat(1100))).await;
     rig.script.wait(|seen| matches!(seen, Seen::Answered(answer) if &*answer.id == "order").then_some(())).await;
     link.close(CloseReason::Shutdown);
     assert_eq!(charger.next().await, Err(CloseReason::Shutdown.code()));
@@ -37,7 +37,7 @@ async fn messages_orders_and_the_end_wake_it() {
 }
 
 #[tokio::test]
-async fn pings_wake_it_and_what_breaks_a_limit_is_told() {
+async fn it_pings_at_rest_and_what_breaks_a_limit_is_told() {
     let rig = rig(|settings| settings.ping_interval = Duration::from_millis(200));
     let mut charger = resting(&rig, "CP-1").await;
     for _ in 0..3 {
@@ -48,6 +48,37 @@ async fn pings_wake_it_and_what_breaks_a_limit_is_told() {
     // Without a mask.
     stream.write_all(&[0x81, 5, b'h', b'e', b'l', b'l', b'o']).await.unwrap();
     assert_eq!(rig.script.detached(1).await, CloseReason::Protocol);
+}
+
+/// The next frame of the server: its first byte and what it carries.
+async fn read_frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let read = async {
+        let (first, length) = (stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap());
+        let length = if length == 126 { stream.read_u16().await.unwrap() } else { length.into() };
+        let mut payload = vec![0; length.into()];
+        stream.read_exact(&mut payload).await.unwrap();
+        (first, payload)
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap()
+}
+
+#[tokio::test]
+async fn answers_to_pings_keep_it_at_rest_and_silence_ends_it() {
+    let rig = rig(|settings| settings.ping_interval = Duration::from_millis(200));
+    let mut stream = rig.raw("CP-1").await;
+    for calls in [vec![long()], vec![HEARTBEAT.to_owned(), long()]] {
+        for call in calls {
+            stream.write_all(&frame(0x81, call.as_bytes())).await.unwrap();
+            while read_frame(&mut stream).await.0 != 0x81 {}
+        }
+        // More than the two intervals of silence that are allowed.
+        for _ in 0..4 {
+            assert_eq!(read_frame(&mut stream).await, (0x89, vec![]));
+            stream.write_all(&frame(0x8a, b"")).await.unwrap();
+        }
+    }
+    assert_eq!(close_code(stream).await, Some(1008));
+    assert_eq!(rig.script.detached(1).await, CloseReason::Silent);
 }
 
 #[tokio::test]

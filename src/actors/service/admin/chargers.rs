@@ -90,13 +90,13 @@ async fn operator_view(service: &Service, charger: ChargerView) -> Result<Operat
         charger::BootPolicy::Pending => BootPolicy::Pending,
         charger::BootPolicy::Rejected => BootPolicy::Rejected,
     };
-    let access = serde_json::from_str(&registration.auth);
-    let auth = match access {
-        Ok(Access::Password(_)) => ChargerAuth::Basic,
-        Ok(Access::Certificate) => ChargerAuth::Certificate,
-        Ok(Access::Open) | Err(_) => ChargerAuth::None,
+    let standing = register::standing(&registration);
+    let auth = match standing.as_ref().map(|standing| &standing.access) {
+        Some(Access::Password(_)) => ChargerAuth::Basic,
+        Some(Access::Certificate) => ChargerAuth::Certificate,
+        Some(Access::Open) | None => ChargerAuth::None,
     };
-    let least = access.map_or(registration.profile, |access| Some(register::standing(access, &registration).least));
+    let least = standing.map_or(registration.profile, |standing| Some(standing.least));
     let security = SecurityView {
         profile: least.map(u8::from),
         connected: service.register.link(&id).map(|link| link.proof().profile.number()),

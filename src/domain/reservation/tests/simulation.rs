@@ -84,7 +84,7 @@ impl Crowd {
     fn some_hold(&mut self) -> Option<Hold> {
         let holds = self.world.charger().holds.clone();
         let place = usize::try_from(self.dice(holds.len().max(1) as u64)).unwrap();
-        holds.into_iter().nth(place)
+        holds.get(place).cloned()
     }
 
     fn step(&mut self) {
