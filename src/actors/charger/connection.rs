@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// How often news of a socket is tried to be stored before the rules' own time-outs have to tell.
 const TRIES: u32 = 6;
@@ -30,8 +30,11 @@ const TRIES: u32 = 6;
 /// The first wait between two tries; doubles.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// Connections that become known to the rules at once. A fleet that comes back all together has that many first steps in flight, and
+/// what they need in passing does not grow with it, nor lie between what stays (ADR 0011).
+pub const LINK_UPS: usize = 256;
+
 /// What connections work with.
-#[derive(Clone)]
 pub struct ConnectionParts {
     /// Chargers and their connections.
     pub register: Arc<Register>,
@@ -41,6 +44,8 @@ pub struct ConnectionParts {
     pub alerts: Alerts,
     /// For `currentTime`.
     pub clock: SharedClock,
+    /// [`LINK_UPS`] turns.
+    pub link_ups: Semaphore,
 }
 
 /// One connection. Cloned for every message that is under way, so it is one pointer.
@@ -89,6 +94,8 @@ impl Connection {
 
     async fn link_up(&self) -> bool {
         let Some(link) = self.0.link.borrow().clone() else { return false };
+        // Never closed.
+        let Ok(turn) = self.0.parts.link_ups.acquire().await else { return false };
         let Some(partition) = self.0.core.partition(self.0.charger.as_str()).await else {
             link.close(CloseReason::NotDurable);
             return false;
@@ -101,6 +108,7 @@ impl Connection {
         let remote = link.remote().to_string().into_boxed_str();
         let command = Command::LinkUp { generation, remote, subprotocol: link.subprotocol().into() };
         let known = self.tell(command).await;
+        drop(turn);
         if !known {
             link.close(CloseReason::NotDurable);
         } else if let Some(state) = partition.state(&Key::Charger) {
