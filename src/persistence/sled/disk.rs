@@ -25,6 +25,11 @@ pub(super) fn unavailable(what: &str, path: &Path, error: &dyn std::fmt::Display
     JournalError::Unavailable(format!("{what} {}: {error}", path.display()))
 }
 
+/// How a store's file is named to people.
+pub(super) fn file_key(store: &Path) -> String {
+    format!("{}/db", store.file_name().unwrap_or_default().display())
+}
+
 /// Creates the directory if need be and locks it.
 pub(super) fn lock(path: &Path) -> Result<File, JournalError> {
     fs::create_dir_all(path).map_err(|e| unavailable("creating", path, &e))?;

@@ -81,7 +81,16 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
 pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, JournalError> {
     // Its own flusher is off: only the commit thread decides what is on the disk when, and what is moved (ADR 2).
     let config = sled::Config::new().path(directory).flush_every_ms(None).cache_capacity(cache_bytes);
-    config.open().map_err(|error| disk::unavailable("opening the store", directory, &error))
+    config.open().map_err(|error| match error {
+        sled::Error::Corruption { at: Some(at), .. } => {
+            let why = format!(
+                "byte {} cannot be read, and it was written before the end of the log: the store's file is damaged. Restore a backup",
+                at.lid()
+            );
+            JournalError::Corrupt { key: disk::file_key(directory), why }
+        }
+        error => disk::unavailable("opening the store", directory, &error),
+    })
 }
 
 /// A store's epoch: part of every event id, so unique among all stores of an operator.

@@ -1,8 +1,8 @@
 //! The end of the store's file, looked at before sled opens it (RT-6, RT-7; faults J9, J10). Owns what is read of sled's
 //! format; never writes.
 //!
-//! sled ends its recovery at the first thing that it cannot read and wipes what follows, without a word. Two things can be
-//! there: a commit that a crash cut off, of which nobody was told and which has to go; or damage, behind which lie commits that
+//! What cannot be read in the newest segments sled takes for the end of the log, and wipes what follows without a word (before that it
+//! is damage to it as well, `vendor/sled/PATCHES.md`). Two things can be there: a commit that a crash cut off, of which nobody was told and which has to go; or damage, behind which lie commits that
 //! were acknowledged. They can be told apart: one commit at a time is in the making and begins with a manifest, so where a
 //! manifest is found behind the unreadable place, the commit at that place had been synced before.
 //!
@@ -60,8 +60,7 @@ pub(super) fn check(store: &Path) -> Result<(), JournalError> {
                  remove the file `{}` beside it",
                 witness::NAME
             );
-            let key = format!("{}/db", store.file_name().unwrap_or_default().display());
-            Err(JournalError::Corrupt { key, why })
+            Err(JournalError::Corrupt { key: disk::file_key(store), why })
         }
     }
 }
@@ -343,5 +342,28 @@ mod tests {
         assert_eq!(noticed, 30);
         std::fs::remove_file(grown.store().join(witness::NAME)).unwrap();
         assert!(grown.open().is_ok(), "an operator may go on without what is lost");
+    }
+
+    #[tokio::test]
+    async fn a_flipped_bit_long_before_the_end_is_refused_with_its_place_too() {
+        let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+        let config = config(directory.path());
+        let journal = SledJournal::open(&config, &clock.shared()).unwrap();
+        let token = journal.claim(&stream()).await.unwrap().token;
+        for after in 0..300 {
+            journal.append(&token, turn(after, &[b'x'; 4_000])).await.unwrap();
+        }
+        drop(journal);
+        let db = disk::current(&config.path).unwrap().unwrap().join("db");
+        let mut bytes = std::fs::read(&db).unwrap();
+        let (_, stable) = segments(&File::open(&db).unwrap()).unwrap();
+        let at = 200_000;
+        assert!(stable >= SEGMENT as i64, "the look at the end does not begin before it");
+        bytes[at] ^= 16;
+        std::fs::write(&db, bytes).unwrap();
+        let Err(JournalError::Corrupt { key, why }) = SledJournal::open(&config, &clock.shared()) else {
+            panic!("opened")
+        };
+        assert!(key.ends_with("/db") && why.starts_with("byte ") && why.contains("Restore a backup"), "{key}: {why}");
     }
 }
