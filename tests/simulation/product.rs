@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use chargeline::actors::account::gateway::NoGateway;
 use chargeline::actors::account::{AccountParts, AccountShell, Accounts};
 use chargeline::actors::alerts;
-use chargeline::actors::charger::connection::{Connection, ConnectionParts};
+use chargeline::actors::charger::connection::{Connection, ConnectionParts, LINK_UPS};
 use chargeline::actors::charger::purse::{OrdersHear, OwnAccounts};
 use chargeline::actors::charger::register::GatewayRegister;
 use chargeline::actors::charger::shell::ChargerParts;
@@ -43,6 +43,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A process at work.
 pub(crate) struct Product {
@@ -224,8 +225,13 @@ impl Product {
         let clock = ground.clock.clone();
         let tokens = Tokens { vault: Arc::clone(&vault), journal: journal.clone(), clock: clock.clone(), partners };
         let tokens = Arc::new(tokens);
-        let parts =
-            Arc::new(ConnectionParts { register: Arc::clone(&register), tokens: Arc::clone(&tokens), alerts, clock });
+        let parts = Arc::new(ConnectionParts {
+            register: Arc::clone(&register),
+            tokens: Arc::clone(&tokens),
+            alerts,
+            clock,
+            link_ups: Semaphore::new(LINK_UPS),
+        });
         let gateway = gateway(unthrottled(&swaps), &chargers, parts, &vault);
         actix_rt::spawn(alerts::keep(waiting, platform.clone()));
         let (partners, disk, clock) = (partner_host, ground.disk, ground.clock);
