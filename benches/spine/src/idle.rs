@@ -12,9 +12,9 @@ use std::time::Duration;
 const FEW: usize = 1_000;
 const MANY: usize = 15_000;
 
-/// After a process has nothing to do, the last sockets go to rest (6 s after their last message at most), and what they gave back
+/// After a process has nothing to do, the last sockets go to rest (20 s after their last message at most), and what they gave back
 /// goes to the system (within a second).
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow::Result<()> {
     let host = Host::start(paths, "idle", Wishes { small_cache: true, ..Wishes::default() }).await?;

@@ -16,9 +16,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// How often a socket is asked whether anything has passed. Long against the pauses within a boot or a burst of readings, so
-/// that whoever talks pays for no rest; short against the minutes between heartbeats.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How often a socket is asked whether anything has passed. Long against the pauses within a boot or a burst of readings, and against the
+/// seconds between messages of a busy charger, so that whoever talks pays for no rest; short against the minutes between heartbeats.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Bytes read at once from one who was silent: an ordinary message whole. More is left to the WebSocket.
 const FIRST_BYTES: usize = 512;
