@@ -3,8 +3,8 @@
 //!
 //! One turn: take what waits (up to a bound), judge each job against the index, put all that is new into one batch,
 //! `apply_batch`, move some pages out of segments that are mostly dead, `flush`, then `fdatasync` of sled's file, because sled's flush
-//! does not survive a power cut (architecture §6); then note it in the witness, raise the durable watermark, then answer everybody. A write, flush or sync that fails, or a
-//! panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
+//! does not survive a power cut (architecture §6), and tell sled of it, which frees segments; then note it in the witness, raise the durable watermark, then
+//! answer everybody. A write, flush or sync that fails, or a panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
 use super::answers::{self, Home};
 use super::draft::{Draft, Sealed};
@@ -190,7 +190,8 @@ impl Committer {
             self.begun = Instant::now();
             let more = i64::try_from(sealed.bytes * MOVED_PER_BYTE).unwrap_or(i64::MAX);
             self.may_move = self.may_move.saturating_add(more).min(MOVED_AT_ONCE);
-            let outcome = commit(&shared, &mut sealed, places, &mut self.may_move);
+            // A disk that is full is not written more than must be.
+            let outcome = commit(&shared, &mut sealed, places, room.then_some(&mut self.may_move));
             if let Err(why) = outcome {
                 answers.into_iter().for_each(|answer| answer.unknown(&why));
                 return Err(why);
@@ -212,7 +213,7 @@ impl Committer {
 }
 
 /// Makes a batch durable.
-fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: &mut i64) -> Result<(), String> {
+fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: Option<&mut i64>) -> Result<(), String> {
     let begun = Instant::now();
     places.begun();
     let number = shared.applied.load(Relaxed) + 1;
@@ -220,9 +221,9 @@ fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: &mut i
     shared.applied.store(number, SeqCst);
     shared.tree.apply_batch(std::mem::take(&mut sealed.batch)).map_err(|e| format!("writing a batch: {e}"))?;
     sealed.rows.iter().for_each(|key| shared.recent.changed(key));
-    if let Some(bytes) = u64::try_from(*may_move).ok().filter(|bytes| *bytes > 0) {
+    if let Some(may_move) = may_move.filter(|bytes| **bytes > 0) {
         // Within the commit, so that what was moved is durable with it.
-        let moved = shared.store.relocate(bytes).map_err(|e| format!("moving pages: {e}"))?;
+        let moved = shared.store.relocate(may_move.unsigned_abs()).map_err(|e| format!("moving pages: {e}"))?;
         *may_move -= i64::try_from(moved).unwrap_or(i64::MAX);
         metrics::MOVED.add(moved, []);
     }
@@ -233,9 +234,11 @@ fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: &mut i
     if shared.break_sync.load(SeqCst) {
         return Err("syncing the store's file: injected".into());
     }
+    let written = shared.store.written();
     if shared.sync_file {
         shared.file.sync_data().map_err(|e| format!("syncing the store's file: {e}"))?;
     }
+    shared.store.synced(written).map_err(|e| format!("freeing segments: {e}"))?;
     shared.witness.note(sealed.next_block);
     shared.durable.send_replace(number);
     metrics::COMMIT_SECONDS.record(begun.elapsed().as_secs_f64(), []);

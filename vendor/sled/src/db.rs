@@ -421,6 +421,18 @@ impl Db {
         Ok(hasher.finalize())
     }
 
+    /// Chargeline: what the file has been handed so far: for `synced`, once the
+    /// file has been synced after this; see PATCHES.md, 3.
+    pub fn written(&self) -> Written {
+        self.context.pagecache.written()
+    }
+
+    /// Chargeline: tells that the file has been synced, so that what was
+    /// replaced before that may be overwritten; see PATCHES.md, 3.
+    pub fn synced(&self, written: Written) -> Result<()> {
+        self.context.pagecache.synced(written)
+    }
+
     /// Chargeline: moves pages out of segments that are mostly dead until about
     /// `bytes` of log are written or nothing is left to be moved, and returns
     /// how much was written; see PATCHES.md, 5.

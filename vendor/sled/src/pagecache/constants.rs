@@ -40,3 +40,7 @@ pub(crate) const MAX_PID_BITS: usize = 37;
 // Assumed to be enough for a 32-bit system.
 #[cfg(target_pointer_width = "32")]
 pub(crate) const MAX_PID_BITS: usize = 32;
+
+// Chargeline: how many segments are written before the log is synced without
+// its owner; see PATCHES.md, 3.
+pub const UNSYNCED_SEGMENTS: Lsn = 16;

@@ -311,6 +311,8 @@ pub(crate) struct IoBufs {
     pub stable_lsn: AtomicLsn,
     pub max_reserved_lsn: AtomicLsn,
     pub max_header_stable_lsn: Arc<AtomicLsn>,
+    // Chargeline: the end of what is known to be on the disk.
+    synced_lsn: AtomicLsn,
     pub segment_accountant: Mutex<SegmentAccountant>,
     pub segment_cleaner: SegmentCleaner,
     deferred_segment_ops: stack::Stack<SegmentOp>,
@@ -414,6 +416,7 @@ impl IoBufs {
             stable_lsn: AtomicLsn::new(stable),
             max_reserved_lsn: AtomicLsn::new(stable),
             max_header_stable_lsn: Arc::new(AtomicLsn::new(next_lsn)),
+            synced_lsn: AtomicLsn::new(stable),
             segment_accountant: Mutex::new(segment_accountant),
             segment_cleaner,
             deferred_segment_ops: stack::Stack::default(),
@@ -471,9 +474,35 @@ impl IoBufs {
             for op in self.deferred_segment_ops.take_iter(guard) {
                 sa.apply_op(op)?;
             }
-            sa.stabilize(lsn)?;
+            sa.stabilize(lsn);
             Ok(())
         })
+    }
+
+    // Chargeline: see `Db::written`.
+    pub(in crate::pagecache) fn written(&self) -> Written {
+        let lsn = self.stable();
+        self.with_sa(|sa| sa.written(lsn))
+    }
+
+    // Chargeline: see `Db::synced`.
+    pub(in crate::pagecache) fn synced(&self, written: Written) -> Result<()> {
+        bump_atomic_lsn(&self.synced_lsn, written.lsn);
+        self.with_sa(|sa| sa.synced(written))
+    }
+
+    // Chargeline: where the owner leaves it undone for long, so that
+    // segments become free; see PATCHES.md, 3.
+    fn sync_if_due(&self) -> Result<()> {
+        let unsynced = self.stable() - self.synced_lsn.load(Acquire);
+        if unsynced < UNSYNCED_SEGMENTS * self.config.segment_size as Lsn {
+            return Ok(());
+        }
+        let written = self.written();
+        if !self.config.temporary {
+            self.config.file.sync_data()?;
+        }
+        self.synced(written)
     }
 
     /// `SegmentAccountant` access for coordination with the `PageCache`
@@ -772,7 +801,8 @@ impl IoBufs {
         let current_max_header_stable_lsn =
             self.max_header_stable_lsn.load(Acquire);
 
-        self.sa_stabilize(current_max_header_stable_lsn, &guard)
+        self.sa_stabilize(current_max_header_stable_lsn, &guard)?;
+        self.sync_if_due()
     }
 
     // It's possible that IO buffers are written out of order!
@@ -1104,7 +1134,10 @@ pub(in crate::pagecache) fn maybe_seal_and_write_iobuf(
             stored_max_stable_lsn: -1,
         };
 
-        next_iobuf.store_segment_header(sealed, next_lsn, iobufs.stable());
+        // Chargeline: upstream has what was written, which is not what is on the
+        // disk; recovery takes what lies before it as read.
+        let synced_lsn = iobufs.synced_lsn.load(Acquire);
+        next_iobuf.store_segment_header(sealed, next_lsn, synced_lsn);
 
         next_iobuf
     } else {

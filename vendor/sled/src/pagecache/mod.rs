@@ -39,7 +39,7 @@ use self::{
     constants::{
         BATCH_MANIFEST_PID, COUNTER_PID, META_PID,
         MOSTLY_DEAD_BYTES, PAGE_CONSOLIDATION_THRESHOLD,
-        SEGMENT_CLEANUP_THRESHOLD,
+        SEGMENT_CLEANUP_THRESHOLD, UNSYNCED_SEGMENTS,
     },
     header::Header,
     iobuf::{roll_iobuf, IoBuf, IoBufs},
@@ -64,6 +64,7 @@ pub use self::{
     },
     disk_pointer::DiskPtr,
     logger::{Log, LogRead},
+    segment::Written,
 };
 
 /// The offset of a segment. This equals its `LogOffset` (or the offset of any
@@ -875,6 +876,16 @@ impl PageCache {
         ret
     }
 
+    /// Chargeline: see `Db::written`.
+    pub(crate) fn written(&self) -> Written {
+        self.log.iobufs.written()
+    }
+
+    /// Chargeline: see `Db::synced`.
+    pub(crate) fn synced(&self, written: Written) -> Result<()> {
+        self.log.iobufs.synced(written)
+    }
+
     /// Chargeline: see `Db::relocate`.
     pub(crate) fn relocate(&self, bytes: u64) -> Result<u64> {
         let reserved = || self.log.iobufs.max_reserved_lsn.load(Acquire);
@@ -887,12 +898,6 @@ impl PageCache {
             }
             let _moved = self.attempt_gc()?;
         }
-    }
-
-    /// Chargeline: the end of what was written to the log.
-    pub(crate) fn log_tip(&self) -> u64 {
-        let tip = self.log.iobufs.max_reserved_lsn.load(Acquire);
-        u64::try_from(tip).unwrap_or(0)
     }
 
     /// Initiate an atomic sequence of writes to the

@@ -94,11 +94,22 @@ pub(crate) struct SegmentAccountant {
     // Chargeline: free, their headers erased, but nothing was synced since;
     // see PATCHES.md, 3.
     erased: BTreeSet<LogOffset>,
+    // Chargeline: up to where segments may be deactivated once what was
+    // written so far has been synced.
+    written_lsn: Lsn,
     tip: LogOffset,
     max_stabilized_lsn: Lsn,
     segment_cleaner: SegmentCleaner,
     ordering: BTreeMap<Lsn, LogOffset>,
     async_truncations: BTreeMap<LogOffset, OneShot<Result<()>>>,
+}
+
+/// Chargeline: what was written and erased at one moment; see `Db::written`.
+#[derive(Debug)]
+pub struct Written {
+    pub(super) lsn: Lsn,
+    deactivate: Lsn,
+    erased: BTreeSet<LogOffset>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -491,6 +502,7 @@ impl SegmentAccountant {
             erased: BTreeSet::default(),
             tip: 0,
             max_stabilized_lsn: -1,
+            written_lsn: -1,
             segment_cleaner,
             ordering: BTreeMap::default(),
             async_truncations: BTreeMap::default(),
@@ -730,15 +742,18 @@ impl SegmentAccountant {
         }
     }
 
-    // Chargeline: makes sure that all that was written is on the disk, and
-    // that what was erased before may be used again.
-    fn sync(&mut self) -> Result<()> {
-        if !self.config.temporary {
-            self.config.file.sync_data()?;
-        }
-        let erased = mem::replace(&mut self.erased, Default::default());
-        self.free.extend(erased);
-        self.truncate_free_tip()
+    // Chargeline: see `Db::written`.
+    pub(super) fn written(&mut self, lsn: Lsn) -> Written {
+        let deactivate = self.written_lsn;
+        Written { lsn, deactivate, erased: mem::take(&mut self.erased) }
+    }
+
+    // Chargeline: see `Db::synced`. What was erased before the sync may be used
+    // again, and what was replaced before it may become free.
+    pub(super) fn synced(&mut self, written: Written) -> Result<()> {
+        self.free.extend(written.erased);
+        self.truncate_free_tip()?;
+        self.deactivate_up_to(written.deactivate)
     }
 
     // Chargeline: upstream cuts off one segment at a time and syncs each.
@@ -929,7 +944,10 @@ impl SegmentAccountant {
         Ok(())
     }
 
-    pub(super) fn stabilize(&mut self, stable_lsn: Lsn) -> Result<()> {
+    // Chargeline: upstream deactivates segments here. What replaces the pages of
+    // those that this may free has been written, but not synced; see
+    // PATCHES.md, 3.
+    pub(super) fn stabilize(&mut self, stable_lsn: Lsn) {
         let segment_size = self.config.segment_size as Lsn;
         let lsn = ((stable_lsn / segment_size) - 1) * segment_size;
         trace!(
@@ -938,13 +956,11 @@ impl SegmentAccountant {
             lsn,
             self.max_stabilized_lsn
         );
+        self.written_lsn = lsn.max(self.written_lsn);
+    }
+
+    fn deactivate_up_to(&mut self, lsn: Lsn) -> Result<()> {
         if self.max_stabilized_lsn >= lsn {
-            trace!(
-                "expected stabilization lsn {} \
-                 to be greater than the previous value of {}",
-                lsn,
-                self.max_stabilized_lsn
-            );
             return Ok(());
         }
 
@@ -960,12 +976,6 @@ impl SegmentAccountant {
             .collect::<Vec<_>>();
 
         self.max_stabilized_lsn = lsn;
-
-        // Chargeline: what replaces the pages of the segments that this may
-        // free has been written, but not synced; see PATCHES.md, 3.
-        if !can_deactivate.is_empty() {
-            self.sync()?;
-        }
 
         for lsn in can_deactivate {
             self.deactivate_segment(lsn)?;
@@ -1145,11 +1155,9 @@ impl SegmentAccountant {
         io_fail!(&config, "file truncation");
         threadpool::spawn(move || {
             debug!("truncating file to length {}", at);
-            let res = config
-                .file
-                .set_len(at)
-                .and_then(|_| config.file.sync_all())
-                .map_err(|e| e.into());
+            // Chargeline: upstream syncs here; the headers of what is cut off
+            // were erased and synced before.
+            let res = config.file.set_len(at).map_err(|e| e.into());
             completer.fill(res);
         })?;
 

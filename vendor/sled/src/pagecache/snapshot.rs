@@ -369,6 +369,8 @@ fn advance_snapshot(
     }
 
     if snapshot.stable_lsn > old_stable_lsn {
+        // Chargeline: what was read may not be on the disk yet, after a kill.
+        config.file.sync_all()?;
         write_snapshot(config, &snapshot)?;
     }
 
