@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 /// How often news of a socket is tried to be stored before the rules' own time-outs have to tell.
 const TRIES: u32 = 6;
@@ -74,17 +74,8 @@ impl Connection {
     }
 
     /// Stores news of the socket, again if need be.
-    async fn tell(&self, command: Command) -> bool {
-        for attempt in 0..TRIES {
-            match self.ask(command.clone()).await {
-                Ok(_) => return true,
-                Err(Refusal::Rejected(_) | Refusal::Quarantined) => return false,
-                Err(Refusal::Busy | Refusal::Crashed | Refusal::Full | Refusal::Unavailable(_)) => {
-                    tokio::time::sleep(WAIT * 2u32.pow(attempt)).await;
-                }
-            }
-        }
-        false
+    async fn tell(&self, command: Command, turn: Option<SemaphorePermit<'_>>) -> bool {
+        stored(async || self.ask(command.clone()).await, turn).await
     }
 
     /// Makes the connection known to the rules, once.
@@ -107,8 +98,7 @@ impl Connection {
         });
         let remote = link.remote().to_string().into_boxed_str();
         let command = Command::LinkUp { generation, remote, subprotocol: link.subprotocol().into() };
-        let known = self.tell(command).await;
-        drop(turn);
+        let known = self.tell(command, Some(turn)).await;
         if !known {
             link.close(CloseReason::NotDurable);
         } else if let Some(state) = partition.state(&Key::Charger) {
@@ -116,7 +106,7 @@ impl Connection {
         }
         if known && registration_waits(&partition) {
             let proof = link.proof();
-            self.tell(Command::CameIn { profile: proof.profile, key: proof.key }).await;
+            self.tell(Command::CameIn { profile: proof.profile, key: proof.key }, None).await;
         }
         known
     }
@@ -274,6 +264,23 @@ impl Connection {
     }
 }
 
+/// Asks until it is stored, refused for good, or was tried often enough. Only the first try takes up its turn: where the journal
+/// refuses, others do not wait behind who tries again.
+async fn stored(ask: impl AsyncFn() -> Asked, mut turn: Option<SemaphorePermit<'_>>) -> bool {
+    for attempt in 0..TRIES {
+        let asked = ask().await;
+        drop(turn.take());
+        match asked {
+            Ok(_) => return true,
+            Err(Refusal::Rejected(_) | Refusal::Quarantined) => return false,
+            Err(Refusal::Busy | Refusal::Crashed | Refusal::Full | Refusal::Unavailable(_)) => {
+                tokio::time::sleep(WAIT * 2u32.pow(attempt)).await;
+            }
+        }
+    }
+    false
+}
+
 /// Whether a change of password or profile waits for the charger to come in (CH-3).
 fn registration_waits(partition: &Partition<ChargingFamily>) -> bool {
     let Some(state) = partition.state(&Key::Charger) else { return false };
@@ -358,7 +365,7 @@ impl ChargerPort for Connection {
             if let Some(partition) = &partition {
                 journey::answered(partition, command_id, &outcome);
             }
-            this.tell(Command::CommandAnswered { command_id, generation, outcome, told }).await;
+            this.tell(Command::CommandAnswered { command_id, generation, outcome, told }, None).await;
         });
     }
 
@@ -379,7 +386,7 @@ impl ChargerPort for Connection {
             let silent = reason == CloseReason::Silent;
             if known {
                 let reason = reason.label().into();
-                this.tell(Command::LinkDown { generation: generation.0, reason, silent }).await;
+                this.tell(Command::LinkDown { generation: generation.0, reason, silent }, None).await;
             }
         });
     }
@@ -392,5 +399,41 @@ impl ChargerPort for Connection {
             text: format!("two devices seem to use this identity (connection {})", generation.0),
             ticket: true,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_tries_again_does_not_keep_others_waiting_for_a_turn() {
+        let (turns, asked, began) = (Semaphore::new(1), Cell::new(0), Instant::now());
+        let comes_up = async || {
+            let turn = turns.acquire().await.unwrap();
+            let full = async || {
+                asked.set(asked.get() + 1);
+                Err(Refusal::Full)
+            };
+            stored(full, Some(turn)).await
+        };
+        let known = futures_util::future::join_all((0..50).map(|_| comes_up())).await;
+        assert!(!known.contains(&true));
+        assert_eq!(asked.get(), 50 * TRIES);
+        // As long as one alone: 0.1 + 0.2 + … + 3.2 s.
+        assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_for_good_is_not_tried_again() {
+        let asked = Cell::new(0);
+        let refuse = async || {
+            asked.set(asked.get() + 1);
+            Err(Refusal::Quarantined)
+        };
+        assert!(!stored(refuse, None).await);
+        assert_eq!(asked.get(), 1);
     }
 }
