@@ -16,6 +16,7 @@ use crate::ids::ChargerId;
 use crate::persistence::{Journal, JournalError, StreamName};
 use crate::telemetry::metrics::engine as metrics;
 use crate::telemetry::stages::Stages;
+use futures_util::future::join_all;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,10 +41,12 @@ const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether another tariff has come into force at a site: so late may a partner's mirror be. What an
 /// operator changes is listed at once, a tariff at the first hundred sites.
 const LISTED_EVERY: Duration = Duration::from_secs(5);
-/// How many of them are snapshotted at a time, and the pause after each: 400 a second. A hundred thousand chargers that each tell
-/// something once a minute fill the log so fast that as many fall behind (`journal.snapshot_blocks`).
+/// How many of them are snapshotted at a time, how many of those together, so that they share a commit, and the pause after that: 400
+/// a second. A hundred thousand chargers that each tell something once a minute fill the log so fast that as many fall behind
+/// (`journal.snapshot_blocks`).
 const LAGGARDS: usize = 2_000;
-const LAGGARD_PAUSE: Duration = Duration::from_micros(2_500);
+const LAGGARD_LOT: usize = 20;
+const LAGGARD_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 struct Row {
@@ -222,11 +225,11 @@ impl Runtime {
                 continue;
             }
             wait = LAGGARDS_EVERY;
-            for stream in self.store.lagging(LAGGARDS) {
+            for lot in self.store.lagging(LAGGARDS).chunks(LAGGARD_LOT) {
                 if self.shutdown.is_cancelled() {
                     return;
                 }
-                self.fold(&stream).await;
+                join_all(lot.iter().map(|stream| self.fold(stream))).await;
                 tokio::time::sleep(LAGGARD_PAUSE).await;
             }
         }
