@@ -50,7 +50,7 @@ const PROOF: u64 = 40;
 const LIES: [Lie; 3] = [Lie::AcknowledgesBeforeFlush, Lie::DropsWebhooksOnCrash, Lie::ForgetsRepeatedStarts];
 
 /// What a run over many seeds must have met, or it has tested nothing.
-const SOMETIMES: [&str; 25] = [
+const SOMETIMES: [&str; 26] = [
     "a crash",
     "a crash in a flush",
     "a crash with unflushed data lost",
@@ -75,6 +75,7 @@ const SOMETIMES: [&str; 25] = [
     "a repeated payment callback",
     "a settled order",
     "a reservation",
+    "a reservation that nobody came for",
     "a look at the fold of a journal",
 ];
 

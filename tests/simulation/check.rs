@@ -2,11 +2,13 @@
 //! believes, except where the two are set beside each other (I7).
 
 use crate::partner::{self, Known};
+use crate::plan::Action;
 use crate::product::Product;
 use crate::world::World;
 use chargeline::actors::engine::pacer::Pacer;
 use chargeline::actors::engine::restarts::RestartBudget;
 use chargeline::actors::engine::{Environment, HostCore, Partition, Shell};
+use chargeline::clock::Timestamp;
 use chargeline::domain::charging::{ChargingFamily, Effect, Key, State};
 use chargeline::domain::entity::Family as _;
 use chargeline::ids::PartnerId;
@@ -198,6 +200,7 @@ pub(crate) async fn at_rest(world: &World, product: &Rc<Product>) {
     transactions(world, &sessions);
     let reservations = rows(&durable, "reservation").await;
     starts(world, &reservations, true);
+    early(world, &reservations);
     starts(world, &sessions, false);
     told(world);
     if world.plan.paying {
@@ -275,6 +278,25 @@ fn starts(world: &World, sessions: &[(String, Value)], books: bool) {
             (Known::Refused, rows) => {
                 return world.fail("I2", format!("{} was refused and is session {}", call.request, rows[0].0));
             }
+        }
+    }
+}
+
+/// Nobody's time was over before it was (I13), by the wall clock of which the partner was told, or by the time that has really passed where
+/// that clock was put back.
+fn early(world: &World, reservations: &[(String, Value)]) {
+    let put_back = world.plan.steps.iter().filter_map(|step| match step.action {
+        Action::Clock { ms } => u64::try_from(-i64::from(ms)).ok(),
+        _ => None,
+    });
+    let put_back = Duration::from_millis(put_back.sum());
+    for (id, row) in reservations.iter().filter(|(_, row)| row["end_cause"] == "no_show") {
+        let time = |name: &str| row[name].as_str().and_then(|text| Timestamp::parse(text).ok());
+        match (time("until"), time("ended_at")) {
+            (Some(until), Some(ended)) if ended + put_back >= until => {
+                world.count("a reservation that nobody came for")
+            }
+            times => return world.fail("I13", format!("nobody came for reservation {id}: until and ended {times:?}")),
         }
     }
 }
