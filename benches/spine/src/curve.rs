@@ -35,7 +35,7 @@ pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Resul
         Side { whom: Whom::Bare, at, process, costs: Vec::new() },
     ];
     for chargers in POINTS {
-        point(&mut sides, chargers).await?;
+        point(&host, &mut sides, chargers).await?;
     }
     let [ours, theirs] = sides.map(|side| side.costs);
     for ((chargers, ours), theirs) in POINTS.iter().zip(&ours).zip(&theirs) {
@@ -48,12 +48,13 @@ pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Resul
 }
 
 /// Connects so many to both, and lets them speak in turn.
-async fn point(sides: &mut [Side; 2], chargers: usize) -> anyhow::Result<()> {
+async fn point(host: &Host, sides: &mut [Side; 2], chargers: usize) -> anyhow::Result<()> {
     let mut keepers = Vec::new();
     for side in sides.iter() {
         keepers.push(Keeper::start(side.whom, side.at, chargers).await?);
         side.process.quiet().await?;
     }
+    host.folded().await?;
     let mut costs = [Vec::new(), Vec::new()];
     // The first round warms up.
     for round in 0..=ROUNDS {

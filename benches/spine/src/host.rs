@@ -9,6 +9,7 @@ use chargeline::config::load::{Sources as Settings, load};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loadtest::net::Sources;
 use loadtest::operator::Operator;
+use loadtest::partner::http_client;
 use loadtest::server::{Ports, Server, config_text};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 
 /// How long a start may take.
 const START_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked whether anything is still folded away, and after how many looks without any it is over: longer than the pause
+/// between two bouts.
+const FOLDED_LOOK: Duration = Duration::from_secs(2);
+const FOLDED_LOOKS: u32 = 6;
 /// Calls on the way at once while a fleet is registered or connects: enough to share commits.
 const AT_ONCE: usize = 48;
 /// Chargers of a site.
@@ -75,6 +80,23 @@ impl Host {
     /// Its process.
     pub(crate) fn process(&self) -> anyhow::Result<Process> {
         Ok(Process(self.server.pid().context("the server does not run")?))
+    }
+
+    /// Waits until what was written is folded away: behind the boots of a fleet that goes on for a minute or two, in bouts some seconds
+    /// apart, and is no cost of what is measured then.
+    pub(crate) async fn folded(&self) -> anyhow::Result<()> {
+        let http = http_client(START_MAX)?;
+        let url = format!("http://127.0.0.1:{}/metrics", self.server.ports().metrics);
+        let (mut before, mut calm) = (None, 0);
+        while calm < FOLDED_LOOKS {
+            tokio::time::sleep(FOLDED_LOOK).await;
+            let text = http.get(&url).send().await?.error_for_status()?.text().await?;
+            let snapshots = text.lines().filter(|line| line.starts_with("chargeline_engine_snapshots_total"));
+            let now = Some(snapshots.map(str::to_owned).collect::<Vec<_>>());
+            calm = if now == before { calm + 1 } else { 0 };
+            before = now;
+        }
+        Ok(())
     }
 
     /// The settings of its journal.
