@@ -155,20 +155,27 @@ fn test(endpoint: &EndpointName, context: &Context<'_, Policy>) -> Decided {
 }
 
 /// Those that are not outstanding anyway.
-fn again(state: &Queue, mut entries: Vec<ReplayEntry>) -> Vec<ReplayEntry> {
-    entries.retain(|again| state.is_settled(again.entry.position));
+fn again(state: &Queue, entries: Vec<ReplayEntry>) -> Vec<ReplayEntry> {
+    named(entries, |position| state.is_settled(position))
+}
+
+/// Each of those once, in order.
+fn named(mut entries: Vec<ReplayEntry>, wanted: impl Fn(u64) -> bool) -> Vec<ReplayEntry> {
+    entries.retain(|again| wanted(again.entry.position));
     entries.sort_by_key(|again| again.entry.position);
     entries.dedup_by_key(|again| again.entry.position);
     entries
 }
 
+/// Also what is not settled yet, for it may have arrived before this was asked and only its report is still on its way: a try
+/// that begins from now on is the one that was asked for, also if it is the first.
 fn resend(
     id: QueueId,
     state: &Queue,
     entries: Vec<ReplayEntry>,
     context: &Context<'_, Policy>,
 ) -> Decision<PartnerFamily> {
-    let entries = again(state, entries);
+    let entries = named(entries, |position| !state.open.contains_key(&position));
     let decision = answer(QueueReply::Replayed(entries.len() as u64));
     if entries.is_empty() {
         return decision;
@@ -229,6 +236,8 @@ struct Reporting<'a> {
     disabled: Option<Disabled>,
     dead: u64,
     failing_percent: u8,
+    /// Something that arrived is to be sent once more.
+    again: bool,
 }
 
 impl<'a> Reporting<'a> {
@@ -245,6 +254,7 @@ impl<'a> Reporting<'a> {
             disabled: None,
             dead: state.dead,
             failing_percent: state.health.failing_percent(context.ambient.health_window),
+            again: false,
         }
     }
 
@@ -276,7 +286,12 @@ impl<'a> Reporting<'a> {
         let tries = failures.saturating_add(1);
         let outcome = match attempt.answer.class() {
             Class::Delivered => {
-                self.settled.push(position);
+                // One that began before it was asked for again says nothing about what was asked.
+                if known.is_some_and(|open| open.replayed && attempt.started < open.due) {
+                    self.again = true;
+                } else {
+                    self.settled.push(position);
+                }
                 Outcome::Delivered
             }
             Class::Gone => self.gone(&attempt, failures, replayed),
@@ -384,6 +399,9 @@ impl<'a> Reporting<'a> {
             disabled: self.disabled.is_some(),
         }));
         decision.events = self.facts.into_iter().map(PartnerEvent::Queue).collect();
+        if self.again {
+            decision = looked_at(queue, decision);
+        }
         if let Some(disabled) = self.disabled {
             let order = PartnerOrder::NoteDisabled { queue, disabled: Some(disabled) };
             decision = looked_at(queue, decision.also(PartnerKey::Partner, PartnerCommand::Partner(order)));

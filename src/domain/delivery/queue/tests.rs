@@ -157,7 +157,7 @@ impl PartnerFamilyStanding {
 }
 
 #[test]
-fn a_resend_takes_what_is_settled_and_leaves_what_is_outstanding() {
+fn a_resend_takes_all_but_what_has_failed_and_is_tried_again_anyway() {
     let mut partition = Partition::new();
     bury(&mut partition, 2);
     let attempts = vec![tried(&entry(1, "k"), Timestamp(0), http(200)), tried(&entry(3, "l"), Timestamp(0), http(500))];
@@ -165,15 +165,36 @@ fn a_resend_takes_what_is_settled_and_leaves_what_is_outstanding() {
     let again = |position, dead| ReplayEntry { entry: entry(position, "k"), dead };
     let entries = vec![again(3, false), again(2, true), again(1, false), again(1, false), again(9, false)];
     let stepped = partition.ask(QueueCommand::Resend(entries), Timestamp(50)).unwrap();
-    assert!(matches!(stepped.reply, PartnerReply::Queue(QueueReply::Replayed(2))), "{:?}", stepped.reply);
+    assert!(matches!(stepped.reply, PartnerReply::Queue(QueueReply::Replayed(3))), "{:?}", stepped.reply);
     assert_eq!(stepped.effects, [PartnerEffect::QueueChanged(QueueId::MAIN)]);
     let queue = partition.queue();
     let open: Vec<_> = queue.open.iter().map(|(p, o)| (*p, o.failures, o.replayed)).collect();
-    assert_eq!(open, [(1, 0, true), (2, 0, true), (3, 1, false)]);
+    assert_eq!(open, [(1, 0, true), (2, 0, true), (3, 1, false), (9, 0, true)]);
     assert_eq!((queue.dead, queue.dead_since), (0, None));
     assert!(!partition.rows.keys().any(|(table, _)| *table == rows::DEAD));
     let ticket = &partition.rows[&(rows::TICKET, "webhook-dead/acme/0".to_owned())];
     assert_eq!(serde_json::from_slice::<rows::Ticket>(ticket).unwrap().state, "closed");
+}
+
+#[test]
+fn what_arrived_just_before_it_was_asked_for_again_is_sent_again() {
+    let mut partition = Partition::new();
+    let event = entry(4, "k");
+    let entries = vec![ReplayEntry { entry: event.clone(), dead: false }];
+    partition.ask(QueueCommand::Resend(entries), Timestamp(50)).unwrap();
+    // It had arrived; the report was on its way. The mark passes it, as the scheduler knows it as settled.
+    let late = Report { attempts: vec![tried(&event, Timestamp(49), http(200))], low_water: 4, ..Report::default() };
+    let stepped = partition.ask(QueueCommand::Report(late), Timestamp(60)).unwrap();
+    assert_eq!(stepped.effects, [PartnerEffect::QueueChanged(QueueId::MAIN)]);
+    assert!(!partition.queue().is_settled(4));
+    partition.report(report(vec![tried(&event, Timestamp(61), http(200))]), Timestamp(62));
+    assert!(partition.queue().is_settled(4));
+
+    // One that was not sent yet is sent once.
+    let entries = vec![ReplayEntry { entry: entry(5, "k"), dead: false }];
+    partition.ask(QueueCommand::Resend(entries), Timestamp(70)).unwrap();
+    partition.report(report(vec![tried(&entry(5, "k"), Timestamp(70), http(200))]), Timestamp(80));
+    assert!(partition.queue().is_settled(5));
 }
 
 #[test]
