@@ -23,6 +23,8 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// between two bouts.
 const FOLDED_LOOK: Duration = Duration::from_secs(2);
 const FOLDED_LOOKS: u32 = 6;
+/// Snapshots between two looks that are no bout: a few a second are always due.
+const FOLDED_FEW: f64 = 20.0;
 /// Calls on the way at once while a fleet is registered or connects: enough to share commits.
 const AT_ONCE: usize = 48;
 /// Chargers of a site.
@@ -87,13 +89,13 @@ impl Host {
     pub(crate) async fn folded(&self) -> anyhow::Result<()> {
         let http = http_client(START_MAX)?;
         let url = format!("http://127.0.0.1:{}/metrics", self.server.ports().metrics);
-        let (mut before, mut calm) = (None, 0);
+        let (mut before, mut calm) = (0.0, 0);
         while calm < FOLDED_LOOKS {
             tokio::time::sleep(FOLDED_LOOK).await;
             let text = http.get(&url).send().await?.error_for_status()?.text().await?;
             let snapshots = text.lines().filter(|line| line.starts_with("chargeline_engine_snapshots_total"));
-            let now = Some(snapshots.map(str::to_owned).collect::<Vec<_>>());
-            calm = if now == before { calm + 1 } else { 0 };
+            let now: f64 = snapshots.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+            calm = if now - before < FOLDED_FEW { calm + 1 } else { 0 };
             before = now;
         }
         Ok(())
