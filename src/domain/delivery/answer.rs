@@ -138,6 +138,8 @@ impl Answer {
 pub struct Attempt {
     /// Which event.
     pub entry: Entry,
+    /// It was begun because the event had been asked for again.
+    pub replayed: bool,
     /// When the try began.
     pub started: Timestamp,
     /// How long it took, in milliseconds.

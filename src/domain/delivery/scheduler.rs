@@ -169,8 +169,13 @@ impl Scheduler {
     pub fn sync(&mut self, queue: &Queue, _now: Timestamp) {
         self.running = queue.is_running();
         for (position, open) in &queue.open {
+            // Asked for again while it is held: its next try is what was asked for.
+            if let Some(item) = self.items.get_mut(position) {
+                item.replayed |= open.replayed;
+                continue;
+            }
             // Settled here, and the journal is about to hear of it.
-            if self.unreported.contains(position) || self.items.contains_key(position) {
+            if self.unreported.contains(position) {
                 continue;
             }
             let item = Item {

@@ -173,7 +173,7 @@ impl World {
             *self.excused.entry(position).or_default() += 1;
         }
         let class = answer.class();
-        let attempt = tried(&pick.entry, self.now, answer);
+        let attempt = Attempt { replayed: pick.replayed, ..tried(&pick.entry, self.now, answer) };
         self.finished.push(attempt);
         if class == Class::Delivered {
             self.scheduler.delivered(position);

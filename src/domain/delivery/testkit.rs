@@ -138,5 +138,5 @@ pub(crate) fn http(code: u16) -> Answer {
 
 /// A finished try.
 pub(crate) fn tried(entry: &Entry, now: Timestamp, answer: Answer) -> Attempt {
-    Attempt { entry: entry.clone(), started: now, took_ms: 5, answer, waits: None }
+    Attempt { entry: entry.clone(), replayed: false, started: now, took_ms: 5, answer, waits: None }
 }

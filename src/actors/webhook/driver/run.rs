@@ -33,11 +33,6 @@ const REPORTS_BEHIND: usize = 4;
 /// Pages of the outbox read in one turn, so that finished tries are not kept waiting.
 const PAGES_A_TURN: usize = 8;
 
-struct Finished {
-    attempt: Attempt,
-    replayed: bool,
-}
-
 pub(super) struct Run {
     with: QueueDriver,
     tuning: Tuning,
@@ -46,7 +41,7 @@ pub(super) struct Run {
     scheduler: Scheduler,
     /// Does not jump: begins at the wall clock's reading and follows the monotonic one.
     steady: RuntimeClock,
-    sends: FuturesUnordered<BoxFuture<'static, Finished>>,
+    sends: FuturesUnordered<BoxFuture<'static, Attempt>>,
     asking: Option<LocalBoxFuture<'static, Answered>>,
     finished: Vec<Attempt>,
     /// A report that the journal did not take yet.
@@ -286,16 +281,13 @@ impl Run {
                 trail.log(&answer);
             }
             let took_ms = u64::try_from((Instant::now() - begun).as_millis()).unwrap_or(u64::MAX);
-            Finished {
-                attempt: Attempt { entry: pick.entry, started, took_ms, answer, waits },
-                replayed: pick.replayed,
-            }
+            Attempt { entry: pick.entry, replayed: pick.replayed, started, took_ms, answer, waits }
         }));
         Ok(())
     }
 
     /// A try has ended.
-    fn ended(&mut self, Finished { attempt, replayed }: Finished) {
+    fn ended(&mut self, attempt: Attempt) {
         let class = attempt.answer.class();
         let position = attempt.entry.position;
         if class == Class::Delivered {
@@ -306,7 +298,7 @@ impl Run {
         match class {
             Class::Delivered => {
                 self.scheduler.delivered(position);
-                if !replayed {
+                if !attempt.replayed {
                     let latency = self.with.clock.now().since(attempt.entry.at);
                     metrics::LATENCY_SECONDS.record(latency.as_secs_f64(), []);
                 }

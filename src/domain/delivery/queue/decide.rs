@@ -167,8 +167,8 @@ fn named(mut entries: Vec<ReplayEntry>, wanted: impl Fn(u64) -> bool) -> Vec<Rep
     entries
 }
 
-/// Also what is not settled yet, for it may have arrived before this was asked and only its report is still on its way: a try
-/// that begins from now on is the one that was asked for, also if it is the first.
+/// Also what is not settled yet, for it may have arrived before this was asked and only its report is still on its way. What waits
+/// for its first try is sent once all the same: the scheduler makes that the one that was asked for.
 fn resend(
     id: QueueId,
     state: &Queue,
@@ -287,7 +287,7 @@ impl<'a> Reporting<'a> {
         let outcome = match attempt.answer.class() {
             Class::Delivered => {
                 // One that began before it was asked for again says nothing about what was asked.
-                if known.is_some_and(|open| open.replayed && attempt.started < open.due) {
+                if replayed && !attempt.replayed {
                     self.again = true;
                 } else {
                     self.settled.push(position);
