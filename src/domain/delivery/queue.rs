@@ -483,7 +483,7 @@ impl Queue {
 
     fn reopen(&mut self, again: &ReplayEntry, due: Timestamp) {
         let open = Open { entry: again.entry.clone(), failures: 0, due, replayed: true };
-        self.open.entry(again.entry.position).or_insert(open);
+        self.open.entry(again.entry.position).and_modify(|open| open.replayed = true).or_insert(open);
         self.forget_dead(usize::from(again.dead));
     }
 

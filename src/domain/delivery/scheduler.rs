@@ -120,6 +120,8 @@ pub struct Scheduler {
     unlisted: BTreeSet<u64>,
     /// Settled positions beyond the mark.
     ahead: BTreeSet<u64>,
+    /// Asked for again before they were read: they take their turn in the outbox.
+    asked: BTreeMap<u64, Item>,
     /// Settled here, not yet journaled.
     unreported: BTreeSet<u64>,
     dropped: Vec<u64>,
@@ -142,7 +144,7 @@ pub fn coalesces(entry: &Entry) -> bool {
 
 impl Scheduler {
     /// Rebuilt from the journaled facts. The outbox is to be read from [`Self::tail`] on.
-    pub fn new(pace: Pace, queue: &Queue, now: Timestamp) -> Self {
+    pub fn new(pace: Pace, queue: &Queue) -> Self {
         let mut scheduler = Scheduler {
             gate: Gate::new(&pace),
             pace,
@@ -151,6 +153,7 @@ impl Scheduler {
             ready: BTreeSet::new(),
             unlisted: BTreeSet::new(),
             ahead: queue.ahead.clone(),
+            asked: BTreeMap::new(),
             unreported: BTreeSet::new(),
             dropped: Vec::new(),
             low_water: queue.low_water,
@@ -161,13 +164,14 @@ impl Scheduler {
             failures_in_row: 0,
             coalesced: 0,
         };
-        scheduler.sync(queue, now);
+        scheduler.sync(queue);
         scheduler
     }
 
     /// Takes over what was changed from outside: stopped or not, events put back by a replay.
-    pub fn sync(&mut self, queue: &Queue, _now: Timestamp) {
+    pub fn sync(&mut self, queue: &Queue) {
         self.running = queue.is_running();
+        self.asked.clear();
         for (position, open) in &queue.open {
             // Asked for again while it is held: its next try is what was asked for.
             if let Some(item) = self.items.get_mut(position) {
@@ -185,7 +189,12 @@ impl Scheduler {
                 phase: Phase::Waiting,
                 replayed: open.replayed,
             };
-            self.insert(item);
+            // Sent now, it would overtake what is before it in its lane.
+            if item.replayed && *position > self.tail {
+                self.asked.insert(*position, item);
+            } else {
+                self.insert(item);
+            }
         }
     }
 
@@ -248,6 +257,10 @@ impl Scheduler {
                 continue;
             }
             self.tail = position;
+            if let Some(item) = self.asked.remove(&position) {
+                self.insert(item);
+                continue;
+            }
             if self.items.contains_key(&position) || self.ahead.contains(&position) {
                 continue;
             }

@@ -80,7 +80,7 @@ impl Run {
         let settings = with.settings.load_full();
         let share = with.endpoint.target().map_or(1, |target| target.share);
         let tuning = Tuning::of(&settings, share);
-        let scheduler = Scheduler::new(tuning.pace.clone(), &queue, steady.now());
+        let scheduler = Scheduler::new(tuning.pace.clone(), &queue);
         let now = Instant::now();
         let mut run = Run {
             with,

@@ -175,7 +175,8 @@ fn resend(
     entries: Vec<ReplayEntry>,
     context: &Context<'_, Policy>,
 ) -> Decision<PartnerFamily> {
-    let entries = named(entries, |position| !state.open.contains_key(&position));
+    let asked_for = |position| state.open.get(&position).is_some_and(|open| open.replayed);
+    let entries = named(entries, |position| !asked_for(position));
     let decision = answer(QueueReply::Replayed(entries.len() as u64));
     if entries.is_empty() {
         return decision;
@@ -259,7 +260,10 @@ impl<'a> Reporting<'a> {
     }
 
     fn run(mut self, report: Report) -> Decision<PartnerFamily> {
-        self.settled = report.dropped;
+        // What was dropped and then asked for is sent.
+        let asked_for = |position: &u64| self.state.open.get(position).is_some_and(|open| open.replayed);
+        let (asked_for, dropped): (Vec<_>, Vec<_>) = report.dropped.into_iter().partition(asked_for);
+        (self.settled, self.again) = (dropped, !asked_for.is_empty());
         for (n, attempt) in report.attempts.into_iter().enumerate() {
             self.judge(n, attempt);
         }

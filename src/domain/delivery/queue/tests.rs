@@ -157,7 +157,7 @@ impl PartnerFamilyStanding {
 }
 
 #[test]
-fn a_resend_takes_all_but_what_has_failed_and_is_tried_again_anyway() {
+fn a_resend_takes_all_but_what_is_asked_for_already() {
     let mut partition = Partition::new();
     bury(&mut partition, 2);
     let attempts = vec![tried(&entry(1, "k"), Timestamp(0), http(200)), tried(&entry(3, "l"), Timestamp(0), http(500))];
@@ -165,11 +165,13 @@ fn a_resend_takes_all_but_what_has_failed_and_is_tried_again_anyway() {
     let again = |position, dead| ReplayEntry { entry: entry(position, "k"), dead };
     let entries = vec![again(3, false), again(2, true), again(1, false), again(1, false), again(9, false)];
     let stepped = partition.ask(QueueCommand::Resend(entries), Timestamp(50)).unwrap();
-    assert!(matches!(stepped.reply, PartnerReply::Queue(QueueReply::Replayed(3))), "{:?}", stepped.reply);
+    assert!(matches!(stepped.reply, PartnerReply::Queue(QueueReply::Replayed(4))), "{:?}", stepped.reply);
     assert_eq!(stepped.effects, [PartnerEffect::QueueChanged(QueueId::MAIN)]);
+    let stepped = partition.ask(QueueCommand::Resend(vec![again(3, false)]), Timestamp(51)).unwrap();
+    assert!(matches!(stepped.reply, PartnerReply::Queue(QueueReply::Replayed(0))), "{:?}", stepped.reply);
     let queue = partition.queue();
     let open: Vec<_> = queue.open.iter().map(|(p, o)| (*p, o.failures, o.replayed)).collect();
-    assert_eq!(open, [(1, 0, true), (2, 0, true), (3, 1, false), (9, 0, true)]);
+    assert_eq!(open, [(1, 0, true), (2, 0, true), (3, 1, true), (9, 0, true)]);
     assert_eq!((queue.dead, queue.dead_since), (0, None));
     assert!(!partition.rows.keys().any(|(table, _)| *table == rows::DEAD));
     let ticket = &partition.rows[&(rows::TICKET, "webhook-dead/acme/0".to_owned())];
@@ -192,6 +194,17 @@ fn what_arrived_just_before_it_was_asked_for_again_is_sent_again() {
     let stepped = partition.ask(QueueCommand::Report(report(vec![asked_for])), Timestamp(30)).unwrap();
     assert_eq!(stepped.effects, []);
     assert!(partition.queue().is_settled(4));
+}
+
+#[test]
+fn what_was_dropped_just_before_it_was_asked_for_is_sent() {
+    let mut partition = Partition::new();
+    let entries = vec![ReplayEntry { entry: entry(4, "k"), dead: false }];
+    partition.ask(QueueCommand::Resend(entries), Timestamp(50)).unwrap();
+    let dropped = Report { dropped: vec![3, 4], low_water: 4, ..Report::default() };
+    let stepped = partition.ask(QueueCommand::Report(dropped), Timestamp(60)).unwrap();
+    assert_eq!(stepped.effects, [PartnerEffect::QueueChanged(QueueId::MAIN)]);
+    assert_eq!((partition.queue().is_settled(3), partition.queue().is_settled(4)), (true, false));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::delivery::testkit::{entry, http, status, tried};
+use crate::domain::delivery::{QueueFact, ReplayEntry};
 
 fn pace() -> Pace {
     Pace {
@@ -16,7 +17,7 @@ fn pace() -> Pace {
 }
 
 fn with(pace: Pace, entries: Vec<Entry>) -> Scheduler {
-    let mut scheduler = Scheduler::new(pace, &Queue::default(), Timestamp(0));
+    let mut scheduler = Scheduler::new(pace, &Queue::default());
     scheduler.arrive(entries.into_iter().map(|entry| Arrival { entry, wanted: true }), Timestamp(0));
     scheduler
 }
@@ -168,7 +169,7 @@ fn a_failed_status_gives_way_to_the_newer_one_which_keeps_its_due_time() {
 
 #[test]
 fn what_is_not_subscribed_is_settled_and_never_sent() {
-    let mut scheduler = Scheduler::new(pace(), &Queue::default(), Timestamp(0));
+    let mut scheduler = Scheduler::new(pace(), &Queue::default());
     scheduler.arrive([Arrival { entry: entry(1, "a"), wanted: false }], Timestamp(0));
     assert_eq!(picked(&mut scheduler, 0), [] as [u64; 0]);
     let report = scheduler.report(vec![]);
@@ -209,13 +210,9 @@ fn after_a_crash_only_the_unsettled_comes_again() {
     let attempts = [2, 4].map(|p| tried(&entry(p, "x"), Timestamp(0), http(200))).to_vec();
     let report = before.report(attempts);
     let mut queue = Queue::default();
-    queue.apply(&crate::domain::delivery::QueueFact::Settled { positions: vec![2, 4] });
-    queue.apply(&crate::domain::delivery::QueueFact::Advanced {
-        to: report.low_water,
-        listed: vec![],
-        at: Timestamp(0),
-    });
-    let mut after = Scheduler::new(pace(), &queue, Timestamp(9));
+    queue.apply(&QueueFact::Settled { positions: vec![2, 4] });
+    queue.apply(&QueueFact::Advanced { to: report.low_water, listed: vec![], at: Timestamp(0) });
+    let mut after = Scheduler::new(pace(), &queue);
     assert_eq!(after.tail(), 0);
     after.arrive((1..=5).map(|n| Arrival { entry: entry(n, &n.to_string()), wanted: true }), Timestamp(9));
     assert_eq!(picked(&mut after, 9), [1, 3, 5]);
@@ -226,10 +223,49 @@ fn the_window_bounds_what_is_held_and_stopping_stops() {
     let mut scheduler = with(Pace { window: 3, ..pace() }, (1..=3).map(|n| entry(n, &n.to_string())).collect());
     assert_eq!((scheduler.room(), scheduler.depth(), scheduler.oldest()), (0, 3, Some(Timestamp(1))));
     let stopped = Queue { paused: true, ..Queue::default() };
-    scheduler.sync(&stopped, Timestamp(0));
+    scheduler.sync(&stopped);
     assert_eq!(scheduler.next(Timestamp(0)), Next::Wait(None));
-    scheduler.sync(&Queue::default(), Timestamp(0));
+    scheduler.sync(&Queue::default());
     assert_eq!(picked(&mut scheduler, 0), [1, 2, 3]);
     scheduler.put_back(1);
     assert_eq!(picked(&mut scheduler, 0), [1]);
+}
+
+fn replayed(entries: impl IntoIterator<Item = Entry>) -> Queue {
+    let entries = entries.into_iter().map(|entry| ReplayEntry { entry, dead: false }).collect();
+    let mut queue = Queue::default();
+    queue.apply(&QueueFact::Replayed { entries, at: Timestamp(0) });
+    queue
+}
+
+#[test]
+fn what_is_asked_for_while_it_is_held_is_told_by_its_next_try() {
+    let mut scheduler = with(pace(), vec![entry(1, "a"), entry(2, "a")]);
+    let Next::Send(before) = scheduler.next(Timestamp(0)) else { panic!("1 is due") };
+    scheduler.sync(&replayed([entry(1, "a"), entry(2, "a")]));
+    // The one under way began before it was asked for.
+    assert!(!before.replayed);
+    scheduler.delivered(1);
+    let Next::Send(next) = scheduler.next(Timestamp(1)) else { panic!("2 is due") };
+    assert_eq!((next.entry.position, next.replayed), (2, true));
+    // The journal has heard of the first, and it is still asked for.
+    scheduler.reported([1]);
+    scheduler.sync(&replayed([entry(1, "a")]));
+    scheduler.delivered(2);
+    let Next::Send(again) = scheduler.next(Timestamp(2)) else { panic!("1 is asked for") };
+    assert_eq!((again.entry.position, again.replayed), (1, true));
+}
+
+#[test]
+fn what_is_asked_for_before_it_is_read_overtakes_nothing() {
+    let mut scheduler = with(pace(), vec![]);
+    scheduler.sync(&replayed([status(2, "a")]));
+    assert_eq!(picked(&mut scheduler, 0), [] as [u64; 0]);
+    // Also if its type is not subscribed.
+    let arrivals = [(status(1, "a"), true), (status(2, "a"), false), (entry(3, "b"), true)];
+    scheduler.arrive(arrivals.map(|(entry, wanted)| Arrival { entry, wanted }), Timestamp(0));
+    assert_eq!(picked(&mut scheduler, 0), [1, 3]);
+    scheduler.delivered(1);
+    let Next::Send(asked) = scheduler.next(Timestamp(1)) else { panic!("2 is asked for") };
+    assert_eq!((asked.entry.position, asked.replayed), (2, true));
 }

@@ -141,7 +141,7 @@ impl Run {
     }
 
     pub(super) fn observed(&mut self, queue: &Queue) {
-        self.scheduler.sync(queue, self.steady.now());
+        self.scheduler.sync(queue);
         self.replays.clone_from(&queue.replays);
         self.view.dead = queue.dead;
         self.view.disabled.clone_from(&queue.disabled);
