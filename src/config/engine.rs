@@ -34,6 +34,6 @@ pub struct Engine {
     pub restart_window: Duration,
     /// Overdue timers that one arbiter fires a second after a restart.
     pub overdue_per_second: u32,
-    /// Partitions that one arbiter loads at a time during recovery.
+    /// Partitions to which one arbiter gives the downtime back at a time after a start (RT-3).
     pub recovery_parallel: usize,
 }

@@ -2,7 +2,7 @@
 //! or writes a store.
 //!
 //! Invariants: what is written is read back equal or reported as [`Damage`], never skipped; a newer build reads every
-//! older format version; a block is at most [`BLOCK_MAX`] bytes (sled puts larger pages into files that it never syncs).
+//! older format version; a block is at most [`PACKED_MAX`] bytes (sled puts larger pages into files that it never syncs).
 //!
 //! ```text
 //! record   length u32 | format u8 | stream length u16 | stream | sequence u64 | at i64 | id u128 | body | crc32 u32
@@ -13,7 +13,7 @@
 
 mod block;
 
-pub use block::{BLOCK_MAX, Block, Content, Packer, RECORD_MAX};
+pub use block::{BLOCK_MAX, Block, Content, PACKED_MAX, Packer, RECORD_MAX, numbers};
 
 use super::journal::{Record, StreamName};
 use crate::clock::Timestamp;

@@ -1,5 +1,6 @@
 //! What was changed in sled (`vendor/sled/PATCHES.md`), shown on sled itself. Small segments, so that a short test passes
-//! through many of them; a page of more than a quarter of one would lie in a file of its own, which the journal never lets happen.
+//! through many of them where nothing else is said; a page of more than a quarter of one would lie in a file of its own, which the
+//! journal never lets happen.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
@@ -223,6 +224,58 @@ fn what_was_split_is_not_merged_at_once() {
     store.flush().unwrap();
     let (held, file) = (sizes.sum::<usize>() as u64 * 20, fs::metadata(directory.path().join("db")).unwrap().len());
     assert!(file < 6 * held, "{file} bytes for {held}");
+}
+
+/// A leaf that is split into what is merged at once is split again, without end.
+#[test]
+fn leaves_of_any_mixture_of_sizes_come_to_rest() {
+    let _alone = ALONE.read();
+    for seed in 0..40 {
+        let directory = tempfile::tempdir().unwrap();
+        // The journal's segments.
+        let store = Config::new().path(directory.path()).flush_every_ms(None).open().unwrap();
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut content = BTreeMap::new();
+        // Blocks of large commits among those of small ones.
+        let largest = [[4_100, 16_384][random.random_range(0..2)], [60, 600, 1_900, 2_200][random.random_range(0..4)]];
+        for n in 0..500_u64 {
+            let number = if seed % 2 == 0 { n } else { random.random_range(0..2_000) };
+            let key = [&b"log"[..], &number.to_be_bytes()].concat();
+            let largest = largest[random.random_range(0..2)];
+            let value = vec![7; random.random_range(largest / 2..=largest)];
+            store.insert(key.clone(), value.clone()).unwrap();
+            content.insert(key, value);
+        }
+        assert!(self::content(&store) == content, "seed {seed}");
+        let blobs = fs::read_dir(directory.path().join("blobs")).unwrap().count();
+        assert_eq!(blobs, 0, "seed {seed}: a leaf in a file of its own");
+    }
+}
+
+#[test]
+fn what_is_appended_is_written_once_however_leaves_are_split() {
+    let _alone = ALONE.read();
+    let directory = tempfile::tempdir().unwrap();
+    // The journal's segments.
+    let store = Config::new().path(directory.path()).flush_every_ms(None).open().unwrap();
+    let mut appended = 0;
+    for commit in 0..200_u64 {
+        let mut batch = Batch::default();
+        for n in 0..6 {
+            // The blocks of a large commit, the last one smaller.
+            let value = vec![7; if n < 5 { 16_000 } else { 3_000 }];
+            appended += value.len() as u64;
+            batch.insert(&(commit * 10 + n).to_be_bytes(), value);
+        }
+        store.apply_batch(batch).unwrap();
+        store.relocate(64 << 10).unwrap();
+        store.flush().unwrap();
+        store.synced(store.written()).unwrap();
+    }
+    let file = fs::metadata(directory.path().join("db")).unwrap().len();
+    assert!(file * 10 < appended * 16, "{file} bytes for {appended}");
+    let blobs = fs::read_dir(directory.path().join("blobs")).unwrap().count();
+    assert_eq!(blobs, 0, "leaves of their own file");
 }
 
 /// The two in which the log ends, by the number in the header of each.

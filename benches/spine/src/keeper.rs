@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Semaphore;
 
 /// Handshakes and boots on the way at once.
 const AT_ONCE: usize = 64;
@@ -20,6 +21,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(180);
 
 /// Heartbeats a second of a paced round, of all chargers of the keeper together.
 pub(crate) const PACE: u32 = 5_000;
+/// Durable calls under way at once: as many as the fewest chargers can have, so that commits of the same size are compared, and
+/// below what is shed.
+const DURABLE_AT_ONCE: usize = 100;
 
 /// What every charger sends for the time of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,10 +148,12 @@ async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(
     let begun = Instant::now();
     let chargers = u32::try_from(wires.len())?;
     let every = Duration::from_secs(1) * chargers / PACE;
+    let under_way = Arc::new(Semaphore::new(DURABLE_AT_ONCE));
     let tasks: Vec<_> = wires
         .into_iter()
         .zip(0_u32..)
         .map(|(mut wire, n)| {
+            let under_way = Arc::clone(&under_way);
             tokio::spawn(async move {
                 let mut calls = 0_u64;
                 if kind == Kind::Paced {
@@ -155,11 +161,14 @@ async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(
                 }
                 // Each at least once, however long that takes all of them.
                 while calls == 0 || begun.elapsed() < time {
-                    match (kind, calls % 2) {
-                        (Kind::Heartbeat | Kind::Paced, _) => wire.call("Heartbeat", "{}").await?,
-                        (Kind::Status, 0) => wire.call("StatusNotification", &status("Preparing")).await?,
-                        (Kind::Status, _) => wire.call("StatusNotification", &status("Available")).await?,
-                    };
+                    if kind == Kind::Heartbeat {
+                        wire.call("Heartbeat", "{}").await?;
+                    } else {
+                        let mine = wire.serve_until(under_way.acquire()).await??;
+                        let word = if calls.is_multiple_of(2) { "Preparing" } else { "Available" };
+                        wire.call("StatusNotification", &status(word)).await?;
+                        drop(mine);
+                    }
                     calls += 1;
                 }
                 anyhow::Ok((wire, calls))

@@ -119,12 +119,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Serves the server's calls and pings until `until` is there. What is begun is finished: the connection can be used on.
-    pub(crate) async fn serve_until(&mut self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub(crate) async fn serve_until<T>(&mut self, until: impl Future<Output = T>) -> anyhow::Result<T> {
         tokio::pin!(until);
         loop {
             let frame = tokio::select! {
                 frame = self.frame() => frame?,
-                () = &mut until => return Ok(()),
+                got = &mut until => return Ok(got),
             };
             self.react(frame).await?;
         }

@@ -18,6 +18,10 @@ use tokio::sync::oneshot;
 /// Lots of partitions that are rebuilt side by side: one is read while the other is folded.
 const LOTS: usize = 2;
 
+/// Partitions of a lot. A block of the log is read for each lot that has a record in it, so few large lots; a lot's states and
+/// records are in memory twice while it is folded, a few MB.
+const LOT: usize = 2_048;
+
 impl<F: Family> HostCore<F> {
     /// Brings the partitions into memory, gives them our downtime back, and then lets overdue timers go in due order.
     pub async fn recover(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
@@ -31,7 +35,7 @@ impl<F: Family> HostCore<F> {
     pub async fn rebuild(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
         self.downtime.set(downtime);
         let lots: Vec<Vec<String>> =
-            ids.chunks(self.env.limits.recovery_parallel.max(1)).map(<[String]>::to_vec).collect();
+            ids.chunks(LOT).map(<[String]>::to_vec).collect();
         let lots = stream::iter(lots).map(|lot| self.rebuild_lot(lot)).buffer_unordered(LOTS);
         lots.fold(0, |sum, whole| std::future::ready(sum + whole)).await
     }
@@ -93,7 +97,7 @@ impl<F: Family> HostCore<F> {
         };
         // In the order in which they are read: what is written together lies together, and the next start decodes it once.
         owed.sort_unstable();
-        let at_once = self.env.limits.recovery_parallel.max(1) * LOTS;
+        let at_once = self.env.limits.recovery_parallel.max(1);
         let each = |id: Box<str>| async move {
             if let Some(partition) = self.take_owed(&id, Vec::new()) {
                 self.pay(&id, partition).await;

@@ -1,7 +1,7 @@
 //! The journal on sled 0.34. Owns everything that knows sled; never a rule of charging.
 //!
 //! Invariants: only the commit thread writes ([`commit`]); a commit is one batch in one tree, flushed and then synced by
-//! `fdatasync`, before anyone is answered; stored values are at most 4 KiB, so that `blobs/` stays empty; reads happen
+//! `fdatasync`, before anyone is answered; stored values are at most 16 KiB, so that `blobs/` stays empty; reads happen
 //! on blocking threads or from what is held ready ([`recent`]), and never show what is not durable ([`shared`]).
 //!
 //! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`answers`], [`read`], [`recent`], [`open`],

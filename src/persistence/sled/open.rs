@@ -12,7 +12,7 @@ use super::{disk, keys, read, tail};
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::journal::Journal as Config;
 use crate::persistence::JournalError;
-use crate::persistence::envelope::FORMAT;
+use crate::persistence::envelope::{FORMAT, numbers};
 use crate::telemetry::stages::Stages;
 use std::collections::HashMap;
 use std::path::Path;
@@ -142,7 +142,7 @@ pub(super) fn heads(store: &sled::Tree) -> Result<HashMap<String, Head>, Journal
 /// The number after the newest block's.
 pub(super) fn after_last(store: &sled::Tree) -> Result<u64, JournalError> {
     let last = store.scan_prefix([keys::LOG]).next_back().transpose().map_err(|e| values::failed(&e))?;
-    Ok(last.and_then(|(key, _)| keys::log_number(&key)).map_or(0, |number| number + 1))
+    Ok(last.map_or(0, |(key, raw)| keys::log_number(&key).unwrap_or_default() + numbers(raw.len())))
 }
 
 /// Blocks that are read before they are handed on, and how many times as many may wait.

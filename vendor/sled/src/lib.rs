@@ -322,6 +322,9 @@ pub(crate) enum Link {
     ParentMergeConfirm,
     /// A Node is marked for being merged into its left sibling
     ChildMergeCap,
+    /// Chargeline: all from this key on has gone to the node with this id,
+    /// which is the next; see PATCHES.md, 7
+    Split(IVec, PageId),
 }
 
 /// A fast map that is not resistant to collision attacks. Works

@@ -11,6 +11,7 @@ const SPLIT_BYTES: usize = 4 << 10;
 const MERGE_BYTES: u64 = 2 << 10;
 const LARGE_LEAF_BYTES: u64 = 16 << 10;
 const MAX_LARGE_LEAF: usize = 2 * MIN_LEAF;
+const LEAF_BYTES: u64 = 64 << 10;
 
 #[derive(Default, Debug, Clone, PartialEq)]
 pub struct Node {
@@ -21,6 +22,10 @@ pub struct Node {
     pub(crate) lo: IVec,
     pub(crate) hi: IVec,
     pub(crate) data: Data,
+}
+
+fn first_from(keys: &[IVec], at: &[u8]) -> usize {
+    keys.binary_search_by(|k| fastcmp(k, at)).unwrap_or_else(|found| found)
 }
 
 impl Node {
@@ -113,7 +118,60 @@ impl Node {
             ChildMergeCap => {
                 self.merging = true;
             }
+            Split(ref at, next) => {
+                self.cut(at.clone(), NonZeroU64::new(next));
+            }
         }
+    }
+
+    /// Chargeline: gives up what `split` has given to the node `next`.
+    fn cut(&mut self, at: IVec, next: Option<NonZeroU64>) {
+        let encoded = &at[self.prefix_len as usize..];
+        match self.data {
+            Data::Index(ref mut index) => {
+                let kept = first_from(&index.keys, encoded);
+                index.keys.truncate(kept);
+                index.pointers.truncate(kept);
+            }
+            Data::Leaf(ref mut leaf) => {
+                let kept = first_from(&leaf.keys, encoded);
+                leaf.keys.truncate(kept);
+                leaf.values.truncate(kept);
+            }
+        }
+        self.end_at(at);
+        self.next = next;
+    }
+
+    // All that is left is before `at`: a longer prefix may be common to it.
+    fn end_at(&mut self, at: IVec) {
+        let prefixed_lo = &self.lo[..self.prefix_len as usize];
+        self.hi = at;
+
+        let new_prefix_len = self
+            .hi
+            .iter()
+            .zip(self.lo.iter())
+            .take_while(|(a, b)| a == b)
+            .take(u8::max_value() as usize)
+            .count();
+
+        if new_prefix_len != self.prefix_len as usize {
+            match self.data {
+                Data::Index(ref mut index) => {
+                    for k in &mut index.keys {
+                        *k = prefix::reencode(prefixed_lo, k, new_prefix_len);
+                    }
+                }
+                Data::Leaf(ref mut leaf) => {
+                    for k in &mut leaf.keys {
+                        *k = prefix::reencode(prefixed_lo, k, new_prefix_len);
+                    }
+                }
+            }
+        }
+
+        self.prefix_len = u8::try_from(new_prefix_len).unwrap();
     }
 
     pub(crate) fn set_leaf(&mut self, key: IVec, val: IVec) {
@@ -306,32 +364,7 @@ impl Node {
             prefix_len: right_prefix_len,
         };
 
-        self.hi = split;
-
-        let new_prefix_len = self
-            .hi
-            .iter()
-            .zip(self.lo.iter())
-            .take_while(|(a, b)| a == b)
-            .take(u8::max_value() as usize)
-            .count();
-
-        if new_prefix_len != self.prefix_len as usize {
-            match self.data {
-                Data::Index(ref mut index) => {
-                    for k in &mut index.keys {
-                        *k = prefix::reencode(prefixed_lo, k, new_prefix_len);
-                    }
-                }
-                Data::Leaf(ref mut leaf) => {
-                    for k in &mut leaf.keys {
-                        *k = prefix::reencode(prefixed_lo, k, new_prefix_len);
-                    }
-                }
-            }
-        }
-
-        self.prefix_len = u8::try_from(new_prefix_len).unwrap();
+        self.end_at(split);
 
         // intentionally make this the end to make
         // any issues pop out with setting it
@@ -368,22 +401,20 @@ impl Node {
     fn split_point(&self, key: &[u8]) -> usize {
         let middle = self.data.len() / 2 + 1;
         let leaf = match self.data {
-            Data::Leaf(ref leaf) if key.starts_with(self.prefix()) => leaf,
-            _ => return middle,
+            Data::Leaf(ref leaf) => leaf,
+            Data::Index(_) => return middle,
         };
-        let suffix = &key[self.prefix_len as usize..];
-        let behind = leaf.keys.iter().rev().take_while(|k| ***k > *suffix);
-        if behind.count() >= MIN_LEAF {
-            return middle;
-        }
-        let mut bytes = 0;
-        for point in (middle..leaf.keys.len()).rev() {
-            bytes += leaf.values[point].len();
-            if leaf.keys.len() - point >= MIN_LEAF || bytes >= SPLIT_BYTES {
-                return point;
-            }
-        }
-        middle
+        let appended = key.starts_with(self.prefix()) && {
+            let suffix = &key[self.prefix_len as usize..];
+            let behind = leaf.keys.iter().rev().take_while(|k| ***k > *suffix);
+            behind.count() < MIN_LEAF
+        };
+        let point = if appended {
+            leaf.split_points().last()
+        } else {
+            leaf.split_points().min_by_key(|p| (*p as i64 - middle as i64).abs())
+        };
+        point.unwrap_or(middle)
     }
 
     pub(crate) fn receive_merge(&self, right: &Node) -> Node {
@@ -647,7 +678,15 @@ impl Node {
             16
         };
 
-        let size_checks = self.data.len() > threshold;
+        // Chargeline: no leaf comes near the size of a blob.
+        let size_checks = self.data.len() > threshold
+            || match self.data {
+                Data::Leaf(ref leaf) => {
+                    self.data.rss() > LEAF_BYTES
+                        && leaf.split_points().next().is_some()
+                }
+                Data::Index(_) => false,
+            };
         let safety_checks = self.merging_child.is_none() && !self.merging;
 
         size_checks && safety_checks
@@ -760,6 +799,21 @@ impl Data {
 pub(crate) struct Leaf {
     pub(crate) keys: Vec<IVec>,
     pub(crate) values: Vec<IVec>,
+}
+
+// Chargeline: where it may be split, from the left: each side may stand alone.
+impl Leaf {
+    fn split_points(&self) -> impl Iterator<Item = usize> + '_ {
+        (1..self.values.len()).filter(move |point| {
+            let (left, right) = self.values.split_at(*point);
+            stands_alone(left) && stands_alone(right)
+        })
+    }
+}
+
+fn stands_alone(values: &[IVec]) -> bool {
+    values.len() >= MIN_LEAF
+        || values.iter().map(|v| v.len()).sum::<usize>() >= SPLIT_BYTES
 }
 
 #[derive(Clone, Debug, PartialEq, Default)]

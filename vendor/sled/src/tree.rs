@@ -1463,16 +1463,19 @@ impl Tree {
         // install right side
         let (rhs_pid, rhs_ptr) = self.context.pagecache.allocate(rhs, guard)?;
 
-        // replace node, pointing next to installed right
-        lhs.next = Some(NonZeroU64::new(rhs_pid).unwrap());
-        let replace = self.context.pagecache.replace(
-            view.pid,
-            view.node_view.0,
-            lhs,
-            guard,
-        )?;
+        // point next to installed right
         M.tree_child_split_attempt();
-        if replace.is_err() {
+        let failed = if lhs.data.is_index() {
+            lhs.next = Some(NonZeroU64::new(rhs_pid).unwrap());
+            let (pid, ptr) = (view.pid, view.node_view.0);
+            self.context.pagecache.replace(pid, ptr, lhs, guard)?.is_err()
+        } else {
+            // Chargeline: what stays is not written again; see PATCHES.md, 7.
+            let link = Link::Split(rhs_lo.clone(), rhs_pid);
+            let (pid, ptr) = (view.pid, view.node_view.0);
+            self.context.pagecache.link(pid, ptr, link, guard)?.is_err()
+        };
+        if failed {
             // if we failed, don't follow through with the
             // parent split or root hoist.
             let _new_stack = self
