@@ -206,7 +206,9 @@ mod tests {
         let record = Record { sequence: 1, at: Timestamp(1), id: 1, body: vec![7; 300] };
         let mut bytes = Vec::new();
         Envelope::of(&StreamName::new("charger", "CP-000001"), &record).encode(&mut bytes);
-        (0..256).for_each(|_| drop(packer.push(&bytes)));
+        for _ in 0..256 {
+            packer.push(&bytes);
+        }
         let (blocks, next) = packer.finish();
         let numbers: Vec<u64> = blocks.iter().map(|(number, _)| *number).collect();
         assert_eq!(
