@@ -34,8 +34,7 @@ impl<F: Family> HostCore<F> {
     /// [`HostCore::give_back`], or because somebody asks for it.
     pub async fn rebuild(self: &Rc<Self>, ids: Vec<String>, downtime: Duration) -> usize {
         self.downtime.set(downtime);
-        let lots: Vec<Vec<String>> =
-            ids.chunks(LOT).map(<[String]>::to_vec).collect();
+        let lots: Vec<Vec<String>> = ids.chunks(LOT).map(<[String]>::to_vec).collect();
         let lots = stream::iter(lots).map(|lot| self.rebuild_lot(lot)).buffer_unordered(LOTS);
         lots.fold(0, |sum, whole| std::future::ready(sum + whole)).await
     }
