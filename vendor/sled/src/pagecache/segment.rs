@@ -977,8 +977,12 @@ impl SegmentAccountant {
 
         self.max_stabilized_lsn = lsn;
 
+        let last = can_deactivate.last().copied();
         for lsn in can_deactivate {
             self.deactivate_segment(lsn)?;
+        }
+        if let Some(lsn) = last {
+            self.boil_down(lsn);
         }
 
         Ok(())
@@ -1013,8 +1017,12 @@ impl SegmentAccountant {
             self.free_segment(segment_start)?;
         }
 
-        self.possibly_clean_or_free_segment(idx, lsn)?;
+        self.possibly_clean_or_free_segment(idx, lsn)
+    }
 
+    // Chargeline: upstream looks at all segments for each that is deactivated;
+    // after a start that is each of them. See PATCHES.md, 5.
+    fn boil_down(&mut self, lsn: Lsn) {
         // if we have a lot of free segments in our whole file,
         // let's start relocating the current tip to boil it down
         let free_segs = self.segments.iter().filter(|s| s.is_free()).count();
@@ -1032,8 +1040,6 @@ impl SegmentAccountant {
             let to_clean = self.segments[last_index].inactive_to_draining(lsn);
             self.segment_cleaner.add_pids(segment_start, to_clean);
         }
-
-        Ok(())
     }
 
     fn bump_tip(&mut self) -> Result<LogOffset> {
