@@ -13,6 +13,7 @@ use super::answer::{Class, Entry};
 use super::queue::{Queue, Report, Verdict};
 use crate::clock::Timestamp;
 use gate::Gate;
+pub use gate::Pace;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,25 +34,6 @@ const PROBE_PAUSE: Duration = Duration::from_millis(50);
 /// its neighbours' cost (I14); a longer one would make the retries of a long queue later than partners were promised.
 const PROBE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How fast and how much at once (keys of `[webhook]`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pace {
-    /// Events held in memory.
-    pub window: usize,
-    /// Tries under way at once.
-    pub in_flight: usize,
-    /// Tries begun in a second, in the long run; 0 for no limit.
-    pub rate_per_s: u32,
-    /// Tries that may begin at once after a rest.
-    pub burst: u32,
-    /// So many failures in a row, and only one try at a time is made until one succeeds; 0 for never.
-    pub probe_after: u32,
-    /// The shortest pause after a 429.
-    pub slow_min: Duration,
-    /// The longest pause after a 429.
-    pub slow_max: Duration,
-}
-
 /// An event that the outbox has brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
@@ -68,7 +50,7 @@ pub struct Pick {
     pub entry: Entry,
     /// Which try, from 1.
     pub attempt: u16,
-    /// Asked for again after it had been settled.
+    /// The event was asked for again before this was begun.
     pub replayed: bool,
 }
 

@@ -1,8 +1,27 @@
 //! The pace of one queue: a rate with a burst (GCRA in microseconds, so that it is exact and time is passed in), and the
 //! pause that a 429 asks for. `governor` does the same with a clock of its own, which the rules do not have.
 
-use super::Pace;
 use crate::clock::Timestamp;
+use std::time::Duration;
+
+/// How fast and how much at once (keys of `[webhook]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// Events held in memory.
+    pub window: usize,
+    /// Tries under way at once.
+    pub in_flight: usize,
+    /// Tries begun in a second, in the long run; 0 for no limit.
+    pub rate_per_s: u32,
+    /// Tries that may begin at once after a rest.
+    pub burst: u32,
+    /// So many failures in a row, and only one try at a time is made until one succeeds; 0 for never.
+    pub probe_after: u32,
+    /// The shortest pause after a 429.
+    pub slow_min: Duration,
+    /// The longest pause after a 429.
+    pub slow_max: Duration,
+}
 
 /// When the next try may begin.
 #[derive(Debug)]
@@ -46,7 +65,6 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn gate(rate_per_s: u32, burst: u32) -> Gate {
         let second = Duration::from_secs(1);
