@@ -37,7 +37,7 @@ pub struct Journal {
     pub outbox_retention: Duration,
     /// Records in a tail from which a snapshot is advised.
     pub snapshot_records: u64,
-    /// Log blocks behind the newest from which a snapshot is advised.
+    /// Log behind the newest from which a snapshot is advised, in pieces of 4 KiB: the numbers of its blocks.
     pub snapshot_blocks: u64,
     /// How often the store notes that the process lives (RT-3).
     #[serde(with = "crate::config::seconds")]

@@ -28,8 +28,8 @@ use tokio::sync::oneshot;
 /// Bytes of one batch: beyond this the rest waits for the next, so that one commit stays short.
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// How many bytes of the log may be moved out of segments that are mostly dead, for each byte that a commit brings: what the store
-/// writes for it, so that space comes back as fast as it goes (ADR 2).
+/// How many bytes of the log may be moved out of segments that are mostly dead, for each byte that a commit brings: more than the
+/// store writes for it, so that space comes back as fast as it goes (ADR 2, ADR 19).
 const MOVED_PER_BYTE: u64 = 4;
 
 /// How much of that is saved up at most: what one commit may move.
