@@ -75,3 +75,20 @@ fn a_partition_that_loses_its_token_while_it_is_given_back_is_read_anew() {
         assert_eq!(again.ask(Key::Root, Command::Add(2)).await, Ok(2));
     });
 }
+
+#[test]
+fn a_fleet_of_more_than_one_lot_is_rebuilt_whole() {
+    virtual_time(async {
+        let world = World::new();
+        let ids: Vec<String> = (0..2_100).map(|n| format!("one-{n}")).collect();
+        for id in &ids {
+            world.core.ask(id, Key::Root, Command::Add(7)).await.expect("added");
+        }
+        let again = world.restarted();
+        assert_eq!(again.core.rebuild(ids.clone(), DOWNTIME).await, ids.len());
+        again.core.give_back().await;
+        for id in &ids {
+            assert_eq!(again.core.ask(id, Key::Root, Command::Add(1)).await, Ok(8), "{id}");
+        }
+    });
+}
