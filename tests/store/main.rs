@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 const SEGMENT: usize = 256 << 10;
 
@@ -73,6 +74,9 @@ impl Model {
         self.store.apply_batch(batch).unwrap();
         self.store.relocate(8 << 10).unwrap();
         self.store.flush().unwrap();
+        if self.random.random_bool(0.2) {
+            self.store.grow().unwrap();
+        }
     }
 
     fn put(&mut self, batch: &mut Batch, key: Vec<u8>, value: Vec<u8>) {
@@ -276,6 +280,72 @@ fn what_is_appended_is_written_once_however_leaves_are_split() {
     assert!(file * 10 < appended * 16, "{file} bytes for {appended}");
     let blobs = fs::read_dir(directory.path().join("blobs")).unwrap().count();
     assert_eq!(blobs, 0, "leaves of their own file");
+}
+
+/// As the log of a journal grows: a commit of so many blocks.
+fn append(store: &Db, commit: u64, blocks: u64) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let value = vec![1 + (commit % 250) as u8; 4_000];
+    let key = |block: u64| (commit * 100 + block).to_be_bytes().to_vec();
+    let content: BTreeMap<_, _> = (0..blocks).map(|block| (key(block), value.clone())).collect();
+    let mut batch = Batch::default();
+    content.iter().for_each(|(key, value)| batch.insert(key.clone(), value.clone()));
+    store.apply_batch(batch).unwrap();
+    store.flush().unwrap();
+    store.synced(store.written()).unwrap();
+    content
+}
+
+#[test]
+fn a_commit_lies_within_the_file_where_it_has_grown_before() {
+    let _alone = ALONE.read();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Config::new().path(directory.path()).flush_every_ms(None).open().unwrap();
+    let length = || fs::metadata(directory.path().join("db")).unwrap().len();
+    let (mut grown, mut furthest) = (0, 0);
+    for commit in 0..1_000 {
+        while store.is_short() && store.grow().unwrap() {
+            grown += 1;
+        }
+        let before = length();
+        append(&store, commit, 5);
+        assert_eq!(length(), before, "commit {commit}");
+        furthest = furthest.max(before);
+    }
+    assert!(grown > 30, "{grown} segments of zeros");
+    let held = 1_000 * 20_000;
+    assert!(furthest < held * 2, "{furthest} bytes for {held}");
+}
+
+#[test]
+fn who_makes_the_file_grow_never_writes_over_what_is_written_meanwhile() {
+    let _alone = ALONE.read();
+    let mut grown = 0;
+    // A small store is a segment ahead at most, so that its end is reached again and again.
+    for round in 0..60 {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("store");
+        let store = open(&place).unwrap();
+        let done = AtomicBool::new(false);
+        let content = std::thread::scope(|scope| {
+            let grow = || {
+                let mut grown = 0;
+                while !done.load(Relaxed) {
+                    grown += u32::from(store.grow().unwrap());
+                }
+                grown
+            };
+            // More than there are cores: one or the other has to pause in the middle.
+            let growing: Vec<_> = (0..4).map(|_| scope.spawn(grow)).collect();
+            let content: BTreeMap<_, _> = (0..20).flat_map(|commit| append(&store, commit, 60)).collect();
+            done.store(true, Relaxed);
+            grown += growing.into_iter().map(|growing| growing.join().unwrap()).sum::<u32>();
+            content
+        });
+        let killed = directory.path().join("killed");
+        copy(&place, &killed);
+        assert!(self::content(&open(&killed).unwrap()) == content, "round {round}");
+    }
+    assert!(grown > 600, "{grown} segments of zeros");
 }
 
 /// The two in which the log ends, by the number in the header of each.

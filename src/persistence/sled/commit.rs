@@ -201,6 +201,9 @@ impl Committer {
             shared.recent.told(sealed.told, sealed.first_position);
             answers::give_all(answers);
             self.answered = Instant::now();
+            if shared.store.is_short() {
+                shared.growth.ask();
+            }
             metrics::COMMIT_RECORDS.record(sealed.records as f64, []);
             metrics::COMMIT_WAITERS.record(waiters as f64, []);
             metrics::BYTES.add(sealed.bytes, []);

@@ -149,50 +149,46 @@ impl<'a> Draft<'a> {
 
     fn append(&mut self, job: AppendJob) {
         let AppendJob { token, after, records, rows, notices, reply, home } = job;
-        let outcome = self.judge(&token, after, records.last().map_or(0, |(id, _)| *id));
-        let outcome = match outcome {
-            Ok(None) => {
-                let appended = self.write(&token, &records, notices);
+        let outcome = match self.judged(&token, after, &records) {
+            Ok((appended, true)) => {
+                notices.into_iter().for_each(|notice| self.notice(notice));
                 rows.into_iter().for_each(|row| self.put(row));
                 Ok(appended)
             }
-            Ok(Some(duplicate)) => Ok(duplicate),
+            Ok((duplicate, false)) => Ok(duplicate),
             Err(error) => Err(error),
         };
         self.answers.push(Answer::Append(reply, outcome, home));
     }
 
-    /// `None` for an append that is to be written, the old answer for one that was.
-    fn judge(&self, token: &Token, after: u64, last_id: u128) -> Result<Option<Appended>, AppendError> {
-        let Some(stream) = self.index.streams.get(token.stream.as_str()) else { return Err(fenced()) };
-        match stream.judge(token.claim, after, last_id) {
-            Verdict::New if self.room => Ok(None),
+    /// Takes the records in if they are to be written, and tells that; otherwise gives the old answer of those that were.
+    fn judged(
+        &mut self,
+        token: &Token,
+        after: u64,
+        records: &[(u128, Vec<u8>)],
+    ) -> Result<(Appended, bool), AppendError> {
+        // One look-up for all: it is what an append costs most here.
+        let Some(stream) = self.index.streams.get_mut(token.stream.as_str()) else { return Err(fenced()) };
+        match stream.judge(token.claim, after, records.last().map_or(0, |(id, _)| *id)) {
+            Verdict::New if self.room => {}
             Verdict::New => {
                 metrics::REFUSED.add(1, ["no_room"]);
-                Err(AppendError::Full)
+                return Err(AppendError::Full);
             }
-            Verdict::Duplicate(sequence) => Ok(Some(Appended { sequence, snapshot_advised: false })),
-            Verdict::Fenced => Err(fenced()),
+            Verdict::Duplicate(sequence) => return Ok((Appended { sequence, snapshot_advised: false }, false)),
+            Verdict::Fenced => return Err(fenced()),
         }
-    }
-
-    fn write(&mut self, token: &Token, records: &[(u128, Vec<u8>)], notices: Vec<OutboxPut>) -> Appended {
-        let mut appended = Appended { sequence: 0, snapshot_advised: false };
+        for (id, envelope) in records {
+            let block = self.packer.push(envelope);
+            stream.push(*id, block);
+            self.bytes += envelope.len() as u64;
+            self.records += 1;
+        }
         let config = &self.shared.config;
-        if let Some(stream) = self.index.streams.get_mut(token.stream.as_str()) {
-            for (id, envelope) in records {
-                let block = self.packer.push(envelope);
-                stream.push(*id, block);
-                self.bytes += envelope.len() as u64;
-                self.records += 1;
-            }
-            let behind = stream.first_block().map_or(0, |first| self.first_block.saturating_sub(first));
-            appended.sequence = stream.last;
-            appended.snapshot_advised =
-                stream.tail_records() >= config.snapshot_records || behind >= config.snapshot_blocks;
-        }
-        notices.into_iter().for_each(|notice| self.notice(notice));
-        appended
+        let behind = stream.first_block().map_or(0, |first| self.first_block.saturating_sub(first));
+        let snapshot_advised = stream.tail_records() >= config.snapshot_records || behind >= config.snapshot_blocks;
+        Ok((Appended { sequence: stream.last, snapshot_advised }, true))
     }
 
     /// Notices of one commit to one partner lie together, in chunks named by their last position.

@@ -14,6 +14,7 @@ mod copy;
 mod disk;
 mod draft;
 mod freeze;
+mod grow;
 mod index;
 mod keys;
 mod once;
@@ -101,7 +102,9 @@ impl SledJournal {
         let opened = open::open(config, clock)?;
         let shared = Arc::new(Shared::new(config, clock, sync, opened));
         let mut threads = Vec::new();
-        for (name, body) in [("journal-commit", commit::run as fn(Arc<Shared>)), ("journal-upkeep", upkeep::run)] {
+        let bodies: [(_, fn(Arc<Shared>)); 3] =
+            [("journal-commit", commit::run), ("journal-upkeep", upkeep::run), ("journal-grow", grow::run)];
+        for (name, body) in bodies {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(name.into()).spawn(move || body(shared));
             threads.push(thread.map_err(|e| JournalError::Unavailable(format!("starting {name}: {e}")))?);

@@ -3,6 +3,7 @@
 //! A corrupt block refuses the start and is named: records of many partitions may lie in it, so going on would mean to
 //! skip some silently (RT-6). What lies before the horizon is history and is not read here.
 
+use super::grow::Growth;
 use super::index::Index;
 use super::shared::Opened;
 use super::space::Space;
@@ -71,11 +72,11 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
     stages.over("log");
     let large = scan_pieces(&store)?;
     stages.over("pieces");
-    let file = disk::db_file(&directory)?;
+    let (file, growth) = (disk::db_file(&directory)?, Growth::new(disk::db_file(&directory)?));
     tracing::info!(
         path = %directory.display(), created, horizon, next_block, streams = index.streams.len(), ?downtime, %stages, "journal open"
     );
-    Ok(Opened { store, file, witness, lock, space, epoch, downtime, index, large, next_block, horizon })
+    Ok(Opened { store, file, growth, witness, lock, space, epoch, downtime, index, large, next_block, horizon })
 }
 
 pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, JournalError> {

@@ -4,6 +4,7 @@
 //! until all that was applied when it looked is durable. Under load that costs a read at most one commit, and nothing
 //! is ever shown that a power cut could take back (law 1).
 
+use super::grow::Growth;
 use super::index::Index;
 use super::queue::Queue;
 use super::recent::Recent;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) tree: sled::Tree,
     /// sled's `db` file, opened before the first write so that it sees every write error at sync.
     pub(super) file: File,
+    pub(super) growth: Growth,
     pub(super) witness: Witness,
     /// Always true but in the power-cut rig's proof that it catches a store without it.
     pub(super) sync_file: bool,
@@ -78,6 +80,7 @@ pub(super) struct Shared {
 pub(super) struct Opened {
     pub(super) store: sled::Db,
     pub(super) file: File,
+    pub(super) growth: Growth,
     pub(super) witness: Witness,
     pub(super) lock: File,
     pub(super) space: Space,
@@ -97,6 +100,7 @@ impl Shared {
             tree: (*opened.store).clone(),
             store: opened.store,
             file: opened.file,
+            growth: opened.growth,
             witness: opened.witness,
             sync_file,
             #[cfg(test)]
@@ -173,8 +177,9 @@ impl Shared {
         }
     }
 
-    /// Tells the upkeep thread to end.
+    /// Tells the upkeep thread to end, and that which makes the file longer.
     pub(super) fn stop(&self) {
+        self.growth.stop();
         *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.notify_all();
     }

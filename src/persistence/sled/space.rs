@@ -74,6 +74,12 @@ impl Space {
         free >= need
     }
 
+    /// Whether `bytes` may be written that no commit needs yet.
+    pub(super) fn spare(&self, bytes: u64) -> bool {
+        let kept = self.floor.saturating_add(MARGIN).saturating_add(bytes);
+        (self.held.load(Relaxed) || self.reserve_bytes == 0) && self.free() >= kept
+    }
+
     /// Takes the reserve back when there is room for it above the floor, and looks anew.
     pub(super) fn upkeep(&self) {
         let free = self.free();

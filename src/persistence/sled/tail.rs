@@ -278,7 +278,9 @@ mod tests {
         /// Where a commit begins and ends.
         fn commit(&self, n: usize) -> (usize, usize) {
             let (before, after) = (&self.files[n - 1], &self.files[n]);
-            let differs = |at: &usize| before.get(*at) != after.get(*at);
+            // The file may have grown meanwhile, by zeros.
+            let byte = |file: &[u8], at: usize| file.get(at).copied().unwrap_or_default();
+            let differs = |at: &usize| byte(before, *at) != byte(after, *at);
             ((0..after.len()).find(differs).unwrap(), (0..after.len()).rfind(differs).unwrap())
         }
 

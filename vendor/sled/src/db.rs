@@ -440,6 +440,19 @@ impl Db {
         self.context.pagecache.relocate(bytes)
     }
 
+    /// Chargeline: whether the file is about to be written to its end; see
+    /// `grow`.
+    pub fn is_short(&self) -> bool {
+        self.context.pagecache.is_short()
+    }
+
+    /// Chargeline: writes a segment of zeros at the end of the file, unless it
+    /// reaches far enough ahead of what is in use, and returns whether it did.
+    /// Another thread than the one that writes may do it; see PATCHES.md, 8.
+    pub fn grow(&self) -> Result<bool> {
+        self.context.pagecache.grow()
+    }
+
     /// Returns the on-disk size of the storage files
     /// for this database.
     pub fn size_on_disk(&self) -> Result<u64> {

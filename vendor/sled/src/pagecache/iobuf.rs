@@ -313,6 +313,8 @@ pub(crate) struct IoBufs {
     pub max_header_stable_lsn: Arc<AtomicLsn>,
     // Chargeline: the end of what is known to be on the disk.
     synced_lsn: AtomicLsn,
+    // Chargeline: see PATCHES.md, 8.
+    pub(super) ahead: Arc<Ahead>,
     pub segment_accountant: Mutex<SegmentAccountant>,
     pub segment_cleaner: SegmentCleaner,
     deferred_segment_ops: stack::Stack<SegmentOp>,
@@ -417,6 +419,7 @@ impl IoBufs {
             max_reserved_lsn: AtomicLsn::new(stable),
             max_header_stable_lsn: Arc::new(AtomicLsn::new(next_lsn)),
             synced_lsn: AtomicLsn::new(stable),
+            ahead: segment_accountant.ahead.clone(),
             segment_accountant: Mutex::new(segment_accountant),
             segment_cleaner,
             deferred_segment_ops: stack::Stack::default(),

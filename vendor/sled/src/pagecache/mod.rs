@@ -5,6 +5,7 @@
 pub mod constants;
 pub mod logger;
 
+mod ahead;
 mod blob_io;
 mod disk_pointer;
 mod header;
@@ -35,6 +36,7 @@ use parallel_io_unix::{pread_exact, pread_exact_or_eof, pwrite_all};
 use parallel_io_windows::{pread_exact, pread_exact_or_eof, pwrite_all};
 
 use self::{
+    ahead::Ahead,
     blob_io::{gc_blobs, read_blob, remove_blob, write_blob},
     constants::{
         BATCH_MANIFEST_PID, COUNTER_PID, META_PID,
@@ -884,6 +886,16 @@ impl PageCache {
     /// Chargeline: see `Db::synced`.
     pub(crate) fn synced(&self, written: Written) -> Result<()> {
         self.log.iobufs.synced(written)
+    }
+
+    /// Chargeline: see `Db::is_short`.
+    pub(crate) fn is_short(&self) -> bool {
+        self.log.iobufs.ahead.is_short(&self.config)
+    }
+
+    /// Chargeline: see `Db::grow`.
+    pub(crate) fn grow(&self) -> Result<bool> {
+        self.log.iobufs.ahead.grow(&self.config)
     }
 
     /// Chargeline: see `Db::relocate`.

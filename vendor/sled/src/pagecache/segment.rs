@@ -98,6 +98,8 @@ pub(crate) struct SegmentAccountant {
     // written so far has been synced.
     written_lsn: Lsn,
     tip: LogOffset,
+    // Chargeline: how far the file reaches beyond; see PATCHES.md, 8.
+    pub(super) ahead: Arc<Ahead>,
     max_stabilized_lsn: Lsn,
     segment_cleaner: SegmentCleaner,
     ordering: BTreeMap<Lsn, LogOffset>,
@@ -495,12 +497,14 @@ impl SegmentAccountant {
         segment_cleaner: SegmentCleaner,
     ) -> Result<Self> {
         let _measure = Measure::new(&M.start_segment_accountant);
+        let file_len = config.file.metadata()?.len();
         let mut ret = Self {
             config,
             segments: vec![],
             free: BTreeSet::default(),
             erased: BTreeSet::default(),
             tip: 0,
+            ahead: Arc::new(Ahead::new(0, file_len)),
             max_stabilized_lsn: -1,
             written_lsn: -1,
             segment_cleaner,
@@ -509,6 +513,7 @@ impl SegmentAccountant {
         };
 
         ret.initialize_from_snapshot(snapshot)?;
+        ret.ahead.tip_moved(ret.tip);
 
         if let Some(max_free) = ret.free.iter().max() {
             assert!(
@@ -1059,6 +1064,8 @@ impl SegmentAccountant {
 
         self.tip += self.config.segment_size as LogOffset;
 
+        self.ahead.tip_moved(self.tip);
+
         trace!("advancing file tip from {} to {}", lid, self.tip);
 
         Ok(lid)
@@ -1157,14 +1164,14 @@ impl SegmentAccountant {
         let (completer, promise) = OneShot::pair();
 
         let config = self.config.clone();
+        let ahead = self.ahead.clone();
 
         io_fail!(&config, "file truncation");
         threadpool::spawn(move || {
             debug!("truncating file to length {}", at);
             // Chargeline: upstream syncs here; the headers of what is cut off
-            // were erased and synced before.
-            let res = config.file.set_len(at).map_err(|e| e.into());
-            completer.fill(res);
+            // were erased and synced before. What is to be ahead stays.
+            completer.fill(ahead.cut(at, &config));
         })?;
 
         if self.async_truncations.insert(at, promise).is_some() {
