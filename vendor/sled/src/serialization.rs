@@ -705,7 +705,15 @@ impl Serialize for PageState {
             ),
             len => PageState::Present {
                 base: Serialize::deserialize(buf)?,
-                frags: deserialize_bounded_sequence(buf, usize::from(len - 1))?,
+                // Chargeline: no larger than they are; there are many.
+                frags: {
+                    let count = usize::from(len - 1);
+                    let mut frags = Vec::with_capacity(count);
+                    for _ in 0..count {
+                        frags.push(Serialize::deserialize(buf)?);
+                    }
+                    frags
+                },
             },
         })
     }

@@ -2107,6 +2107,7 @@ impl PageCache {
         self.next_pid_to_allocate = Mutex::new(next_pid_to_allocate);
 
         debug!("load_snapshot loading pages from 0..{}", next_pid_to_allocate);
+        let guard = pin();
         for pid in 0..next_pid_to_allocate {
             let state = if let Some(state) =
                 snapshot.pt.get(usize::try_from(pid).unwrap())
@@ -2123,10 +2124,10 @@ impl PageCache {
 
             let mut cache_infos = Vec::default();
 
-            let guard = pin();
-
             match *state {
                 PageState::Present { base, ref frags } => {
+                    // Chargeline: no larger than they are; there are many.
+                    cache_infos.reserve_exact(1 + frags.len());
                     cache_infos.push(CacheInfo {
                         lsn: base.0,
                         pointer: base.1,
