@@ -1,10 +1,10 @@
-//! What a message costs against how many chargers are connected, from 100 to 15,000, at the same load of all together; next to
-//! it the bare responder's. Draws `docs/cost-growth.svg`.
+//! What a message costs against how many chargers are connected, from 100 to 15,000, next to the bare responder's: at the same load
+//! of all together (`docs/cost-growth.svg`), and where each brings its own (`docs/cost-load.svg`).
 
 use crate::figure::{Limit, median, tell};
 use crate::heartbeat::bare;
 use crate::host::{Host, Wishes};
-use crate::keeper::{Keeper, Kind, PACE, Whom};
+use crate::keeper::{Keeper, Kind, Whom};
 use crate::process::Process;
 use loadtest::net::Sources;
 use std::fmt::Write as _;
@@ -14,16 +14,28 @@ use std::time::Duration;
 
 const POINTS: [usize; 6] = [100, 300, 1_000, 3_000, 10_000, 15_000];
 const ROUNDS: usize = 3;
-/// Long enough for each of the most chargers to speak at [`PACE`].
+/// Long enough for each of the most chargers to speak once.
 const ROUND: Duration = Duration::from_millis(3_000);
-const PLOT: &str = "docs/cost-growth.svg";
+
+/// A load that is measured, and its plot.
+struct Load {
+    kind: Kind,
+    name: &'static str,
+    what: &'static str,
+    plot: &'static str,
+}
+
+const LOADS: [Load; 2] = [
+    Load { kind: Kind::Paced, name: "curve", what: "5000 a second of all together", plot: "docs/cost-growth.svg" },
+    Load { kind: Kind::Steady, name: "load", what: "one of each charger in 3 s", plot: "docs/cost-load.svg" },
+];
 
 struct Side {
     whom: Whom,
     at: SocketAddr,
     process: Process,
-    /// Of each point, in µs a heartbeat.
-    costs: Vec<f64>,
+    /// Of each load at each point, in µs a heartbeat.
+    costs: [Vec<f64>; LOADS.len()],
 }
 
 pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Result<()> {
@@ -31,20 +43,30 @@ pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Resul
     host.register(0, POINTS[POINTS.len() - 1], 1).await?;
     let (mut child, process, at) = bare().await?;
     let mut sides = [
-        Side { whom: Whom::Product, at: host.ocpp(), process: host.process()?, costs: Vec::new() },
-        Side { whom: Whom::Bare, at, process, costs: Vec::new() },
+        Side { whom: Whom::Product, at: host.ocpp(), process: host.process()?, costs: Default::default() },
+        Side { whom: Whom::Bare, at, process, costs: Default::default() },
     ];
     for chargers in POINTS {
         point(&host, &mut sides, chargers).await?;
     }
     let [ours, theirs] = sides.map(|side| side.costs);
-    for ((chargers, ours), theirs) in POINTS.iter().zip(&ours).zip(&theirs) {
-        let against = format!("the bare responder's {theirs:.1} µs; processor time of a heartbeat, {PACE} a second");
-        tell(&format!("curve_cost_us_{chargers}"), *ours, "us", Limit::None, &against);
+    for ((load, ours), theirs) in LOADS.iter().zip(&ours).zip(&theirs) {
+        report(load, ours, theirs)?;
     }
-    std::fs::write(PLOT, drawn(&ours, &theirs)?)?;
     child.kill().await?;
     host.end().await
+}
+
+fn report(load: &Load, ours: &[f64], theirs: &[f64]) -> anyhow::Result<()> {
+    for ((chargers, ours), theirs) in POINTS.iter().zip(ours).zip(theirs) {
+        let against = format!("the bare responder's {theirs:.1} µs; processor time of a heartbeat, {}", load.what);
+        tell(&format!("{}_cost_us_{chargers}", load.name), *ours, "us", Limit::None, &against);
+    }
+    let grown = |costs: &[f64]| costs[costs.len() - 1] / costs[0];
+    let against =
+        format!("the bare responder's {:.2}; the most chargers against the fewest, {}", grown(theirs), load.what);
+    tell(&format!("{}_growth_ratio", load.name), grown(ours), "ratio", Limit::None, &against);
+    Ok(std::fs::write(load.plot, drawn(load.what, ours, theirs)?)?)
 }
 
 /// Connects so many to both, and lets them speak in turn.
@@ -55,19 +77,21 @@ async fn point(host: &Host, sides: &mut [Side; 2], chargers: usize) -> anyhow::R
         side.process.quiet().await?;
     }
     host.folded().await?;
-    let mut costs = [Vec::new(), Vec::new()];
-    // The first round warms up.
-    for round in 0..=ROUNDS {
-        for ((side, keeper), costs) in sides.iter().zip(&mut keepers).zip(&mut costs) {
-            let before = side.process.cpu_s()?;
-            let (calls, _) = keeper.round(Kind::Paced, ROUND).await?;
-            if round > 0 {
-                costs.push((side.process.cpu_s()? - before) * 1e6 / calls as f64);
+    for (n, load) in LOADS.iter().enumerate() {
+        let mut costs = [Vec::new(), Vec::new()];
+        // The first round warms up.
+        for round in 0..=ROUNDS {
+            for ((side, keeper), costs) in sides.iter().zip(&mut keepers).zip(&mut costs) {
+                let before = side.process.cpu_s()?;
+                let (calls, _) = keeper.round(load.kind, ROUND).await?;
+                if round > 0 {
+                    costs.push((side.process.cpu_s()? - before) * 1e6 / calls as f64);
+                }
             }
         }
-    }
-    for (side, costs) in sides.iter_mut().zip(costs) {
-        side.costs.push(median(&costs));
+        for (side, costs) in sides.iter_mut().zip(costs) {
+            side.costs[n].push(median(&costs));
+        }
     }
     Ok(())
 }
@@ -88,15 +112,15 @@ fn y(cost: f64, most: f64) -> f64 {
     HEIGHT - MARGIN[3] - cost / most * (HEIGHT - MARGIN[1] - MARGIN[3])
 }
 
-/// The plot of both.
-fn drawn(ours: &[f64], theirs: &[f64]) -> Result<String, std::fmt::Error> {
+/// The plot of both under a load.
+fn drawn(load: &str, ours: &[f64], theirs: &[f64]) -> Result<String, std::fmt::Error> {
     let highest = ours.iter().chain(theirs).copied().fold(1.0, f64::max);
     let most = (highest / 5.0).ceil() * 5.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <title>Processor time of a heartbeat against connected chargers</title>\n\
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n\
-         <text x=\"{}\" y=\"22\" font-size=\"14\">Processor time of a heartbeat (µs), {PACE} a second of all chargers together</text>\n\
+         <text x=\"{}\" y=\"22\" font-size=\"14\">Processor time of a heartbeat (µs), {load}</text>\n\
          <text x=\"{}\" y=\"{}\" text-anchor=\"middle\">connected chargers</text>\n",
         MARGIN[0],
         f64::midpoint(MARGIN[0], WIDTH - MARGIN[2]),

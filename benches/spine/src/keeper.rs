@@ -21,6 +21,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(180);
 
 /// Heartbeats a second of a paced round, of all chargers of the keeper together.
 pub(crate) const PACE: u32 = 5_000;
+/// How often each charger speaks in a round of [`Kind::Steady`]: 15,000 of them make [`PACE`].
+const EVERY: Duration = Duration::from_secs(3);
 /// Durable calls under way at once: as many as the fewest chargers can have, so that commits of the same size are compared, and
 /// below what is shed.
 const DURABLE_AT_ONCE: usize = 100;
@@ -32,6 +34,8 @@ pub(crate) enum Kind {
     Heartbeat,
     /// The same, so many a second ([`PACE`]) whatever the number of chargers.
     Paced,
+    /// The same, each charger once in [`EVERY`]: the more there are, the more load.
+    Steady,
     /// Without a pause a new status each time: durable before it is answered.
     Status,
 }
@@ -41,6 +45,7 @@ impl Kind {
         match self {
             Kind::Heartbeat => "heartbeat",
             Kind::Paced => "paced",
+            Kind::Steady => "steady",
             Kind::Status => "status",
         }
     }
@@ -113,6 +118,7 @@ pub(crate) async fn keep(whom: &str, at: &str, chargers: &str, sources: &Arc<Sou
         let kind = match kind {
             "heartbeat" => Kind::Heartbeat,
             "paced" => Kind::Paced,
+            "steady" => Kind::Steady,
             "status" => Kind::Status,
             other => bail!("no round of {other}"),
         };
@@ -147,7 +153,7 @@ async fn serve_until<T>(wires: Vec<Wire>, until: impl Future<Output = T>) -> any
 async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(u64, Duration, Vec<Wire>)> {
     let begun = Instant::now();
     let chargers = u32::try_from(wires.len())?;
-    let every = Duration::from_secs(1) * chargers / PACE;
+    let every = if kind == Kind::Steady { EVERY } else { Duration::from_secs(1) * chargers / PACE };
     let under_way = Arc::new(Semaphore::new(DURABLE_AT_ONCE));
     let tasks: Vec<_> = wires
         .into_iter()
@@ -156,7 +162,7 @@ async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(
             let under_way = Arc::clone(&under_way);
             tokio::spawn(async move {
                 let mut calls = 0_u64;
-                if kind == Kind::Paced {
+                if matches!(kind, Kind::Paced | Kind::Steady) {
                     return paced(wire, begun, time, every * n / chargers, every).await;
                 }
                 // Each at least once, however long that takes all of them.
