@@ -102,8 +102,11 @@ impl SledJournal {
         let opened = open::open(config, clock)?;
         let shared = Arc::new(Shared::new(config, clock, sync, opened));
         let mut threads = Vec::new();
-        let bodies: [(_, fn(Arc<Shared>)); 3] =
-            [("journal-commit", commit::run), ("journal-upkeep", upkeep::run), ("journal-grow", grow::run)];
+        let bodies = [
+            ("journal-commit", commit::run as fn(Arc<Shared>)),
+            ("journal-upkeep", upkeep::run),
+            ("journal-grow", grow::run),
+        ];
         for (name, body) in bodies {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(name.into()).spawn(move || body(shared));
