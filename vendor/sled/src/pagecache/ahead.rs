@@ -11,8 +11,9 @@ use crate::{Mutex, Result, RunningConfig};
 const MOST: u64 = 8 << 20;
 const PART: u64 = 8;
 
-/// What is written at once, a part of every segment. In one place for ever: a
-/// kernel that has to fetch what it copies from clears the page first.
+/// What is written at once, a part of every segment: whoever commits waits for
+/// no more. In one place for ever, because a kernel that has to fetch what it
+/// copies from clears the page first.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The end of the file, which grows in zeros before it is written to: what
