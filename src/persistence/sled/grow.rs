@@ -75,15 +75,17 @@ pub(super) fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Makes the file as long as it should be, step by step, so that no commit waits for many.
+/// Makes the file as long as it should be, step by step, so that no commit waits for many. A sync that fails ends the journal,
+/// as a commit's does: nobody can tell what it was about (RT-7).
 fn grow(shared: &Shared) -> io::Result<()> {
     while !shared.growth.is_stopped() && shared.failure().is_none() && shared.space.spare(STEP) {
         let grown = shared.store.grow().map_err(io::Error::other)?;
         if !grown {
             break;
         }
-        if shared.sync_file {
-            shared.growth.file.sync_data()?;
+        let synced = if shared.sync_file { shared.growth.file.sync_data() } else { Ok(()) };
+        if let Err(error) = synced {
+            shared.fail(&format!("syncing the store's file ahead of its log: {error}"));
         }
     }
     Ok(())
