@@ -1,5 +1,5 @@
-//! The commit thread: the only one that changes the store. Owns the order of everything that is written and the moment
-//! at which it counts as durable; never reads for others.
+//! The commit thread: the only one that changes the store (another makes its file longer, [`super::grow`]). Owns the order of
+//! everything that is written and the moment at which it counts as durable; never reads for others.
 //!
 //! One turn: take what waits (up to a bound), judge each job against the index, put all that is new into one batch,
 //! `apply_batch`, move some pages out of segments that are mostly dead, `flush`, then `fdatasync` of sled's file, because sled's flush
