@@ -7,6 +7,8 @@
 #![allow(unsafe_code, reason = "the disk of the power-cut rig has an ioctl")]
 #![allow(missing_docs, reason = "nobody uses it from outside")]
 
+#[path = "faults/backlog.rs"]
+mod backlog;
 #[path = "faults/catalogue.rs"]
 mod catalogue;
 #[path = "faults/chargers.rs"]
@@ -20,6 +22,8 @@ mod document;
 mod hand;
 #[path = "faults/journal.rs"]
 mod journal;
+#[path = "faults/machine.rs"]
+mod machine;
 #[path = "faults/operations.rs"]
 mod operations;
 #[path = "faults/partners.rs"]

@@ -123,6 +123,7 @@ pub struct Server {
     ports: Ports,
     child: Option<Child>,
     variables: BTreeMap<String, String>,
+    descriptors: Option<u32>,
 }
 
 impl Server {
@@ -145,12 +146,25 @@ impl Server {
         let (dir, data) = (dir.canonicalize()?, data.canonicalize()?);
         let ports = Ports::free()?;
         std::fs::write(dir.join("config.toml"), config_text(ports, &data))?;
-        Ok(Server { binary: binary.to_owned(), dir, data, ports, child: None, variables: BTreeMap::new() })
+        Ok(Server {
+            binary: binary.to_owned(),
+            dir,
+            data,
+            ports,
+            child: None,
+            variables: BTreeMap::new(),
+            descriptors: None,
+        })
     }
 
     /// Sets a variable of its environment from the next start on.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Lets it have no more than so many files and sockets from the next start on.
+    pub fn limit_descriptors(&mut self, most: u32) {
+        self.descriptors = Some(most);
     }
 
     /// Adds keys to a section that is there already.
@@ -275,13 +289,22 @@ impl Server {
         self.ports
     }
 
+    fn program(&self) -> Command {
+        let Some(most) = self.descriptors else { return Command::new(&self.binary) };
+        // The shell becomes the server: it is the same process.
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!(r#"ulimit -n {most} && exec "$0" "$@""#)).arg(&self.binary);
+        shell
+    }
+
     /// Starts it; its output goes to `server.log` in its directory.
     ///
     /// # Errors
     /// When the binary cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log())?;
-        let child = Command::new(&self.binary)
+        let child = self
+            .program()
             .arg("serve")
             .arg("--config")
             .arg(self.dir.join("config.toml"))

@@ -26,7 +26,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 /// Open connections of the operator listener: people and one command line, not machines.
-const OPERATOR_CONNECTIONS_MAX: usize = 256;
+pub(crate) const OPERATOR_CONNECTIONS_MAX: usize = 256;
+
+/// Open connections of the metrics listener, and those from one address: a scraper that hangs has one, and the next one too.
+const METRICS_CONNECTIONS_MAX: usize = 32;
+const METRICS_CONNECTIONS_PER_ADDRESS: usize = 8;
 
 /// How often memory that is no longer needed is given back.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
@@ -47,17 +51,18 @@ struct Bounds {
     trusted_proxies: Vec<IpNet>,
 }
 
-/// Serves the partner API until `shutdown`, then drains.
+/// Serves the partner API until `shutdown`, then drains. `room`: connections that there can be, whatever is configured.
 pub async fn serve_partner(
     listener: TcpListener,
     api: PartnerApi,
     config: Arc<LiveConfig>,
+    room: usize,
     shutdown: CancellationToken,
 ) {
     let settings = config.current();
     let bounds = Bounds {
         listener: "partner",
-        connections: settings.api.connections_max,
+        connections: settings.api.connections_max.min(room),
         per_address: settings.api.connections_per_address,
         header_timeout: settings.api.header_timeout,
         drain_timeout: settings.api.drain_timeout,
@@ -77,23 +82,43 @@ pub async fn serve_partner(
     }
 }
 
-/// Serves the operator API until `shutdown`, then drains.
+/// Serves the operator API until `shutdown`, then drains. `room`: as [`serve_partner`] has it.
 pub async fn serve_operator(
     listener: TcpListener,
     api: OperatorApi,
     config: Arc<LiveConfig>,
+    room: usize,
     shutdown: CancellationToken,
 ) {
     let settings = config.current();
     let bounds = Bounds {
         listener: "operator",
-        connections: OPERATOR_CONNECTIONS_MAX,
+        connections: OPERATOR_CONNECTIONS_MAX.min(room),
         per_address: OPERATOR_CONNECTIONS_MAX,
         header_timeout: settings.api.header_timeout,
         drain_timeout: settings.api.drain_timeout,
         trusted_proxies: Vec::new(),
     };
     serve(listener, api.router, bounds, shutdown).await;
+}
+
+/// Serves the metrics until `shutdown`.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    router: Router,
+    config: Arc<LiveConfig>,
+    shutdown: CancellationToken,
+) {
+    let settings = config.current();
+    let bounds = Bounds {
+        listener: "metrics",
+        connections: METRICS_CONNECTIONS_MAX,
+        per_address: METRICS_CONNECTIONS_PER_ADDRESS,
+        header_timeout: settings.api.header_timeout,
+        drain_timeout: settings.api.drain_timeout,
+        trusted_proxies: Vec::new(),
+    };
+    serve(listener, router, bounds, shutdown).await;
 }
 
 /// What all connections of a listener share.

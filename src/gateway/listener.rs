@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 /// Connections that wait in the kernel: a storm must not overflow it, or SYN retries put the herd in step.
 const BACKLOG: u32 = 4096;
 
-/// Refusals that are answered at once; beyond them a connection is closed without a word.
-const REFUSALS_MAX: usize = 256;
+/// Refusals that are answered at once, if there is room; beyond them a connection is closed without a word.
+pub(crate) const REFUSALS_MAX: usize = 256;
 
 /// Wait after accept failed, as when descriptors run out: trying at once would burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -137,9 +137,19 @@ pub struct TlsPort {
     pub door: Arc<ArcSwap<Door>>,
 }
 
+/// Sockets that chargers may take, whatever the settings say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Chargers that are connected or shake hands.
+    pub connections: usize,
+    /// Chargers that are being turned away.
+    pub refusals: usize,
+}
+
 /// The bound listeners, before they run.
 #[derive(Debug)]
 pub struct Gateway {
+    room: Room,
     listener: TcpListener,
     tls: Option<(TcpListener, Arc<ArcSwap<Door>>)>,
     shared: Arc<Shared>,
@@ -156,14 +166,15 @@ pub struct GatewayHandle {
 }
 
 impl Gateway {
-    /// Binds the listener. `settings` is read anew for every connection, so that keys marked live take effect.
+    /// Binds the listener. `settings` is read anew for every connection, so that keys marked live take effect, as far as
+    /// there is `room`.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn bind(settings: Arc<ArcSwap<Settings>>, ports: Ports) -> io::Result<Gateway> {
+    pub fn bind(settings: Arc<ArcSwap<Settings>>, ports: Ports, room: Room) -> io::Result<Gateway> {
         let listener = listen(settings.load().listen)?;
         let shared = Arc::new(Shared::new(settings, ports));
-        Ok(Gateway { listener, tls: None, shared, stop: CancellationToken::new() })
+        Ok(Gateway { room, listener, tls: None, shared, stop: CancellationToken::new() })
     }
 
     /// Speaks TLS at one more address.
@@ -193,11 +204,19 @@ impl Gateway {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                _ = prune.tick() => self.shared.attempts.prune(),
+                _ = prune.tick() => {
+                    self.shared.attempts.prune();
+                    metric::CONNECTIONS_MOST.set(self.connections_max() as f64, []);
+                }
                 accepted = self.listener.accept() => self.accepted(accepted, None).await,
                 (accepted, door) = accept_tls(self.tls.as_ref()) => self.accepted(accepted, Some(door)).await,
             }
         }
+    }
+
+    /// Connections at once, as of now.
+    fn connections_max(&self) -> usize {
+        self.shared.settings().connections_max.min(self.room.connections)
     }
 
     async fn accepted(&self, accepted: io::Result<(TcpStream, SocketAddr)>, door: Option<Arc<Door>>) {
@@ -212,10 +231,7 @@ impl Gateway {
     }
 
     fn welcome(&self, stream: TcpStream, remote: SocketAddr, door: Option<Arc<Door>>) {
-        let (from, most, late_max) = {
-            let settings = self.shared.settings();
-            (remote.ip(), settings.connections_max, settings.late_max)
-        };
+        let (from, most, late_max) = (remote.ip(), self.connections_max(), self.shared.settings().late_max);
         let busy = sheds(Demand::Handshake, self.shared.ports.placement.late(), late_max, 1.0);
         let admitted = match &door {
             None => self.shared.admission.admit(from, most, busy),
@@ -233,7 +249,7 @@ impl Gateway {
 
     fn refuse(&self, stream: TcpStream, refused: Refused) {
         metric::REFUSED.add(1, [refused.label()]);
-        if self.shared.refusals.fetch_add(1, Ordering::Relaxed) >= REFUSALS_MAX {
+        if self.shared.refusals.fetch_add(1, Ordering::Relaxed) >= self.room.refusals {
             self.shared.refusals.fetch_sub(1, Ordering::Relaxed);
             metric::REFUSED.add(1, ["silent"]);
             return;

@@ -6,6 +6,7 @@
 
 mod assemble;
 pub mod demo;
+mod descriptors;
 mod desk;
 mod http;
 pub mod ledger;

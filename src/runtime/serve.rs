@@ -1,6 +1,7 @@
 //! `chargeline serve`: from the configuration to the last socket.
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
+use super::descriptors::{Shares, share_out};
 use super::{Addresses, Runtime, Threads, Workers, http, tls};
 use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
@@ -8,12 +9,14 @@ use crate::actors::charger::register::GatewayRegister;
 use crate::actors::configuration::{Configuration, Swaps};
 use crate::actors::service::{Phase, PhaseCell, Service, UserLocks};
 use crate::actors::webhook::{Lookup, SystemLookup, WebhookService};
-use crate::api::operator::OperatorToken;
+use crate::api::operator::{OperatorApi, OperatorToken};
+use crate::api::partner::PartnerApi;
 use crate::api::server;
 use crate::clock::{SharedClock, Timestamp, WallClock};
 use crate::config::Config;
 use crate::config::live::{LiveConfig, Version};
 use crate::config::load::Sources;
+use crate::gateway::listener::Room;
 #[cfg(feature = "testing")]
 use crate::gateway::memory::MemoryGateway;
 use crate::gateway::tls::TlsError;
@@ -28,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Threads that run HTTP. Calls wait for actors, not for the processor.
@@ -149,6 +153,7 @@ async fn serve_on(
     (choose, lookup): (impl FnOnce(SharedJournal, &SharedClock) -> SharedJournal, Arc<dyn Lookup>),
 ) -> Result<Served, ServeError> {
     let (clock, exporter) = (Arc::new(WallClock) as SharedClock, exporter::install().map_err(start)?);
+    let shares = share_out(&config)?;
     let store = open_store(&config, &clock).await?;
     let journal = choose(store.clone(), &clock);
     let vault = Arc::new(Vault::open(&config.journal.key_file, journal.clone()).await?);
@@ -168,7 +173,7 @@ async fn serve_on(
     let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
     #[cfg(feature = "testing")]
     let memory = MemoryGateway::new(Arc::clone(&configuration.swaps.gateway), ports(&parts, &journal, &open, &clock));
-    let gateway = gateway(&configuration, ports(&parts, &journal, &open, &clock))?;
+    let gateway = gateway(&configuration, ports(&parts, &journal, &open, &clock), shares.chargers)?;
     let (gateway, keeper) = secured(gateway, &parts, &configuration, &clock)?;
     let handle = gateway.handle().map_err(start)?;
     let (listeners, addresses) = listeners(&config, &handle).await?;
@@ -191,12 +196,8 @@ async fn serve_on(
     let late = http::lateness(&parts.arbiters, &threads);
     let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime), late);
     let operator_api = http::operator_api(&service, &configuration.live, token);
-    let live = configuration.live.clone();
-    let servers = vec![
-        threads.spawn(server::serve_partner(listeners.partner, partner_api, live.clone(), shutdown.clone())),
-        threads.spawn(server::serve_operator(listeners.operator, operator_api, live, shutdown.clone())),
-    ];
-    export(exporter, listeners.metrics, &threads, &shutdown);
+    let bounds = (&shares, &configuration.live, &shutdown);
+    let servers = serve_http(listeners, (partner_api, operator_api, exporter), bounds, &threads);
     run_gateway((gateway, keeper), &handshakes, &threads, &shutdown);
     runtime.spawn_watchers(&threads);
     let threads = Threads { arbiters: parts.arbiters, http: threads, handshakes, servers };
@@ -206,6 +207,22 @@ async fn serve_on(
         configuration.keep(&version).await.map_err(start)?;
     }
     Ok(Served { runtime, addresses, configuration, limit: config.api.drain_timeout })
+}
+
+/// Serves HTTP. Those of the servers that have calls under way to finish at the end.
+fn serve_http(
+    listeners: Listeners,
+    (partner, operator, exporter): (PartnerApi, OperatorApi, Exporter),
+    (shares, live, shutdown): (&Shares, &Arc<LiveConfig>, &CancellationToken),
+    threads: &Workers,
+) -> Vec<JoinHandle<()>> {
+    let stop = || shutdown.clone();
+    threads.spawn(exporter.clone().upkeep());
+    threads.spawn(server::serve_metrics(listeners.metrics, exporter.router(), live.clone(), stop()));
+    vec![
+        threads.spawn(server::serve_partner(listeners.partner, partner, live.clone(), shares.partners, stop())),
+        threads.spawn(server::serve_operator(listeners.operator, operator, live.clone(), shares.operators, stop())),
+    ]
 }
 
 /// The configuration in force; its version too, if it is not kept yet.
@@ -220,13 +237,6 @@ async fn configured(
     let (live, fresh) = LiveConfig::start(config.clone(), kept, clock.now())?;
     let (live, platform, clock) = (Arc::new(live), parts.platform.clone(), clock.clone());
     Ok((Arc::new(Configuration { live, swaps, platform, sources, logs, clock }), fresh))
-}
-
-/// Serves the metrics until the process stops.
-fn export(exporter: Exporter, listener: TcpListener, threads: &Workers, shutdown: &CancellationToken) {
-    threads.spawn(exporter.clone().upkeep());
-    let stop = shutdown.clone();
-    threads.spawn(async move { exporter.serve(listener, async move { stop.cancelled().await }).await });
 }
 
 /// Before this moment an earlier process may have accepted a signed request whose nonce nobody remembers (EM-3).
@@ -282,10 +292,14 @@ fn ports(parts: &Parts, journal: &SharedJournal, open: &Arc<AtomicBool>, clock: 
     }
 }
 
-fn gateway(configuration: &Configuration, ports: listener::Ports) -> Result<Gateway, ServeError> {
+fn gateway(configuration: &Configuration, ports: listener::Ports, room: Room) -> Result<Gateway, ServeError> {
     let settings = Arc::clone(&configuration.swaps.gateway);
     let address = settings.load().listen.to_string();
-    Gateway::bind(settings, ports).map_err(|source| ServeError::Listen { what: "gateway.listen", address, source })
+    Gateway::bind(settings, ports, room).map_err(|source| ServeError::Listen {
+        what: "gateway.listen",
+        address,
+        source,
+    })
 }
 
 fn run_gateway(

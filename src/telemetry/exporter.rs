@@ -1,14 +1,13 @@
 //! The Prometheus exporter (OP-6): installs the recorder with help texts and buckets, keeps it tidy, serves `/metrics`.
 //! Owns that listener; never a metric.
 
+use super::logs;
 use super::metrics::{self as table, Described, Kind, handles, process};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use std::future::Future;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 
 /// How often histograms are folded: unfolded values cost 8 bytes each until then, also when nobody scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -79,6 +78,7 @@ impl Exporter {
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
         process::sample(self.started);
+        logs::count_dropped();
         self.handle.render()
     }
 
@@ -92,18 +92,10 @@ impl Exporter {
         }
     }
 
-    /// Serves `/metrics` on `listener` until `stop` resolves.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
+    /// `/metrics`, to be served on a listener of its own.
+    pub fn router(self) -> Router {
         let render = move || std::future::ready(([(CONTENT_TYPE, TEXT)], self.render()));
-        let app = Router::new().route("/metrics", get(render));
-        axum::serve(listener, app).with_graceful_shutdown(stop).await
+        Router::new().route("/metrics", get(render))
     }
 }
 
@@ -151,14 +143,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn metrics_are_served_as_text_on_a_listener_of_their_own() {
+    async fn metrics_are_served_as_text() {
         let exporter = Exporter { handle: recorder().unwrap().handle(), started: Instant::now() };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let server = tokio::spawn(exporter.serve(listener, async move {
-            let _ = stopped.await;
-        }));
+        tokio::spawn(axum::serve(listener, exporter.router()).into_future());
         let get = |path: &'static str| async move {
             use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -171,7 +160,5 @@ mod tests {
         let answer = get("/metrics").await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain; version=0.0.4"), "{answer}");
         assert!(get("/").await.starts_with("HTTP/1.1 404"));
-        stop.send(()).unwrap();
-        server.await.unwrap().unwrap();
     }
 }

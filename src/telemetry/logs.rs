@@ -1,5 +1,5 @@
 //! Structured logs (OP-7). Owns where lines go and how they look; never holds the program back: lines that a slow
-//! terminal or disk cannot take are dropped and counted.
+//! terminal or disk cannot take are dropped and counted, those that a full disk does not take, too.
 //!
 //! Invariants: one event is one line, whatever a peer put into it (control characters are escaped); text has no colour
 //! codes; lines of target `audit` go to their own file if one is named.
@@ -10,6 +10,8 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -42,7 +44,17 @@ pub enum Error {
 pub struct Logs {
     filter: reload::Handle<EnvFilter, Registry>,
     workers: Vec<(WorkerGuard, ErrorCounter)>,
-    reported: usize,
+}
+
+/// The writers of the process's logs, and how many of the lines that they dropped have been counted.
+static INSTALLED: OnceLock<(Vec<ErrorCounter>, AtomicUsize)> = OnceLock::new();
+
+/// Counts the lines dropped since the last call into the metric. Call it before the metric is read.
+pub fn count_dropped() {
+    let Some((writers, counted)) = INSTALLED.get() else { return };
+    let dropped = writers.iter().map(ErrorCounter::dropped_lines).sum();
+    let before = counted.fetch_max(dropped, Ordering::Relaxed);
+    LOG_LINES_DROPPED.add(dropped.saturating_sub(before) as u64, []);
 }
 
 impl Logs {
@@ -53,13 +65,6 @@ impl Logs {
     pub fn set_filter(&self, directives: &str) -> Result<(), Error> {
         let filter = filter(directives)?;
         self.filter.reload(filter).map_err(|_| Error::Filter(directives.to_owned()))
-    }
-
-    /// Counts the lines dropped since the last call into the metric. Call it now and then.
-    pub fn count_dropped(&mut self) {
-        let dropped: usize = self.workers.iter().map(|(_, errors)| errors.dropped_lines()).sum();
-        LOG_LINES_DROPPED.add(dropped.saturating_sub(self.reported) as u64, []);
-        self.reported = dropped;
     }
 }
 
@@ -74,6 +79,8 @@ fn filter(directives: &str) -> Result<EnvFilter, Error> {
 pub fn install(settings: &Telemetry) -> Result<Logs, Error> {
     let (subscriber, logs) = subscriber(settings, io::stderr())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Installed)?;
+    let writers = logs.workers.iter().map(|(_, errors)| errors.clone()).collect();
+    INSTALLED.get_or_init(|| (writers, AtomicUsize::new(0)));
     Ok(logs)
 }
 
@@ -92,14 +99,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 struct Gathered<W: io::Write>(io::BufWriter<W>);
 
 impl<W: io::Write> io::Write for Gathered<W> {
-    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.0.write(lines)
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line).inspect_err(|_| LOG_LINES_DROPPED.add(1, []))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()?;
+        let flushed = self.0.flush();
         std::thread::sleep(PAUSE);
-        Ok(())
+        flushed
     }
 }
 
@@ -138,7 +145,7 @@ fn subscriber(
             .boxed(),
     };
     let subscriber = tracing_subscriber::registry().with(layer).with(audit);
-    Ok((subscriber, Logs { filter: handle, workers, reported: 0 }))
+    Ok((subscriber, Logs { filter: handle, workers }))
 }
 
 /// Text of one line: control characters that came in with a value are escaped.

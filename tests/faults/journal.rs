@@ -132,9 +132,17 @@ pub(crate) async fn sync_fails(scene: &mut Scene) -> Result<()> {
             ensure!(status.code() == Some(FAILED_JOURNAL), "it ended with {status}");
             scene.start().await
         };
-        let (begun, fell) = tokio::join!(started(&world, &name, round % 3, 1), falls);
-        begun?;
+        let (begun, fell) = tokio::join!(start(&world, &name, round % 3, 1), falls);
         fell?;
+        match begun {
+            Outcome::Accepted { .. } => {}
+            // It fell before the request came, for a sync of its own, and rose before the charger was back.
+            Outcome::Refused { code, .. } if code == "charger_offline" => {
+                lively(&world).await?;
+                started(&world, &format!("{name}-again"), round % 3, 1).await?;
+            }
+            other => bail!("{name} is not taken: {other:?}"),
+        }
         let failed = scene.shim()?.failed()? - before;
         ensure!(failed == 1, "{failed} syncs failed");
         scene.count("fsync errors injected", failed);

@@ -121,8 +121,9 @@ impl World {
         let (partner_socket, operator_socket) = (bind().await, bind().await);
         let (url, address) = url_of(&partner_socket);
         let (ops, _) = url_of(&operator_socket);
-        let served = tokio::spawn(serve_partner(partner_socket, partner.clone(), live.clone(), stop.clone()));
-        tokio::spawn(serve_operator(operator_socket, operator, live, stop.clone()));
+        let served =
+            tokio::spawn(serve_partner(partner_socket, partner.clone(), live.clone(), usize::MAX, stop.clone()));
+        tokio::spawn(serve_operator(operator_socket, operator, live, usize::MAX, stop.clone()));
         Rig { url, ops, address, bearer, stop, served, partner, folder, clock: self.clock.clone(), http: client() }
     }
 }

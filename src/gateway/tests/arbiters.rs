@@ -31,7 +31,7 @@ fn chargers_are_served_by_the_arbiter_that_they_belong_to() {
     actix_rt::System::new().block_on(async {
         let arbiters = [actix_rt::Arbiter::new(), actix_rt::Arbiter::new()];
         let handles = arbiters.iter().map(actix_rt::Arbiter::handle).collect();
-        let rig = rig_on(|_| {}, None, |script| Arc::new(OnArbiters(handles, script)));
+        let rig = rig_on(|_| {}, None, ROOM, |script| Arc::new(OnArbiters(handles, script)));
         let mut chargers = Vec::new();
         for n in 0..20 {
             chargers.push(rig.charger(&format!("CP-{n}")).await);

@@ -202,6 +202,23 @@ async fn the_cap_on_connections_holds_and_changes_at_run_time() {
     rig.charger("CP-2").await;
 }
 
+/// J13: whatever is configured, sockets take no more descriptors than there are for them.
+#[tokio::test]
+async fn beyond_the_room_that_there_is_nobody_comes_in_or_is_answered() {
+    let rig = rig_within(Room { connections: 1, refusals: 0 });
+    let _first = rig.charger("CP-1").await;
+    let request = upgrade("/ocpp/CP-2", &basic("CP-2", PASSWORD));
+    let mut stream = dial(rig.addr(), HOME).await;
+    // It may be closed before all of it is sent.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert_eq!(status(&answer), "", "closed without a word");
+    assert_eq!(rig.meters.now(r#"refused_total{limit="connections"}"#), 1);
+    assert_eq!(rig.meters.now(r#"refused_total{limit="silent"}"#), 1);
+    assert_eq!(rig.handle.connected(), 1);
+}
+
 #[tokio::test]
 async fn bytes_sent_right_behind_the_request_are_not_lost() {
     let rig = rig(|_| {});

@@ -12,7 +12,7 @@ mod tls;
 
 use super::credentials::{Access, Pepper};
 use super::link::LinkHandle;
-use super::listener::{Gateway, GatewayHandle, Ports, TlsPort};
+use super::listener::{Gateway, GatewayHandle, Ports, REFUSALS_MAX, Room, TlsPort};
 use super::ports::*;
 use super::profile::{Denied, Standing};
 use super::socket::SocketStart;
@@ -226,9 +226,16 @@ pub(super) fn defaults() -> Settings {
     all["gateway"].clone().try_into().unwrap()
 }
 
+const ROOM: Room = Room { connections: usize::MAX, refusals: REFUSALS_MAX };
+
 /// Chargers `CP-0` to `CP-2999` with [`PASSWORD`], `OPEN` without, `TLS` of profile 2, `CERT` of profile 3.
 pub(super) fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
-    rig_on(change, None, fake_placement)
+    rig_on(change, None, ROOM, fake_placement)
+}
+
+/// The same where the system has room for so many.
+pub(super) fn rig_within(room: Room) -> Rig {
+    rig_on(|_| {}, None, room, fake_placement)
 }
 
 fn fake_placement(script: Arc<Script>) -> Arc<dyn Placement> {
@@ -241,6 +248,7 @@ fn fake_placement(script: Arc<Script>) -> Arc<dyn Placement> {
 fn rig_on(
     change: impl FnOnce(&mut Settings),
     tls_port: Option<TlsPort>,
+    room: Room,
     placement: impl FnOnce(Arc<Script>) -> Arc<dyn Placement>,
 ) -> Rig {
     let meters = Meters::begin();
@@ -279,7 +287,7 @@ fn rig_on(
         clock: Arc::new(WallClock),
         pepper,
     };
-    let mut gateway = Gateway::bind(settings.clone(), ports).unwrap();
+    let mut gateway = Gateway::bind(settings.clone(), ports, room).unwrap();
     if let Some(port) = tls_port {
         gateway = gateway.with_tls(port).unwrap();
     }

@@ -102,7 +102,7 @@ impl Pki {
     fn rig_with(&self, change: impl FnOnce(&mut Settings)) -> (Rig, Arc<ArcSwap<Door>>) {
         let door = Arc::new(ArcSwap::from_pointee(Door::open(&self.settings()).unwrap()));
         let port = TlsPort { listen: "127.0.0.1:0".parse().unwrap(), door: door.clone() };
-        (rig_on(change, Some(port), fake_placement), door)
+        (rig_on(change, Some(port), ROOM, fake_placement), door)
     }
 
     fn connector(&self, client: Option<Client>) -> TlsConnector {

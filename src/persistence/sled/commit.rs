@@ -233,14 +233,8 @@ fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: Option
     shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
     fault_point!("journal.flushed", "");
     places.written();
-    #[cfg(test)]
-    if shared.break_sync.load(SeqCst) {
-        return Err("syncing the store's file: injected".into());
-    }
     let written = shared.store.written();
-    if shared.sync_file {
-        shared.file.sync_data().map_err(|e| format!("syncing the store's file: {e}"))?;
-    }
+    shared.sync(&shared.file).map_err(|e| format!("syncing the store's file: {e}"))?;
     shared.store.synced(written).map_err(|e| format!("freeing segments: {e}"))?;
     shared.witness.note(sealed.next_block);
     shared.durable.send_replace(number);

@@ -39,6 +39,14 @@ struct Chunks {
     last: u64,
 }
 
+/// What an append turned out to be, with its answer.
+enum Judged {
+    /// Its records lie in this batch; what goes with them is to follow.
+    New(Appended),
+    /// Its records were written before.
+    Repeated(Appended),
+}
+
 pub(super) struct Draft<'a> {
     shared: &'a Shared,
     index: MutexGuard<'a, Index>,
@@ -150,24 +158,19 @@ impl<'a> Draft<'a> {
     fn append(&mut self, job: AppendJob) {
         let AppendJob { token, after, records, rows, notices, reply, home } = job;
         let outcome = match self.judged(&token, after, &records) {
-            Ok((appended, true)) => {
+            Ok(Judged::New(appended)) => {
                 notices.into_iter().for_each(|notice| self.notice(notice));
                 rows.into_iter().for_each(|row| self.put(row));
                 Ok(appended)
             }
-            Ok((duplicate, false)) => Ok(duplicate),
+            Ok(Judged::Repeated(appended)) => Ok(appended),
             Err(error) => Err(error),
         };
         self.answers.push(Answer::Append(reply, outcome, home));
     }
 
-    /// Takes the records in if they are to be written, and tells that; otherwise gives the old answer of those that were.
-    fn judged(
-        &mut self,
-        token: &Token,
-        after: u64,
-        records: &[(u128, Vec<u8>)],
-    ) -> Result<(Appended, bool), AppendError> {
+    /// Takes the records in if they are new.
+    fn judged(&mut self, token: &Token, after: u64, records: &[(u128, Vec<u8>)]) -> Result<Judged, AppendError> {
         // One look-up for all: it is what an append costs most here.
         let Some(stream) = self.index.streams.get_mut(token.stream.as_str()) else { return Err(fenced()) };
         match stream.judge(token.claim, after, records.last().map_or(0, |(id, _)| *id)) {
@@ -176,7 +179,9 @@ impl<'a> Draft<'a> {
                 metrics::REFUSED.add(1, ["no_room"]);
                 return Err(AppendError::Full);
             }
-            Verdict::Duplicate(sequence) => return Ok((Appended { sequence, snapshot_advised: false }, false)),
+            Verdict::Duplicate(sequence) => {
+                return Ok(Judged::Repeated(Appended { sequence, snapshot_advised: false }));
+            }
             Verdict::Fenced => return Err(fenced()),
         }
         for (id, envelope) in records {
@@ -188,7 +193,7 @@ impl<'a> Draft<'a> {
         let config = &self.shared.config;
         let behind = stream.first_block().map_or(0, |first| self.first_block.saturating_sub(first));
         let snapshot_advised = stream.tail_records() >= config.snapshot_records || behind >= config.snapshot_blocks;
-        Ok((Appended { sequence: stream.last, snapshot_advised }, true))
+        Ok(Judged::New(Appended { sequence: stream.last, snapshot_advised }))
     }
 
     /// Notices of one commit to one partner lie together, in chunks named by their last position.

@@ -83,8 +83,7 @@ fn grow(shared: &Shared) -> io::Result<()> {
         if !grown {
             break;
         }
-        let synced = if shared.sync_file { shared.growth.file.sync_data() } else { Ok(()) };
-        if let Err(error) = synced {
+        if let Err(error) = shared.sync(&shared.growth.file) {
             shared.fail(&format!("syncing the store's file ahead of its log: {error}"));
         }
     }
@@ -98,6 +97,8 @@ mod tests {
     use crate::persistence::sled::SledJournal;
     use crate::persistence::sled::tests::config;
     use crate::persistence::{Journal as _, StreamName};
+    use std::os::fd::AsRawFd;
+    use std::sync::atomic::Ordering::SeqCst;
     use std::time::{Duration, Instant};
 
     /// Whether the file of a journal was made longer than needed within the time, after a commit.
@@ -113,6 +114,22 @@ mod tests {
             std::thread::yield_now();
         }
         !journal.shared.store.is_short()
+    }
+
+    #[tokio::test]
+    async fn a_sync_ahead_of_the_log_that_fails_ends_the_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = SledJournal::open(&config(directory.path()), &ManualClock::default().shared()).unwrap();
+        let shared = &journal.shared;
+        shared.broken.store(shared.growth.file.as_raw_fd(), SeqCst);
+        shared.tree.insert(b"zeros", vec![1; 8 << 20]).unwrap();
+        shared.store.flush().unwrap();
+        shared.growth.ask();
+        let begun = Instant::now();
+        while shared.failure().is_none() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::yield_now();
+        }
+        assert_eq!(shared.failure(), Some("syncing the store's file ahead of its log: injected"));
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use crate::persistence::JournalError;
 use crate::telemetry::metrics::journal as metrics;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -48,9 +49,9 @@ pub(super) struct Shared {
     pub(super) witness: Witness,
     /// Always true but in the power-cut rig's proof that it catches a store without it.
     pub(super) sync_file: bool,
-    /// Makes the next sync fail, for tests.
+    /// The descriptor whose syncs fail, for tests.
     #[cfg(test)]
-    pub(super) break_sync: AtomicBool,
+    pub(super) broken: std::sync::atomic::AtomicI32,
     pub(super) queue: Queue,
     pub(super) space: Space,
     pub(super) recent: Recent,
@@ -104,7 +105,7 @@ impl Shared {
             witness: opened.witness,
             sync_file,
             #[cfg(test)]
-            break_sync: AtomicBool::new(false),
+            broken: std::sync::atomic::AtomicI32::new(-1),
             queue: Queue::new(config.queue_bound),
             space: opened.space,
             recent: Recent::default(),
@@ -133,6 +134,15 @@ impl Shared {
 
     pub(super) fn mutable(&self) -> MutexGuard<'_, Mutable> {
         self.mutable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until what was written to the store's file is on stable storage.
+    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        if self.broken.load(SeqCst) == std::os::fd::AsRawFd::as_raw_fd(file) {
+            return Err(io::Error::other("injected"));
+        }
+        if self.sync_file { file.sync_data() } else { Ok(()) }
     }
 
     /// The end: nothing is written any more, readers and writers are told, the process is asked to stop.

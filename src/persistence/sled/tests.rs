@@ -5,8 +5,10 @@ use crate::config::journal::Journal as Config;
 use crate::persistence::contract::{ManualClock, Subject, notice, record, turn};
 use crate::persistence::{Append, AppendError, Journal, JournalError, SharedJournal, Snapshot, StreamName};
 use async_trait::async_trait;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -197,10 +199,10 @@ async fn a_failed_sync_ends_the_journal_and_tells_the_process() {
     journal.append(&token, turn(0, b"a")).await.unwrap();
     let (tell, told) = std::sync::mpsc::sync_channel(4);
     journal.on_fatal(Box::new(move |why| drop(tell.try_send(why.to_owned()))));
-    journal.shared.break_sync.store(true, std::sync::atomic::Ordering::SeqCst);
+    journal.shared.broken.store(journal.shared.file.as_raw_fd(), SeqCst);
     assert!(matches!(journal.append(&token, turn(1, b"b")).await, Err(AppendError::Unknown(_))));
     assert!(told.recv().unwrap().contains("sync"));
-    journal.shared.break_sync.store(false, std::sync::atomic::Ordering::SeqCst);
+    journal.shared.broken.store(-1, SeqCst);
     assert!(matches!(journal.append(&token, turn(1, b"b")).await, Err(AppendError::Unavailable(_))), "never retried");
     assert!(matches!(journal.row("session", "x").await, Err(JournalError::Unavailable(_))));
     assert!(matches!(journal.resolve(&token, 1).await, Err(JournalError::Unavailable(_))));

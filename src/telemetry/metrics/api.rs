@@ -139,7 +139,7 @@ pub const CONNECTIONS: Metric<1> = Metric {
     name: "chargeline_api_connections",
     kind: Kind::Gauge,
     help: "Open HTTP connections, by listener.",
-    labels: [("listener", &["partner", "operator"])],
+    labels: [("listener", &["partner", "operator", "metrics"])],
     page: None,
 };
 

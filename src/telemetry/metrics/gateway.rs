@@ -8,7 +8,16 @@ pub const CONNECTIONS: Metric<0> = Metric {
     kind: Kind::Gauge,
     help: "Charger sockets open now.",
     labels: [],
-    page: Some("a fall of more than a tenth within a minute"),
+    page: Some("a fall of more than a tenth within a minute; above 80 % of chargeline_gateway_limit_connections"),
+};
+
+/// How many may be.
+pub const CONNECTIONS_MOST: Metric<0> = Metric {
+    name: "chargeline_gateway_limit_connections",
+    kind: Kind::Gauge,
+    help: "Charger sockets that may be open at once: gateway.connections_max, or fewer where the system allows the process too few open files.",
+    labels: [],
+    page: None,
 };
 
 /// What became of handshakes.
@@ -249,6 +258,7 @@ pub const THROTTLED: Metric<0> = Metric {
 /// Every metric of this room.
 pub const ALL: &[Described] = &[
     CONNECTIONS.described(),
+    CONNECTIONS_MOST.described(),
     HANDSHAKES.described(),
     HANDSHAKE_SECONDS.described(),
     REFUSED.described(),

@@ -70,9 +70,9 @@ pub const CONFIG_CHANGES: Metric<1> = Metric {
 pub const LOG_LINES_DROPPED: Metric<0> = Metric {
     name: "chargeline_process_log_dropped_lines_total",
     kind: Kind::Counter,
-    help: "Log lines dropped because the terminal or disk was too slow (telemetry.log_lines_max).",
+    help: "Log lines dropped because the terminal or disk was too slow (telemetry.log_lines_max), or took nothing.",
     labels: [],
-    page: None,
+    page: Some("rate above 0 for an hour: the log has holes"),
 };
 
 /// Label values beyond the bound.
