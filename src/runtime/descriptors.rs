@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::gateway::listener::{REFUSALS_MAX, Room};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The journal's files and the logs', listeners, metrics, a backup under way.
-const FILES: usize = 64;
+/// The journal's files and the logs', listeners, readers of metrics and of messages, a backup under way.
+const FILES: usize = 96;
 
 /// A thread's poller, and what wakes it.
 const OF_A_THREAD: usize = 8;
@@ -90,16 +90,16 @@ mod tests {
         for (limit, chargers, refusals, partners, operators) in [
             (usize::MAX, 50_000, 256, 4_096, 256),
             (1 << 20, 50_000, 256, 4_096, 256),
-            (20_000, 16_918, 256, 1_245, 256),
-            (1_024, 708, 59, 59, 59),
-            (256, 132, 11, 11, 11),
-            (144, 48, 4, 4, 4),
+            (20_000, 16_890, 256, 1_243, 256),
+            (1_024, 684, 57, 57, 57),
+            (256, 108, 9, 9, 9),
+            (176, 48, 4, 4, 4),
         ] {
             let shared = Shares { chargers: Room { connections: chargers, refusals }, partners, operators };
             assert_eq!(shares(limit, 2, defaults), Ok(shared), "{limit}");
         }
-        assert_eq!(shares(143, 2, defaults), Err(144));
-        assert_eq!(shares(144, 64, defaults), Err(640), "many threads have many pollers");
+        assert_eq!(shares(175, 2, defaults), Err(176));
+        assert_eq!(shares(176, 64, defaults), Err(672), "many threads have many pollers");
         let few = shares(20_000, 2, [100, 10]).unwrap();
         assert_eq!((few.chargers.connections, few.partners), (100, 10), "not more than is wanted");
     }

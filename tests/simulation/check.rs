@@ -138,10 +138,14 @@ pub(crate) async fn left(world: &World, product: &Rc<Product>) -> Option<(&'stat
             return Some(("I11", format!("session {key} is still open")));
         }
     }
-    for (key, row) in rows(&durable, "reservation").await {
-        if row["open"] == true {
-            return Some(("I11", format!("reservation {key} still stands")));
-        }
+    let reservations = rows(&durable, "reservation").await;
+    if let Some((key, _)) = reservations.iter().find(|(_, row)| row["open"] == true) {
+        return Some(("I11", format!("reservation {key} still stands")));
+    }
+    if world.plan.paying
+        && let Some(deposit) = crate::money::unsettled(product, &reservations).await
+    {
+        return Some(("I11", deposit));
     }
     for n in 0..world.plan.partners {
         for entry in outbox(&durable, n).await {
@@ -204,7 +208,7 @@ pub(crate) async fn at_rest(world: &World, product: &Rc<Product>) {
     starts(world, &sessions, false);
     told(world);
     if world.plan.paying {
-        crate::money::check(world, product, &rows(&durable, "order").await).await;
+        crate::money::check(world, product, &rows(&durable, "order").await, &reservations).await;
     }
     let quarantines = rows(&durable, "alert").await.iter().filter(|(_, row)| row["code"] == "quarantined").count();
     if world.poisoned.get() == 0 && quarantines > 0 {

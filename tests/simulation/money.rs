@@ -86,7 +86,12 @@ fn minor(value: &Value) -> i64 {
 }
 
 /// The books are sound, and agree with what was paid and with the bills that were told (I5).
-pub(crate) async fn check(world: &World, product: &Product, orders: &[(String, Value)]) {
+pub(crate) async fn check(
+    world: &World,
+    product: &Product,
+    orders: &[(String, Value)],
+    reservations: &[(String, Value)],
+) {
     let durable = product.disk.durable().fork();
     let Some(account) = product.accounts.read(USER, Account::clone).await else {
         return world.fail("I5", format!("the account of {USER} cannot be read"));
@@ -106,12 +111,35 @@ pub(crate) async fn check(world: &World, product: &Product, orders: &[(String, V
     }
     let paid: i64 = world.payments.borrow().iter().filter(|payment| payment.credited).map(|it| it.minor).sum();
     let taken: i64 = orders.iter().map(|(_, order)| minor(&order["taken"]) - minor(&order["refunded"])).sum();
+    let fees: i64 = reservations.iter().map(|(_, row)| fee(world, row)).sum();
     let there = account.available() + account.frozen();
-    if there != paid - taken {
-        let text = format!("{paid} fen were paid, {taken} taken for orders, and {there} are there");
+    if there != paid - taken - fees {
+        let text =
+            format!("{paid} fen were paid, {taken} taken for orders, {fees} for reservations, {there} are there");
         return world.fail("I5", text);
     }
     told(world, orders);
+}
+
+/// What a reservation has taken of its deposit; the rest was given back.
+fn fee(world: &World, row: &Value) -> i64 {
+    if row["partner"] != "partner-0" || !row["returned"].is_object() {
+        return 0;
+    }
+    let (fee, returned, deposit) = (minor(&row["fee"]), minor(&row["returned"]), minor(&row["terms"]["deposit"]));
+    if fee + returned != deposit {
+        world.fail("I5", format!("of a deposit of {deposit} fen {fee} were taken and {returned} given back: {row}"));
+    }
+    world.count(if fee > 0 { "a deposit of which a fee was taken" } else { "a deposit that was given back" });
+    fee
+}
+
+/// A deposit that is still set aside for a reservation that is over.
+pub(crate) async fn unsettled(product: &Product, reservations: &[(String, Value)]) -> Option<String> {
+    let account = product.accounts.read(USER, Account::clone).await?;
+    let over = |name: &str| reservations.iter().any(|(id, row)| row["open"] != true && name.contains(id.as_str()));
+    let hold = account.holds.keys().find(|hold| over(hold.as_str()))?;
+    Some(format!("{hold} is not settled"))
 }
 
 /// What an order takes is what its partner was told that it costs.

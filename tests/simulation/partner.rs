@@ -42,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) connector: u16,
     /// It reserves, and starts nothing.
     pub(crate) books: bool,
+    /// Its user has an account: a reservation takes a deposit from it.
+    pub(crate) account: bool,
     /// The reservation that it uses.
     pub(crate) uses: Option<ReservationId>,
     pub(crate) known: Known,
@@ -196,6 +198,7 @@ pub(crate) fn start(world: &Rc<World>, product: &Rc<Product>, (partner, charger,
         charger,
         connector,
         books,
+        account: partner == 0 && world.plan.paying,
         uses,
         known: Known::Unknown,
         asking: false,
@@ -287,7 +290,7 @@ async fn asked(product: &Rc<Product>, call: &Call) -> Result<SessionId, Option<S
         reservation: call.uses,
     };
     let command = match call.books {
-        true => charger::Command::Reserve(Box::new(booking(product, opening))),
+        true => charger::Command::Reserve(Box::new(booking(product, opening, call.account))),
         false => charger::Command::StartSession(Box::new(opening)),
     };
     match product.chargers.ask(&format!("CP-{}", call.charger), Key::Charger, command.into()).await {
@@ -302,8 +305,8 @@ async fn asked(product: &Rc<Product>, call: &Call) -> Result<SessionId, Option<S
     }
 }
 
-/// The reservation of the same partner, user and place, without a deposit.
-fn booking(product: &Product, opening: Opening) -> Booking {
+/// The reservation of the same partner, user and place.
+fn booking(product: &Product, opening: Opening, account: bool) -> Booking {
     Booking {
         reservation: ReservationId(opening.session.0),
         request: opening.request,
@@ -313,7 +316,7 @@ fn booking(product: &Product, opening: Opening) -> Booking {
         sealed: None,
         ahead: Duration::ZERO,
         length: None,
-        account: false,
+        account,
         rule: Rule::configured(&product.reserving),
     }
 }
