@@ -114,8 +114,9 @@ pub(crate) async fn shake(
         Ok((proof, head)) => hand_over(&shared, stream, remote, (head, proof), &bytes, permits).await,
         Err(refusal) => {
             metric::HANDSHAKES.add(1, [refusal.label()]);
-            // Lingering with one who is turned away is no handshake any more.
-            drop(permits);
+            // Lingering with one who is turned away is no handshake any more; there is a socket until it is over (J13).
+            let (handshake, _connection) = permits;
+            drop(handshake);
             if let Some(answer) = refusal.answer(&shared) {
                 turn_away(stream, &answer).await;
             }
@@ -217,7 +218,8 @@ async fn hand_over(
     let response = head.response();
     let Some(subprotocol) = head.subprotocol else {
         metric::HANDSHAKES.add(1, ["no_subprotocol"]);
-        drop(permits);
+        let (handshake, _connection) = permits;
+        drop(handshake);
         return turn_away(stream, &[&response, NO_SUBPROTOCOL].concat()).await;
     };
     let generation = shared.connections.next_generation();
@@ -241,8 +243,8 @@ async fn hand_over(
     }));
     if let Err(SocketStart(start)) = shared.ports.placement.place(start) {
         metric::HANDSHAKES.add(1, ["not_ready"]);
-        let Start { mut stream, handshake, connection, .. } = *start;
-        drop((handshake, connection));
+        let Start { mut stream, handshake, connection: _connection, .. } = *start;
+        drop(handshake);
         if stream.wake().is_ok() {
             turn_away(stream, &head::refusal("503 Service Unavailable", &shared.retry_after())).await;
         }

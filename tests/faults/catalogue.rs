@@ -309,7 +309,8 @@ pub(crate) const ROWS: &[Row] = &[
         "turned away and counted; partners start, chargers obey, a backup is made, nobody meets the limit",
         "I1, I10, I14",
         ["chargers turned away"],
-        machine::descriptors_exhausted
+        machine::descriptors_exhausted,
+        quick: true
     ),
     row!(
         "W1",

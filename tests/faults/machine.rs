@@ -41,6 +41,7 @@ pub(crate) async fn descriptors_exhausted(scene: &mut Scene) -> Result<()> {
     for key in ["gateway.handshakes_per_second", "gateway.handshakes_per_second_busy", "gateway.handshakes_in_flight"] {
         scene.configure(key, 10_000)?;
     }
+    scene.configure("gateway.handshake_timeout", "1s")?;
     scene.server.limit_descriptors(DESCRIPTORS);
     scene.start().await?;
     let world = scene.world(Fleet::of(3)).await?;

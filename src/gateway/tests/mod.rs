@@ -351,6 +351,16 @@ impl Rig {
         self.handle.local_addr()
     }
 
+    /// Waits until nobody is there any more: all permits have come back.
+    pub(super) async fn empties(&self) {
+        let empty = async {
+            while self.handle.present() != (0, 0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, empty).await.expect("permits come back");
+    }
+
     /// Connects as a charger, without a WebSocket library: the raw stream after the upgrade.
     pub(super) async fn raw(&self, id: &str) -> TcpStream {
         let mut stream = dial(self.addr(), [127, 0, 0, 1]).await;

@@ -272,12 +272,7 @@ async fn what_is_not_tls_or_says_nothing_holds_nothing_open() {
     let mut rest = Vec::new();
     let end = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut rest)).await;
     assert!(end.is_ok() && rest.is_empty());
-    let quiet = async {
-        while rig.handle.present() != (0, 0) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, quiet).await.expect("permits come back");
+    rig.empties().await;
     rig.meters.counts(r#"tls_failures_total{cause="not_tls"}"#, 1).await;
     rig.meters.counts(r#"handshakes_total{outcome="timeout"}"#, 1).await;
 }
