@@ -1,6 +1,6 @@
 //! The process's descriptors (fault J13): how many there are, and who may take them. Owns the limit; never a socket.
 //!
-//! One socket too many must not cost the journal a file, an operator his way in or a partner her answer. So every kind of
+//! One socket too many must not cost the journal a file, an operator the way in or a partner an answer. So every kind of
 //! caller has a share, and whoever comes beyond it is turned away by those who listen.
 
 use super::ServeError;
