@@ -21,7 +21,7 @@ use asking::Answered;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use futures_util::stream::FuturesUnordered;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -54,7 +54,7 @@ pub(super) struct Run {
     more: bool,
     observe: bool,
     stopping: bool,
-    payloads: HashMap<u64, OutboxEntry>,
+    payloads: BTreeMap<u64, OutboxEntry>,
     replays: Vec<Replay>,
     /// What is to be asked of the endpoint.
     knock: Option<Knock>,
@@ -100,7 +100,7 @@ impl Run {
             more: true,
             observe: false,
             stopping: false,
-            payloads: HashMap::new(),
+            payloads: BTreeMap::new(),
             replays: Vec::new(),
             knock: None,
             knocking: None,
@@ -184,7 +184,7 @@ impl Run {
                 Arrival { entry, wanted }
             });
             self.scheduler.arrive(arrivals, now);
-            self.keep(page);
+            self.keep(page, None);
         }
         metrics::COALESCED.add(self.scheduler.take_coalesced(), []);
         Ok(())
@@ -202,17 +202,21 @@ impl Run {
         }
     }
 
-    /// Holds payloads ready for events that are held, as many as may be.
-    fn keep(&mut self, page: Vec<OutboxEntry>) {
-        let limit = self.tuning.read_ahead.max(1);
-        if self.payloads.len() >= limit {
-            let scheduler = &self.scheduler;
+    /// Holds the payloads of these events ready, of those that are held. Where there are more than may be, what comes last goes;
+    /// of a page that is wanted at once (up to `wanted`) what is behind it, then what is before it and waits for something else
+    /// than its turn.
+    fn keep(&mut self, page: Vec<OutboxEntry>, wanted: Option<u64>) {
+        let scheduler = &self.scheduler;
+        let held = page.into_iter().filter(|row| scheduler.holds(row.position));
+        self.payloads.extend(held.map(|row| (row.position, row)));
+        if wanted.is_some() && self.payloads.len() > self.tuning.read_ahead {
             self.payloads.retain(|position, _| scheduler.holds(*position));
         }
-        for row in page {
-            if self.payloads.len() < limit && self.scheduler.holds(row.position) {
-                self.payloads.insert(row.position, row);
-            }
+        while self.payloads.len() > self.tuning.read_ahead {
+            let _ = match self.payloads.last_key_value() {
+                Some((last, _)) if wanted.is_none_or(|wanted| *last > wanted) => self.payloads.pop_last(),
+                Some(_) | None => self.payloads.pop_first(),
+            };
         }
     }
 
@@ -257,7 +261,8 @@ impl Run {
                     return Ok(());
                 };
                 let found = page.iter().position(|row| row.position == position).map(|at| page.swap_remove(at));
-                self.keep(page);
+                let end = page.iter().map(|row| row.position).max();
+                self.keep(page, end);
                 found
             }
         };

@@ -212,6 +212,31 @@ virtual_test!(the_window_bounds_memory_while_a_partner_is_down_and_all_comes_in_
     assert_eq!(world.queue().low_water, 5000);
 });
 
+virtual_test!(a_backlog_is_read_by_the_page_and_not_again_for_every_event, async {
+    // Eight at a time: 500 a second.
+    let mut world = World::at_rest(|_, _| (Duration::from_millis(16), http(200)));
+    let target = world.directory.0.borrow_mut().take();
+    world.start();
+    for n in 0..1000 {
+        world.session(n);
+    }
+    seconds(1).await;
+    *world.directory.0.borrow_mut() = target;
+    world.handle.look_again();
+    // New ones come as fast as old ones go, one by one.
+    for n in 1000..3000 {
+        world.session(n);
+        sleep(Duration::from_millis(2)).await;
+    }
+    let behind = 3000 - world.seen().len();
+    assert!(behind > 500, "there is a backlog all the while: {behind}");
+    minutes(1).await;
+    assert_eq!(world.queue().low_water, 3000);
+    // As they arrive, and once more by 16 those whose payload found no room then.
+    let reads = *world.store.reads.lock().unwrap();
+    assert!(reads <= 1000 / 64 + 2000 + 3000 / 16 + 10, "{reads} reads for 3000 events");
+});
+
 virtual_test!(a_journal_that_takes_no_report_stops_new_tries_after_a_bound_and_loses_nothing, async {
     let world = World::new(|_, _| (QUICK, http(200)));
     seconds(1).await;

@@ -10,6 +10,8 @@ pub(super) struct Store {
     /// Outbox reads that fail before the next succeeds.
     pub(super) failing_reads: Mutex<u32>,
     pub(super) largest_read: Mutex<usize>,
+    /// Outbox reads that gave something.
+    pub(super) reads: Mutex<usize>,
 }
 
 #[async_trait]
@@ -26,7 +28,9 @@ impl Journal for Store {
         *largest = limit.max(*largest);
         let outbox = self.outbox.lock().unwrap();
         let theirs = outbox.iter().filter(|row| row.notice.partner == *partner && row.position > after);
-        Ok(theirs.take(limit).cloned().collect())
+        let page: Vec<OutboxEntry> = theirs.take(limit).cloned().collect();
+        *self.reads.lock().unwrap() += usize::from(!page.is_empty());
+        Ok(page)
     }
     async fn row(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
         let rows = self.rows.lock().unwrap();
