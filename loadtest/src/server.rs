@@ -79,7 +79,6 @@ write_rate = 100000
 write_burst = 100000
 events_rate = 100000
 events_burst = 100000
-nonces_per_key = 5000000
 
 [charger]
 offline_after = "20s"

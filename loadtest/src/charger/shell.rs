@@ -251,8 +251,11 @@ impl Shell {
             self.around.stats.whole.fetch_sub(1, Ordering::Relaxed);
         }
         let now = now_ms();
-        let wait = self.back_off();
-        self.link = Link::Down { until_ms: self.device.connects_from_ms().max(now + wait) };
+        // Who waits already has lost no socket, so nothing has failed: the wait is not drawn anew.
+        if !matches!(self.link, Link::Down { .. }) {
+            let wait = self.back_off();
+            self.link = Link::Down { until_ms: self.device.connects_from_ms().max(now + wait) };
+        }
         self.sent = None;
         self.device.disconnected(why, now);
     }

@@ -105,3 +105,25 @@ async fn a_whole_charger_charges_over_a_socket_and_survives_a_lost_answer() {
     let last = ChargerRecord::Final { charger: "CP-1".into(), running: vec![], queued: 0 };
     assert_eq!(records.last().unwrap().it, last);
 }
+
+#[tokio::test]
+async fn who_is_dropped_again_while_he_waits_comes_back_no_later_for_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/ocpp", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve(listener, Arc::new(Mutex::new(FakeCsms::default()))));
+    let mut profile = Profile::towards(&url);
+    profile.reconnect = (Duration::from_millis(200), Duration::from_secs(3_600));
+    let around = Surroundings { history: History::memory(), stats: Arc::new(Stats::default()), store: None };
+    let charger = spawn(ChargerSpec::normal("CP-1", Some("secret".into()), 1, 1), Arc::new(profile), around.clone());
+    let connections = || crate::stats::get(&around.stats.connections);
+    eventually("a first connection", || connections() == 1).await;
+    for _ in 0..16 {
+        while !charger.at_charger(AtCharger::Drop { offline_ms: 0 }) {
+            tokio::task::yield_now().await; // its mailbox is full
+        }
+    }
+    // Within twice the least pause; sixteen drops that counted would be about an hour.
+    eventually("a second connection", || connections() == 2).await;
+    charger.shut_down().await;
+    server.abort();
+}
