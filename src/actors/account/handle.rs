@@ -64,7 +64,7 @@ impl Accounts {
         account: &str,
         look: impl FnOnce(&Account) -> R + Send + 'static,
     ) -> Option<R> {
-        self.host.read(account, Key, look).await
+        self.host.read(account, Key, look).await.ok().flatten()
     }
 
     /// The host, for recovery and snapshots.

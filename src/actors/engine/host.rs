@@ -280,22 +280,23 @@ impl<F: Family> HostAddr<F> {
         }
     }
 
-    /// Reads an entity's committed state, bringing its partition into memory if need be. `None`: no such entity, or the
-    /// arbiter is too busy.
+    /// Reads an entity's committed state, bringing its partition into memory if need be. `None`: no such entity.
+    ///
+    /// # Errors
+    /// When the arbiter is too busy or gone: nothing is known of the entity.
     pub async fn read<R: Send + 'static>(
         &self,
         id: &str,
         key: F::Key,
         look: impl FnOnce(&F::State) -> R + Send + 'static,
-    ) -> Option<R> {
+    ) -> Result<Option<R>, TooBusy> {
         let id = id.to_owned();
         let index = place(&id, self.hosts.len());
-        self.run_on(index, move |core| async move {
+        let seen = self.run_on(index, move |core| async move {
             let partition = core.partition(&id).await?;
             partition.state(&key).map(|state| look(&state))
-        })
-        .await
-        .flatten()
+        });
+        seen.await.ok_or(TooBusy)
     }
 
     /// Runs work with all partitions of one arbiter. `None`: the arbiter is too busy or gone.

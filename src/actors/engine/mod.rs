@@ -31,6 +31,6 @@ mod tests;
 pub mod turn;
 
 pub use entity::EntityActor;
-pub use host::{Host, HostAddr, HostCore};
+pub use host::{Host, HostAddr, HostCore, TooBusy};
 pub use messages::Refusal;
 pub use partition::{Environment, Partition, Shell};

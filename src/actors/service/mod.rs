@@ -11,6 +11,7 @@ mod credentials;
 mod desk;
 mod feed;
 mod messages;
+mod newest;
 mod onboarding;
 mod operator;
 mod orders;
@@ -26,7 +27,7 @@ use super::alerts::Alerts;
 use super::charger::Register;
 use super::charger::tokens::Tokens;
 use super::configuration::Configuration;
-use super::engine::{HostAddr, Refusal as Refused};
+use super::engine::{HostAddr, Refusal as Refused, TooBusy};
 use super::operators::Operators;
 use super::partners::Partners;
 use super::tariffs::Tariffs;
@@ -252,6 +253,12 @@ fn partner_rejected(rejection: PartnerRejection) -> Refusal {
 /// A row that cannot be read is a defect that a person must see.
 fn corrupt(table: &str, key: &str, error: &impl ToString) -> Refusal {
     JournalError::Corrupt { key: format!("{table}/{key}"), why: error.to_string() }.into()
+}
+
+impl From<TooBusy> for Refusal {
+    fn from(_: TooBusy) -> Self {
+        Code::Busy.into()
+    }
 }
 
 /// What a cursor must be.

@@ -2,7 +2,7 @@
 //! nobody need be asked to show one; one that has left memory is brought back from its row before it is asked anything.
 
 use super::sessions::{Eyes, user_scope};
-use super::{Service, bad_cursor, corrupt, refused, rejected};
+use super::{Service, corrupt, refused, rejected};
 use crate::actors::engine::Refusal as Refused;
 use crate::api::catalogue::Code;
 use crate::api::port::{
@@ -11,6 +11,7 @@ use crate::api::port::{
 use crate::domain::charging::{Key, Rejection, Reply};
 use crate::domain::order::{self, Order, REVIEWS};
 use crate::ids::{ChargerId, OrderId, PartnerId};
+use crate::persistence::StoredRow;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,9 +20,6 @@ use serde_json::Value;
 const TABLE: &str = "order";
 /// Orders by partner and user.
 const BY_USER: &str = "user-order";
-
-/// The largest number of orders that one page looks through for a filter.
-const LOOKED_THROUGH: usize = 2000;
 
 #[async_trait]
 impl OrderPort for Service {
@@ -129,34 +127,14 @@ impl Service {
         filter: &OrderFilter,
         page: PageRequest,
     ) -> Result<Page<OrderView>, Refusal> {
-        let mut before = match &page.cursor {
-            Some(cursor) if cursor.starts_with(&prefix) => Some(cursor.clone()),
-            Some(_) => return Err(bad_cursor()),
-            None => None,
+        let listed = |StoredRow { key, .. }| async move {
+            let id: OrderId =
+                key.rsplit('/').next().unwrap_or(&key).parse().map_err(|error| corrupt(table, &key, &error))?;
+            let view = self.order_view(eyes, id, false).await?;
+            let open = !matches!(view.status, OrderStatus::Paid | OrderStatus::Failed);
+            Ok(filter.open.is_none_or(|wanted| wanted == open).then_some(view))
         };
-        let mut items = Vec::new();
-        for _ in 0..LOOKED_THROUGH.div_ceil(page.limit.max(1)) {
-            let rows = self.journal.rows_back(table, &prefix, before.as_deref(), page.limit).await?;
-            let exhausted = rows.len() < page.limit;
-            for row in rows {
-                before = Some(row.key.clone());
-                let id: OrderId = (row.key.rsplit('/').next().unwrap_or(&row.key))
-                    .parse()
-                    .map_err(|error| corrupt(table, &row.key, &error))?;
-                let view = self.order_view(eyes, id, false).await?;
-                let open = !matches!(view.status, OrderStatus::Paid | OrderStatus::Failed);
-                if filter.open.is_none_or(|wanted| wanted == open) {
-                    items.push(view);
-                }
-                if items.len() == page.limit {
-                    return Ok(Page { items, next: before });
-                }
-            }
-            if exhausted {
-                return Ok(Page { items, next: None });
-            }
-        }
-        Ok(Page { items, next: before })
+        self.newest_first((table, &prefix), page, listed).await
     }
 
     /// What somebody wants of an order. One that has left memory comes back as its row has it.

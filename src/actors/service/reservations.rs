@@ -7,7 +7,7 @@
 //! owns the store: it does (the journal's directory is locked).
 
 use super::sessions::{Eyes, may_begin, user_scope};
-use super::{Service, bad_cursor, corrupt, refused, rejected};
+use super::{Service, corrupt, refused, rejected};
 use crate::actors::engine::Refusal as Refused;
 use crate::api::catalogue::Code;
 use crate::api::port::{
@@ -19,6 +19,7 @@ use crate::domain::charger;
 use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::domain::reservation::{self, Booking, CancelBy, Complaint, Rule, terms};
 use crate::ids::{ChargerId, PartnerId, ReservationId};
+use crate::persistence::StoredRow;
 use async_trait::async_trait;
 use dashmap::DashMap;
 use serde::Deserialize;
@@ -31,9 +32,6 @@ use tokio::sync::Mutex;
 const TABLE: &str = "reservation";
 /// Reservations by partner and user.
 const BY_USER: &str = "user-reservation";
-
-/// The largest number of closed reservations that one page looks through for a filter.
-const LOOKED_THROUGH: usize = 2000;
 
 /// Other free connectors that are offered.
 const ALTERNATIVES_MAX: usize = 5;
@@ -288,7 +286,7 @@ impl Service {
             let live = self.chargers.read(charger.as_str(), Key::Reservation(id), move |state: &State| {
                 state.reservation().map(|held| serde_json::to_value(held.view(id, &name)))
             });
-            match live.await.flatten() {
+            match live.await?.flatten() {
                 Some(Ok(live)) => value = live,
                 Some(Err(error)) => return Err(corrupt(TABLE, &id.to_string(), &error)),
                 // It left memory between the row and the look: the row has all of it now.
@@ -320,27 +318,7 @@ impl Service {
             (Eyes::Partner(partner), None) => (BY_USER, format!("{partner}/")),
             (Eyes::Operator, _) => (TABLE, String::new()),
         };
-        let mut before = match &page.cursor {
-            Some(cursor) if cursor.starts_with(&prefix) => Some(cursor.clone()),
-            Some(_) => return Err(bad_cursor()),
-            None => None,
-        };
-        let mut items = Vec::new();
-        for _ in 0..LOOKED_THROUGH.div_ceil(page.limit.max(1)) {
-            let rows = self.journal.rows_back(table, &prefix, before.as_deref(), page.limit).await?;
-            let exhausted = rows.len() < page.limit;
-            for row in rows {
-                before = Some(row.key.clone());
-                items.extend(self.listed_reservation(eyes, &filter, &row.key, &row.value).await?);
-                if items.len() == page.limit {
-                    return Ok(Page { items, next: before });
-                }
-            }
-            if exhausted {
-                return Ok(Page { items, next: None });
-            }
-        }
-        Ok(Page { items, next: before })
+        self.newest_first((table, &prefix), page, |row| self.listed_reservation(eyes, &filter, row)).await
     }
 
     /// The reservation of a listed row, if the filter wants it.
@@ -348,12 +326,11 @@ impl Service {
         &self,
         eyes: Eyes<'_>,
         filter: &ReservationFilter,
-        key: &str,
-        row: &[u8],
+        StoredRow { key, value }: StoredRow,
     ) -> Result<Option<ReservationView>, Refusal> {
         let id: ReservationId =
-            key.rsplit('/').next().unwrap_or(key).parse().map_err(|error| corrupt(TABLE, key, &error))?;
-        let listed = read_row(key, row)?.pointer;
+            key.rsplit('/').next().unwrap_or(&key).parse().map_err(|error| corrupt(TABLE, &key, &error))?;
+        let listed = read_row(&key, &value)?.pointer;
         let wanted = filter.open.is_none_or(|open| open == listed.open)
             && filter.charger_id.as_ref().is_none_or(|charger| *charger == listed.charger_id);
         if !wanted {

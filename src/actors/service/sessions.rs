@@ -1,6 +1,6 @@
 //! Starting and stopping sessions, and showing them (SE-1, SE-12).
 
-use super::{Service, bad_cursor, corrupt, refused, rejected};
+use super::{Service, corrupt, refused, rejected};
 use crate::actors::personal;
 use crate::api::catalogue::Code;
 use crate::api::port::{
@@ -12,6 +12,7 @@ use crate::domain::charging::{Key, Rejection, Reply, State};
 use crate::domain::delivery::Partner;
 use crate::domain::session::{self, StopBy};
 use crate::ids::{ChargerId, PartnerId, SessionId};
+use crate::persistence::StoredRow;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,9 +23,6 @@ pub(super) const BY_USER: &str = "user-session";
 
 /// Signed meter records by session.
 const SIGNED: &str = "signed-reading";
-
-/// The largest number of closed sessions that one page looks through for a filter.
-const LOOKED_THROUGH: usize = 2000;
 
 /// What every session row has.
 #[derive(Debug, Deserialize)]
@@ -172,7 +170,7 @@ impl Service {
             let live = self.chargers.read(charger.as_str(), Key::Session(id), move |state: &State| {
                 state.session().map(|session| serde_json::to_value(session.view(id, &name, now)))
             });
-            match live.await.flatten() {
+            match live.await?.flatten() {
                 Some(Ok(live)) => value = live,
                 Some(Err(error)) => return Err(corrupt(TABLE, &id.to_string(), &error)),
                 // It left memory between the row and the look: the row has all of it now.
@@ -226,29 +224,7 @@ impl Service {
             (Eyes::Partner(partner), None) => (BY_USER, format!("{partner}/")),
             (Eyes::Operator, _) => (TABLE, String::new()),
         };
-        let mut before = match &page.cursor {
-            Some(cursor) if cursor.starts_with(&prefix) => Some(cursor.clone()),
-            Some(_) => return Err(bad_cursor()),
-            None => None,
-        };
-        let mut items = Vec::new();
-        for _ in 0..LOOKED_THROUGH.div_ceil(page.limit.max(1)) {
-            let rows = self.journal.rows_back(table, &prefix, before.as_deref(), page.limit).await?;
-            let exhausted = rows.len() < page.limit;
-            for row in rows {
-                before = Some(row.key.clone());
-                if let Some(view) = self.listed(eyes, &filter, &row.key, &row.value).await? {
-                    items.push(view);
-                }
-                if items.len() == page.limit {
-                    return Ok(Page { items, next: before });
-                }
-            }
-            if exhausted {
-                return Ok(Page { items, next: None });
-            }
-        }
-        Ok(Page { items, next: before })
+        self.newest_first((table, &prefix), page, |row| self.listed(eyes, &filter, row)).await
     }
 
     /// The session of a listed row, if the filter wants it.
@@ -256,12 +232,11 @@ impl Service {
         &self,
         eyes: Eyes<'_>,
         filter: &SessionFilter,
-        key: &str,
-        row: &[u8],
+        StoredRow { key, value }: StoredRow,
     ) -> Result<Option<SessionView>, Refusal> {
         let id: SessionId =
-            key.rsplit('/').next().unwrap_or(key).parse().map_err(|error| corrupt(TABLE, key, &error))?;
-        let listed = read_row(key, row)?.pointer;
+            key.rsplit('/').next().unwrap_or(&key).parse().map_err(|error| corrupt(TABLE, &key, &error))?;
+        let listed = read_row(&key, &value)?.pointer;
         let wanted = filter.open.is_none_or(|open| open == listed.open)
             && filter.charger_id.as_ref().is_none_or(|charger| *charger == listed.charger_id);
         if !wanted {

@@ -121,7 +121,7 @@ impl Service {
             State::Book(book) => book.rules.clone(),
             State::Period(_) => Vec::new(),
         };
-        self.statements.read(partner.as_str(), Key::Book, look).await.ok_or_else(|| Code::Busy.into())
+        self.statements.read(partner.as_str(), Key::Book, look).await?.ok_or_else(|| Code::Busy.into())
     }
 
     /// What was said of the orders of a statement. Of one that is closed for good, its disputes alone tell.
@@ -140,7 +140,7 @@ impl Service {
             State::Book(_) => HashMap::new(),
         };
         let key = Key::Period(view.statement_id.clone());
-        match self.statements.read(partner.as_str(), key, look).await {
+        match self.statements.read(partner.as_str(), key, look).await? {
             Some(standings) => Ok(standings),
             None if view.settled.is_some() => Ok(HashMap::new()),
             None => Err(Code::Busy.into()),

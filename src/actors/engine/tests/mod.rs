@@ -443,7 +443,7 @@ fn other_threads_reach_an_entity_through_the_door() {
         let world = World::new();
         let door = HostAddr::new(vec![Host::start_for(Rc::clone(&world.core))], Duration::from_secs(1));
         assert_eq!(door.ask("one", Key::Root, Command::Add(3)).await, Ok(3));
-        assert_eq!(door.read("one", Key::Root, |state| state.total).await, Some(3));
-        assert_eq!(door.read("one", Key::Child(9), |state| state.total).await, None);
+        assert_eq!(door.read("one", Key::Root, |state| state.total).await, Ok(Some(3)));
+        assert_eq!(door.read("one", Key::Child(9), |state| state.total).await, Ok(None));
     });
 }

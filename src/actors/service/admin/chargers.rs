@@ -117,7 +117,7 @@ pub(in crate::actors::service) async fn show(
     let live = service
         .chargers
         .read(id.as_str(), Key::Charger, move |state: &State| state.charger().map(|charger| charger.view(&name)));
-    let live = live.await.flatten();
+    let live = live.await?.flatten();
     let known = live.as_ref().and_then(|live| live.device.clone()).unwrap_or_default();
     let booted = live.as_ref().and_then(|live| live.booted_at);
     let device = device::view(service, id, known, booted).await?;

@@ -26,7 +26,7 @@ pub(in crate::actors::service) async fn command(
         return Err(Refusal::field("payload", "names AuthorizationKey", "POST /chargers/{id}/authorization-key"));
     }
     let action = action(request.kind);
-    let payload = completed(service, id, request).await;
+    let payload = completed(service, id, request).await?;
     let wire = ocpp16::Command::read(action, &payload.to_string())
         .map_err(|error| Refusal::field("payload", error.description, format!("the members of {action}.req")))?;
     if let ocpp16::Command::SendLocalList(list) = &wire {
@@ -43,23 +43,23 @@ pub(in crate::actors::service) async fn command(
 }
 
 /// A local list without a version gets the next one.
-async fn completed(service: &Service, id: &ChargerId, request: CommandRequest) -> Value {
+async fn completed(service: &Service, id: &ChargerId, request: CommandRequest) -> Result<Value, Refusal> {
     let mut payload = request.payload;
     if let (CommandKind::SendLocalList, Some(members)) = (request.kind, payload.as_object_mut())
         && !members.contains_key("listVersion")
     {
         let next = |state: &State| state.charger().map(|charger| charger.list().next());
-        let next = service.chargers.read(id.as_str(), Key::Charger, next).await.flatten();
+        let next = service.chargers.read(id.as_str(), Key::Charger, next).await?.flatten();
         members.insert("listVersion".to_owned(), next.unwrap_or(1).into());
     }
-    payload
+    Ok(payload)
 }
 
 /// The charger's own limits and state allow it. What cannot be read here the rules decide.
 async fn possible(service: &Service, id: &ChargerId, call: Call) -> Result<(), Refusal> {
     let (policy, now) = (service.configuration.live.current().charger.clone(), service.clock.now());
     let read = move |state: &State| state.charger().map(|charger| check(&call, charger, &policy, now));
-    let found = service.chargers.read(id.as_str(), Key::Charger, read).await.flatten();
+    let found = service.chargers.read(id.as_str(), Key::Charger, read).await?.flatten();
     found_none(found.unwrap_or_default())
 }
 
