@@ -51,6 +51,17 @@ pub struct Api {
     pub applications_per_hour: u32,
 }
 
+impl Api {
+    /// Nonces that are remembered for one key: what its rates let it sign while one is kept, up to twice the window, or it would be
+    /// refused everything, stops too, by another limit than its rates.
+    pub fn nonces_bound(&self) -> usize {
+        let rates = [self.read_rate, self.write_rate, self.events_rate].map(u64::from).iter().sum::<u64>();
+        let bursts = [self.read_burst, self.write_burst, self.events_burst].map(u64::from).iter().sum::<u64>();
+        let signed = rates * self.signature_window.as_secs() * 2 + bursts;
+        usize::try_from(signed).unwrap_or(usize::MAX).max(self.nonces_per_key)
+    }
+}
+
 impl Checked for Api {
     fn check(&self, problems: &mut Vec<Problem>) {
         not_above(problems, "api.page_default", self.page_default, ("api.page_max", self.page_max));

@@ -187,3 +187,15 @@ fn a_reload_reads_the_file_again_and_a_bad_file_changes_nothing() {
         Some(("SIGHUP".into(), Cause::Reloaded))
     );
 }
+
+#[test]
+fn a_key_has_nonces_for_all_that_its_rates_let_it_sign() {
+    for (text, bound) in [
+        ("", 200_000),
+        ("[api]\nread_rate = 5000", 600 * (5_000 + 20 + 5) + 150),
+        ("[api]\nread_rate = 5000\nsignature_window = \"30s\"", 60 * 5_025 + 150),
+        ("[api]\nnonces_per_key = 1000", 45_150),
+    ] {
+        assert_eq!(load(text, &[]).unwrap().api.nonces_bound(), bound, "{text}");
+    }
+}

@@ -5,7 +5,7 @@ use crate::actors::account::gateway::PaymentGateway;
 use crate::actors::account::{AccountParts, AccountShell, Accounts, DebtListener};
 use crate::actors::alerts::{self, Alerts};
 use crate::actors::charger::certificates::CertificateDesk;
-use crate::actors::charger::connection::{ConnectionParts, LINK_UPS};
+use crate::actors::charger::connection::{ConnectionParts, LINK_CHANGES};
 use crate::actors::charger::purse::{OrdersHear, OwnAccounts};
 use crate::actors::charger::shell::ChargerParts;
 use crate::actors::charger::tokens::Tokens;
@@ -225,7 +225,7 @@ impl Directories {
             tokens: Arc::clone(&self.tokens),
             alerts: self.alerts.clone(),
             clock: clock.clone(),
-            link_ups: Semaphore::new(LINK_UPS),
+            link_changes: Semaphore::new(LINK_CHANGES),
         })
     }
 }

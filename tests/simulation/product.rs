@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use chargeline::actors::account::gateway::NoGateway;
 use chargeline::actors::account::{AccountParts, AccountShell, Accounts};
 use chargeline::actors::alerts;
-use chargeline::actors::charger::connection::{Connection, ConnectionParts, LINK_UPS};
+use chargeline::actors::charger::connection::{Connection, ConnectionParts, LINK_CHANGES};
 use chargeline::actors::charger::purse::{OrdersHear, OwnAccounts};
 use chargeline::actors::charger::register::GatewayRegister;
 use chargeline::actors::charger::shell::ChargerParts;
@@ -230,7 +230,7 @@ impl Product {
             tokens: Arc::clone(&tokens),
             alerts,
             clock,
-            link_ups: Semaphore::new(LINK_UPS),
+            link_changes: Semaphore::new(LINK_CHANGES),
         });
         let gateway = gateway(unthrottled(&swaps), &chargers, parts, &vault);
         actix_rt::spawn(alerts::keep(waiting, platform.clone()));

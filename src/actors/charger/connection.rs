@@ -30,9 +30,22 @@ const TRIES: u32 = 6;
 /// The first wait between two tries; doubles.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Connections that become known to the rules at once. A fleet that comes back all together has that many first steps in flight, and
-/// what they need in passing does not grow with it, nor lie between what stays (ADR 0011).
-pub const LINK_UPS: usize = 256;
+/// The longest wait between two tries.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Beginnings and ends of connections that become known to the rules at once. A fleet that comes back or is lost all together
+/// has that many steps in flight: what they need in passing does not grow with it, nor lie between what stays (ADR 0011), and the
+/// journal's queue keeps room for what other chargers tell.
+pub const LINK_CHANGES: usize = 256;
+
+/// How long news of a socket is tried to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// [`TRIES`]: then the rules' own time-outs tell.
+    Some,
+    /// For ever: nothing else would tell that a charger has gone.
+    Endless,
+}
 
 /// What connections work with.
 pub struct ConnectionParts {
@@ -44,8 +57,8 @@ pub struct ConnectionParts {
     pub alerts: Alerts,
     /// For `currentTime`.
     pub clock: SharedClock,
-    /// [`LINK_UPS`] turns.
-    pub link_ups: Semaphore,
+    /// [`LINK_CHANGES`] turns.
+    pub link_changes: Semaphore,
 }
 
 /// One connection. Cloned for every message that is under way, so it is one pointer.
@@ -74,8 +87,8 @@ impl Connection {
     }
 
     /// Stores news of the socket, again if need be.
-    async fn tell(&self, command: Command, turn: Option<SemaphorePermit<'_>>) -> bool {
-        stored(async || self.ask(command.clone()).await, turn).await
+    async fn tell(&self, command: Command, turn: Option<SemaphorePermit<'_>>, patience: Patience) -> bool {
+        stored(async || self.ask(command.clone()).await, turn, patience).await
     }
 
     /// Makes the connection known to the rules, once.
@@ -86,7 +99,7 @@ impl Connection {
     async fn link_up(&self) -> bool {
         let Some(link) = self.0.link.borrow().clone() else { return false };
         // Never closed.
-        let Ok(turn) = self.0.parts.link_ups.acquire().await else { return false };
+        let Ok(turn) = self.0.parts.link_changes.acquire().await else { return false };
         let Some(partition) = self.0.core.partition(self.0.charger.as_str()).await else {
             link.close(CloseReason::NotDurable);
             return false;
@@ -98,7 +111,7 @@ impl Connection {
         });
         let remote = link.remote().to_string().into_boxed_str();
         let command = Command::LinkUp { generation, remote, subprotocol: link.subprotocol().into() };
-        let known = self.tell(command, Some(turn)).await;
+        let known = self.tell(command, Some(turn), Patience::Some).await;
         if !known {
             link.close(CloseReason::NotDurable);
         } else if let Some(state) = partition.state(&Key::Charger) {
@@ -106,7 +119,7 @@ impl Connection {
         }
         if known && registration_waits(&partition) {
             let proof = link.proof();
-            self.tell(Command::CameIn { profile: proof.profile, key: proof.key }, None).await;
+            self.tell(Command::CameIn { profile: proof.profile, key: proof.key }, None, Patience::Some).await;
         }
         known
     }
@@ -266,19 +279,21 @@ impl Connection {
 
 /// Asks until it is stored, refused for good, or was tried often enough. Only the first try takes up its turn: where the journal
 /// refuses, others do not wait behind who tries again.
-async fn stored(ask: impl AsyncFn() -> Asked, mut turn: Option<SemaphorePermit<'_>>) -> bool {
-    for attempt in 0..TRIES {
+async fn stored(ask: impl AsyncFn() -> Asked, mut turn: Option<SemaphorePermit<'_>>, patience: Patience) -> bool {
+    let (mut wait, mut tries) = (WAIT, 0_u32);
+    loop {
+        tries = tries.saturating_add(1);
         let asked = ask().await;
         drop(turn.take());
-        match asked {
-            Ok(_) => return true,
-            Err(Refusal::Rejected(_) | Refusal::Quarantined) => return false,
-            Err(Refusal::Busy | Refusal::Crashed | Refusal::Full | Refusal::Unavailable(_)) => {
-                tokio::time::sleep(WAIT * 2u32.pow(attempt)).await;
-            }
+        match (asked, patience) {
+            (Ok(_), _) => return true,
+            (Err(Refusal::Rejected(_)), _) | (Err(Refusal::Quarantined), Patience::Some) => return false,
+            (Err(_), Patience::Some) if tries == TRIES => return false,
+            // In quarantine: until a person has released it.
+            (Err(_), Patience::Some | Patience::Endless) => tokio::time::sleep(wait).await,
         }
+        wait = (wait * 2).min(WAIT_MAX);
     }
-    false
 }
 
 /// Whether a change of password or profile waits for the charger to come in (CH-3).
@@ -365,7 +380,8 @@ impl ChargerPort for Connection {
             if let Some(partition) = &partition {
                 journey::answered(partition, command_id, &outcome);
             }
-            this.tell(Command::CommandAnswered { command_id, generation, outcome, told }, None).await;
+            let answered = Command::CommandAnswered { command_id, generation, outcome, told };
+            this.tell(answered, None, Patience::Some).await;
         });
     }
 
@@ -377,16 +393,18 @@ impl ChargerPort for Connection {
         actix_rt::spawn(async move {
             // A link-up that is under way comes first, or the rules would believe in it for ever.
             let known = this.is_up().await;
-            let Some(partition) = this.0.core.partition(this.0.charger.as_str()).await else { return };
-            partition.ambient(|ambient| {
-                if ambient.generation == generation.0 {
-                    ambient.online = false;
-                }
-            });
+            if let Some(partition) = this.0.core.partition(this.0.charger.as_str()).await {
+                partition.ambient(|ambient| {
+                    if ambient.generation == generation.0 {
+                        ambient.online = false;
+                    }
+                });
+            }
             let silent = reason == CloseReason::Silent;
             if known {
-                let reason = reason.label().into();
-                this.tell(Command::LinkDown { generation: generation.0, reason, silent }, None).await;
+                let turn = this.0.parts.link_changes.acquire().await.ok(); // never closed
+                let down = Command::LinkDown { generation: generation.0, reason: reason.label().into(), silent };
+                this.tell(down, turn, Patience::Endless).await;
             }
         });
     }
@@ -417,13 +435,13 @@ mod tests {
                 asked.set(asked.get() + 1);
                 Err(Refusal::Full)
             };
-            stored(full, Some(turn)).await
+            stored(full, Some(turn), Patience::Some).await
         };
         let known = futures_util::future::join_all((0..50).map(|_| comes_up())).await;
         assert!(!known.contains(&true));
         assert_eq!(asked.get(), 50 * TRIES);
-        // As long as one alone: 0.1 + 0.2 + … + 3.2 s.
-        assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+        // As long as one alone: 0.1 + 0.2 + … + 1.6 s.
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -433,7 +451,20 @@ mod tests {
             asked.set(asked.get() + 1);
             Err(Refusal::Quarantined)
         };
-        assert!(!stored(refuse, None).await);
+        assert!(!stored(refuse, None, Patience::Some).await);
         assert_eq!(asked.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_a_charger_has_gone_is_told_however_long_nothing_can_be_stored() {
+        let began = Instant::now();
+        let (full_for, kept_apart_for) = (Duration::from_secs(3_600), Duration::from_secs(7_200));
+        let gone = async || match began.elapsed() {
+            passed if passed < full_for => Err(Refusal::Full),
+            passed if passed < kept_apart_for => Err(Refusal::Quarantined),
+            _ => Ok(Reply::Done),
+        };
+        assert!(stored(gone, None, Patience::Endless).await);
+        assert!(began.elapsed() < kept_apart_for + WAIT_MAX, "{:?}", began.elapsed());
     }
 }

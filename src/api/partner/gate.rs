@@ -220,7 +220,7 @@ async fn remember(
 ) -> Result<(), Closed> {
     let now = state.clock.now();
     let (key_id, nonce, timestamp) = (&presented.key_id, &presented.nonce, presented.timestamp);
-    match state.nonces.use_up(key_id, nonce, timestamp, now) {
+    match state.nonces.use_up(key_id, nonce, (timestamp, now), api.nonces_bound()) {
         Used::Fresh => {}
         Used::Replayed => {
             failed(state, api, presented, address);

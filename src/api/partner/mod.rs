@@ -110,7 +110,7 @@ impl Partners {
         let api = &config.api;
         let started = parts.clock.now();
         let once = Arc::clone(&parts.once);
-        let nonces = Nonces::new(once, api.signature_window, api.nonces_per_key, started, parts.replay_horizon);
+        let nonces = Nonces::new(once, api.signature_window, started, parts.replay_horizon);
         let clock = Arc::clone(&parts.clock);
         let tokens = Tokens::new(parts.digest_key);
         let idempotency = Idempotency::new(parts.once, clock, parts.digest_key, api.request_id_kept);

@@ -52,7 +52,6 @@ impl OfKey {
 pub struct Nonces {
     keys: DashMap<String, OfKey>,
     window: i64,
-    per_key: usize,
     store: Arc<dyn OnceStore>,
     horizon: Timestamp,
     started: Timestamp,
@@ -67,15 +66,9 @@ impl std::fmt::Debug for Nonces {
 impl Nonces {
     /// A memory that begins at `started`. `horizon`: not before the last moment at which an earlier process on the same
     /// store could have accepted a request; `started` is always right, a time before any traffic is right for a new store.
-    pub fn new(
-        store: Arc<dyn OnceStore>,
-        window: Duration,
-        per_key: usize,
-        started: Timestamp,
-        horizon: Timestamp,
-    ) -> Self {
+    pub fn new(store: Arc<dyn OnceStore>, window: Duration, started: Timestamp, horizon: Timestamp) -> Self {
         let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX).max(1);
-        Nonces { keys: DashMap::new(), window, per_key, store, horizon, started }
+        Nonces { keys: DashMap::new(), window, store, horizon, started }
     }
 
     fn mark(nonce: &str) -> u128 {
@@ -91,8 +84,8 @@ impl Nonces {
         self.keys.get(key_id).is_some_and(|of_key| of_key.slots.get(&slot).is_some_and(|slot| slot.contains(&mark)))
     }
 
-    /// Uses a nonce. Of many at once exactly one is `Fresh`.
-    pub fn use_up(&self, key_id: &str, nonce: &str, timestamp: i64, now: Timestamp) -> Used {
+    /// Uses a nonce, of which a key may use so many (`bound`). Of many at once exactly one is `Fresh`.
+    pub fn use_up(&self, key_id: &str, nonce: &str, (timestamp, now): (i64, Timestamp), bound: usize) -> Used {
         let mut of_key = self.keys.entry(key_id.to_owned()).or_default();
         of_key.prune((now.as_seconds() - self.window).div_euclid(self.window));
         let slot = timestamp.div_euclid(self.window);
@@ -100,7 +93,7 @@ impl Nonces {
         if of_key.slots.get(&slot).is_some_and(|slot| slot.contains(&mark)) {
             return Used::Replayed;
         }
-        if of_key.count >= self.per_key {
+        if of_key.count >= bound {
             return Used::Full;
         }
         of_key.slots.entry(slot).or_default().insert(mark);
@@ -160,7 +153,7 @@ mod tests {
     fn nonces(started: i64, horizon: i64, store: &Arc<MemoryOnce>) -> Nonces {
         let store: Arc<dyn OnceStore> = store.clone();
         let window = Duration::from_secs(WINDOW.unsigned_abs());
-        Nonces::new(store, window, 1000, Timestamp(started * 1000), Timestamp(horizon * 1000))
+        Nonces::new(store, window, Timestamp(started * 1000), Timestamp(horizon * 1000))
     }
 
     #[test]
@@ -169,10 +162,10 @@ mod tests {
         for timestamp in [10_000, 10_199, 10_200, 10_201] {
             let at = |offset: i64| Timestamp((timestamp + offset) * 1000);
             // Signed up to a window ahead of our clock, replayed until a window behind it.
-            assert_eq!(nonces.use_up("ck_a", &format!("n{timestamp}"), timestamp, at(-WINDOW)), Used::Fresh);
+            assert_eq!(nonces.use_up("ck_a", &format!("n{timestamp}"), (timestamp, at(-WINDOW)), 1000), Used::Fresh);
             for offset in [-WINDOW + 1, 0, 1, WINDOW - 1, WINDOW] {
                 nonces.prune(at(offset));
-                let used = nonces.use_up("ck_a", &format!("n{timestamp}"), timestamp, at(offset));
+                let used = nonces.use_up("ck_a", &format!("n{timestamp}"), (timestamp, at(offset)), 1000);
                 assert_eq!(used, Used::Replayed, "{timestamp} {offset}");
             }
         }
@@ -185,10 +178,10 @@ mod tests {
         let nonces = nonces(0, 0, &Arc::default());
         let now = Timestamp(10_000_000);
         for n in 0..1000 {
-            assert_eq!(nonces.use_up("ck_a", &n.to_string(), 10_000, now), Used::Fresh);
+            assert_eq!(nonces.use_up("ck_a", &n.to_string(), (10_000, now), 1000), Used::Fresh);
         }
-        assert_eq!(nonces.use_up("ck_a", "one more", 10_000, now), Used::Full);
-        assert_eq!(nonces.use_up("ck_b", "0", 10_000, now), Used::Fresh);
+        assert_eq!(nonces.use_up("ck_a", "one more", (10_000, now), 1000), Used::Full);
+        assert_eq!(nonces.use_up("ck_b", "0", (10_000, now), 1000), Used::Fresh);
     }
 
     #[tokio::test]
