@@ -2,7 +2,7 @@
 //! believes, except where the two are set beside each other (I7).
 
 use crate::partner::{self, Known};
-use crate::plan::Action;
+use crate::plan::{Action, moment};
 use crate::product::Product;
 use crate::world::World;
 use chargeline::actors::engine::pacer::Pacer;
@@ -18,6 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// How long a charger may have gone before the rules know of it: what cannot be stored is tried again after half a minute at
+/// most, and a flush may take as long.
+const GHOST_MAX_MS: u64 = 120_000;
 
 /// Performs nothing.
 struct Inert;
@@ -38,6 +42,26 @@ pub(crate) fn soon(world: &World) {
     for n in 0..world.plan.partners {
         if let Some(flaw) = partner::flaw(&world.endpoints, n) {
             world.fail("I3", flaw);
+        }
+    }
+}
+
+/// Between steps: no charger that has gone is believed to be in for long, unless nothing can be stored of it (I11).
+pub(crate) fn gone(world: &World, product: &Product) {
+    for n in 0..world.chargers.len() {
+        let id = format!("CP-{n}");
+        let believed =
+            product.core.loaded(&id).filter(|partition| !partition.has_quarantine()).is_some_and(|partition| {
+                let state = partition.state(&Key::Charger);
+                state.and_then(|state| state.charger()?.generation()).is_some()
+            });
+        let online = id.parse().is_ok_and(|id| product.register.is_online(&id));
+        let ghost = believed && !online && !product.disk.is_full();
+        if let Some(since) = world.ghost(n, ghost)
+            && world.at_ms() - since > GHOST_MAX_MS
+        {
+            return world
+                .fail("I11", format!("{id} has had no connection since {} and is believed to be in", moment(since)));
         }
     }
 }

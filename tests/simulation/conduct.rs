@@ -32,6 +32,7 @@ pub(crate) async fn conduct(world: &Rc<World>, product: &Rc<Product>) {
             tokio::time::sleep(Duration::from_millis(wait)).await;
         }
         world.next.set(world.next.get() + 1);
+        check::gone(world, product);
         world.tell(format!("{}", step.action));
         if step.action.fault().is_none() || world.next.get().is_multiple_of(8) {
             check::replay(world, product).await;
@@ -207,6 +208,7 @@ async fn quiet(world: &Rc<World>, product: &Rc<Product>) {
     loop {
         tokio::time::sleep(LOOK).await;
         check::soon(world);
+        check::gone(world, product);
         let left = check::left(world, product).await;
         match left {
             None if !commanded => {

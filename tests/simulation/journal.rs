@@ -141,6 +141,10 @@ impl SimJournal {
         locked(&self.met).clone()
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        locked(&self.disk).room == Room::None
+    }
+
     pub(crate) fn set_room(&self, room: Room) {
         locked(&self.disk).room = room;
     }

@@ -89,6 +89,8 @@ pub(crate) struct World {
     pub(crate) commands: RefCell<Vec<(usize, String)>>,
     pub(crate) payments: RefCell<Vec<Payment>>,
     pub(crate) poisoned: Cell<u64>,
+    /// Since when each charger has been believed to be in, and was not.
+    ghosts: RefCell<BTreeMap<usize, u64>>,
     pub(crate) next: Cell<usize>,
     pub(crate) quiet: Cell<bool>,
     failure: RefCell<Option<Failure>>,
@@ -121,6 +123,7 @@ impl World {
             commands: RefCell::default(),
             payments: RefCell::default(),
             poisoned: Cell::new(0),
+            ghosts: RefCell::default(),
             next: Cell::new(0),
             quiet: Cell::new(false),
             failure: RefCell::default(),
@@ -146,6 +149,16 @@ impl World {
     /// The chargers' own clock, which does not jump.
     pub(crate) fn device_ms(&self) -> i64 {
         START + i64::try_from(self.at_ms()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether a charger is believed to be in, and is not: since when.
+    pub(crate) fn ghost(&self, charger: usize, is_one: bool) -> Option<u64> {
+        let mut ghosts = self.ghosts.borrow_mut();
+        if !is_one {
+            ghosts.remove(&charger);
+            return None;
+        }
+        Some(*ghosts.entry(charger).or_insert_with(|| self.at_ms()))
     }
 
     /// A line of the story, and of the trace.
@@ -263,6 +276,7 @@ impl World {
     /// What died with the process.
     fn after_death(&self) {
         self.end.set(None);
+        self.ghosts.borrow_mut().clear();
         self.calls.borrow_mut().iter_mut().for_each(|call| call.asking = false);
         self.payments.borrow_mut().iter_mut().for_each(|payment| payment.asking = false);
         let now = self.device_ms();
