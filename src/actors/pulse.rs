@@ -83,6 +83,7 @@ fn micros(time: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::telemetry::metrics::engine::ARBITER_LATE;
+    use std::sync::Mutex;
 
     #[tokio::test(start_paused = true)]
     async fn a_beat_that_does_not_come_is_late_at_once_and_is_forgiven_once_it_comes() {
@@ -97,5 +98,23 @@ mod tests {
         tokio::time::sleep(BEAT * 3).await;
         assert!(pulse.late() < Duration::from_millis(2), "{:?}", pulse.late());
         beating.abort();
+    }
+
+    #[test]
+    fn who_goes_to_the_back_of_the_line_is_served_after_all_that_is_ready() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let seen = served.clone();
+        let last = runtime.spawn(async move {
+            for n in 0..10 {
+                let served = served.clone();
+                drop(tokio::spawn(async move { served.lock().unwrap().push(n) }));
+            }
+            back_of_the_line().await;
+            served.lock().unwrap().push(10);
+        });
+        runtime.block_on(last).unwrap();
+        let seen = seen.lock().unwrap();
+        assert_eq!((seen.len(), seen.last()), (11, Some(&10)));
     }
 }

@@ -9,7 +9,7 @@ use super::messages::Refusal;
 use super::pacer::Pacer;
 use super::partition::{Environment, Partition, Shell};
 use super::restarts::RestartBudget;
-use super::{Host, HostAddr, HostCore};
+use super::{Host, HostAddr, HostCore, TooBusy};
 use crate::clock::{RuntimeClock, SharedClock, Timestamp};
 use crate::config::engine::Engine as Limits;
 use crate::ids::PartnerId;
@@ -445,5 +445,8 @@ fn other_threads_reach_an_entity_through_the_door() {
         assert_eq!(door.ask("one", Key::Root, Command::Add(3)).await, Ok(3));
         assert_eq!(door.read("one", Key::Root, |state| state.total).await, Ok(Some(3)));
         assert_eq!(door.read("one", Key::Child(9), |state| state.total).await, Ok(None));
+        while door.send_to(0, drop).is_ok() {}
+        let nothing_known = door.read("one", Key::Root, |state| state.total).await;
+        assert_eq!(nothing_known, Err(TooBusy), "which is not: no such entity");
     });
 }
