@@ -1,6 +1,7 @@
 //! Lists of sessions, reservations and orders, the newest first. Owns the paging and how many rows are looked at at a time;
 //! never what a row means.
 
+use super::sessions::{Eyes, user_scope};
 use super::{Service, bad_cursor};
 use crate::api::port::{Page, PageRequest, Refusal};
 use crate::persistence::StoredRow;
@@ -14,6 +15,23 @@ const LOOKED_THROUGH: usize = 2000;
 const AT_A_TIME: usize = 32;
 
 impl Service {
+    /// The table and the beginning of its keys in which somebody's list stands: all for an operator, a partner's own, those of one
+    /// of its users.
+    pub(super) fn listing(
+        &self,
+        eyes: Eyes<'_>,
+        (all, by_user): (&'static str, &'static str),
+        user: Option<&str>,
+    ) -> (&'static str, String) {
+        match (eyes, user) {
+            (Eyes::Partner(partner), Some(user)) => {
+                (by_user, format!("{partner}/{}/", self.vault.pseudonym(&user_scope(partner), user)))
+            }
+            (Eyes::Partner(partner), None) => (by_user, format!("{partner}/")),
+            (Eyes::Operator, _) => (all, String::new()),
+        }
+    }
+
     /// A page of the rows of a table whose keys begin with `prefix`, as `look` shows them; `None` leaves a row out.
     ///
     /// # Errors

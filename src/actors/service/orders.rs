@@ -1,7 +1,7 @@
 //! Showing orders, and what users and operators want of them (docs/orders.md). An order's row has all of it at every change, so
 //! nobody need be asked to show one; one that has left memory is brought back from its row before it is asked anything.
 
-use super::sessions::{Eyes, user_scope};
+use super::sessions::Eyes;
 use super::{Service, corrupt, refused, rejected};
 use crate::actors::engine::Refusal as Refused;
 use crate::api::catalogue::Code;
@@ -36,11 +36,9 @@ impl OrderPort for Service {
         if let Some((from, until)) = filter.settled {
             return self.orders_settled(partner, (from.0, until.0), &page).await;
         }
-        let prefix = match &filter.user_id {
-            Some(user) => format!("{partner}/{}/", self.vault.pseudonym(&user_scope(partner), user)),
-            None => format!("{partner}/"),
-        };
-        self.orders_of(Eyes::Partner(partner), (BY_USER, prefix), &filter, page).await
+        let eyes = Eyes::Partner(partner);
+        let listing = self.listing(eyes, (TABLE, BY_USER), filter.user_id.as_deref());
+        self.orders_of(eyes, listing, &filter, page).await
     }
 
     async fn wish(&self, partner: &PartnerId, id: OrderId, wish: OrderWish) -> Result<OrderStatus, Refusal> {

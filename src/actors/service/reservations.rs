@@ -311,13 +311,7 @@ impl Service {
         filter: ReservationFilter,
         page: PageRequest,
     ) -> Result<Page<ReservationView>, Refusal> {
-        let (table, prefix) = match (eyes, &filter.user_id) {
-            (Eyes::Partner(partner), Some(user)) => {
-                (BY_USER, format!("{partner}/{}/", self.vault.pseudonym(&user_scope(partner), user)))
-            }
-            (Eyes::Partner(partner), None) => (BY_USER, format!("{partner}/")),
-            (Eyes::Operator, _) => (TABLE, String::new()),
-        };
+        let (table, prefix) = self.listing(eyes, (TABLE, BY_USER), filter.user_id.as_deref());
         self.newest_first((table, &prefix), page, |row| self.listed_reservation(eyes, &filter, row)).await
     }
 
