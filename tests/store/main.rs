@@ -127,6 +127,70 @@ fn what_was_flushed_is_there_however_pages_are_split_moved_and_merged() {
     }
 }
 
+/// The names of the lists of pages in a store's directory.
+fn lists(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("snap.")).collect()
+}
+
+#[test]
+fn nothing_is_written_over_at_a_start_before_its_list_of_pages_is_on_the_disk() {
+    let _alone = ALONE.read();
+    let directory = tempfile::tempdir().unwrap();
+    let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
+    let mut model = Model::new(&place, 11);
+    for _ in 0..300 {
+        model.commit();
+    }
+    // What a kill leaves, so the log goes on behind the newest list.
+    copy(&place, &opened);
+    drop(open(&opened).unwrap());
+    let before = fs::read(place.join("db")).unwrap();
+    let refused = directory.path().join("refused");
+    copy(&place, &refused);
+    let in_the_way = refused.join(format!("{}.generating", lists(&opened)[0]));
+    fs::create_dir(&in_the_way).unwrap();
+    let error = open(&refused).unwrap_err();
+    assert!(matches!(error, sled::Error::Io(_)), "{error}");
+    let after = fs::read(refused.join("db")).unwrap();
+    assert_eq!(after.len(), before.len());
+    let changed = before.chunks(SEGMENT).zip(after.chunks(SEGMENT)).filter(|(before, after)| before != after).count();
+    assert!(changed <= 1, "{changed} segments written to besides the one in which the log ends");
+    fs::remove_dir(in_the_way).unwrap();
+    model.assert_holds(&open(&refused).unwrap(), "once there is room for the list");
+}
+
+#[test]
+fn a_list_of_pages_that_a_crash_cut_off_is_written_anew() {
+    let _alone = ALONE.read();
+    let directory = tempfile::tempdir().unwrap();
+    let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
+    let mut model = Model::new(&place, 12);
+    for _ in 0..100 {
+        model.commit();
+    }
+    copy(&place, &opened);
+    drop(open(&opened).unwrap());
+    let [name] = &lists(&opened)[..] else { panic!("one list") };
+    let list = fs::read(opened.join(name)).unwrap();
+    // Of this list or of one before it that was longer.
+    let longer = [&list[..], &list[..]].concat();
+    for (of, left) in
+        [(name.as_str(), &list[..0]), (name, &list[..list.len() / 2]), (name, &longer), ("snap.0", &longer)]
+    {
+        let killed = directory.path().join("killed");
+        copy(&place, &killed);
+        fs::write(killed.join(format!("{of}.generating")), left).unwrap();
+        for start in 0..2 {
+            let when = format!("{} bytes of {of}, start {start}", left.len());
+            let store = open(&killed).unwrap_or_else(|error| panic!("{when}: {error}"));
+            model.assert_holds(&store, &when);
+        }
+        assert_eq!(lists(&killed).len(), 1, "{:?}", lists(&killed));
+        fs::remove_dir_all(&killed).unwrap();
+    }
+}
+
 /// What a disk may hold that loses its power: of what was written since the last sync any block, or none.
 fn cut(synced: &[u8], written: &[u8], random: &mut SmallRng) -> Vec<u8> {
     const BLOCK: usize = 4 << 10;

@@ -14,6 +14,9 @@ use crate::*;
 
 const DEFAULT_PATH: &str = "default.sled";
 
+/// Chargeline: how the name of a snapshot ends while it is being written.
+pub(crate) const UNFINISHED_SNAPSHOT: &str = ".generating";
+
 /// The high-level database mode, according to
 /// the trade-offs of the RUM conjecture.
 #[derive(Debug, Clone, Copy)]
@@ -821,6 +824,19 @@ impl RunningConfig {
     // returns the snapshot file paths for this system
     #[doc(hidden)]
     pub fn get_snapshot_files(&self) -> io::Result<Vec<PathBuf>> {
+        self.snapshot_files(|path| !path.ends_with(UNFINISHED_SNAPSHOT))
+    }
+
+    /// Chargeline: what a crash left of a snapshot that was being written; see
+    /// PATCHES.md, 10.
+    pub fn get_unfinished_snapshot_files(&self) -> io::Result<Vec<PathBuf>> {
+        self.snapshot_files(|path| path.ends_with(UNFINISHED_SNAPSHOT))
+    }
+
+    fn snapshot_files(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<PathBuf>> {
         let path = self.get_path().join("snap.");
 
         let absolute_path: PathBuf = if Path::new(&path).is_absolute() {
@@ -835,7 +851,7 @@ impl RunningConfig {
                 let path = path_buf.as_path();
                 let path_str = &*path.to_string_lossy();
                 if path_str.starts_with(&*absolute_path.to_string_lossy())
-                    && !path_str.ends_with(".in___motion")
+                    && wanted(path_str)
                 {
                     Some(path.to_path_buf())
                 } else {

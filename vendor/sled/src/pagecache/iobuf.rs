@@ -337,13 +337,18 @@ impl Drop for IoBufs {
 /// `IoBufs` is a set of lock-free buffers for coordinating
 /// writes to underlying storage.
 impl IoBufs {
-    pub fn start(config: RunningConfig, snapshot: &Snapshot) -> Result<IoBufs> {
+    pub fn start(
+        config: RunningConfig,
+        snapshot: &Snapshot,
+        segments: Vec<Segment>,
+    ) -> Result<IoBufs> {
         let segment_cleaner = SegmentCleaner::default();
 
         let mut segment_accountant: SegmentAccountant =
             SegmentAccountant::start(
                 config.clone(),
                 snapshot,
+                segments,
                 segment_cleaner.clone(),
             )?;
 

@@ -4,8 +4,8 @@ use super::{
     arr_to_lsn, arr_to_u32, assert_usize, bump_atomic_lsn, header, iobuf,
     lsn_to_arr, maybe_decompress, pread_exact, pread_exact_or_eof, read_blob,
     roll_iobuf, u32_to_arr, Arc, BasedBuf, BlobPointer, DiskPtr, IoBuf, IoBufs,
-    LogKind, LogOffset, Lsn, MessageKind, Reservation, Serialize, Snapshot,
-    BATCH_MANIFEST_PID, COUNTER_PID, MAX_MSG_HEADER_LEN, META_PID,
+    LogKind, LogOffset, Lsn, MessageKind, Reservation, Segment, Serialize,
+    Snapshot, BATCH_MANIFEST_PID, COUNTER_PID, MAX_MSG_HEADER_LEN, META_PID,
     MINIMUM_ITEMS_PER_SEGMENT, SEG_HEADER_LEN,
 };
 
@@ -25,8 +25,13 @@ pub struct Log {
 impl Log {
     /// Start the log, open or create the configured file,
     /// and optionally start the periodic buffer flush thread.
-    pub fn start(config: RunningConfig, snapshot: &Snapshot) -> Result<Self> {
-        let iobufs = Arc::new(IoBufs::start(config.clone(), snapshot)?);
+    pub fn start(
+        config: RunningConfig,
+        snapshot: &Snapshot,
+        segments: Vec<Segment>,
+    ) -> Result<Self> {
+        let iobufs =
+            Arc::new(IoBufs::start(config.clone(), snapshot, segments)?);
 
         Ok(Self { iobufs, config })
     }

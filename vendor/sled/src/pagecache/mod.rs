@@ -47,7 +47,7 @@ use self::{
     iobuf::{roll_iobuf, IoBuf, IoBufs},
     iterator::{raw_segment_iter_from, LogIter},
     pagetable::PageTable,
-    segment::{SegmentAccountant, SegmentCleaner, SegmentOp},
+    segment::{Segment, SegmentAccountant, SegmentCleaner, SegmentOp},
 };
 
 pub(crate) use self::{
@@ -589,7 +589,7 @@ impl PageCache {
         // try to pull any existing snapshot off disk, and
         // apply any new data to it to "catch-up" the
         // snapshot before loading it.
-        let snapshot = read_snapshot_or_default(&config)?;
+        let (snapshot, owed) = read_snapshot_or_default(&config)?;
 
         #[cfg(feature = "testing")]
         {
@@ -600,7 +600,7 @@ impl PageCache {
                 "\n\n~~~~ regenerating snapshot for idempotency test ~~~~\n"
             );
 
-            let snapshot2 = read_snapshot_or_default(&config)
+            let (snapshot2, _) = read_snapshot_or_default(&config)
                 .expect("second read snapshot");
             assert_eq!(
                 snapshot.active_segment, snapshot2.active_segment,
@@ -650,12 +650,24 @@ impl PageCache {
         let cache_capacity = config.cache_capacity;
         let lru = Lru::new(cache_capacity);
 
+        // Chargeline: each of these takes as long as there are pages, and none
+        // needs another. The log is started, which writes to its file, once
+        // what is owed to it has been paid; see PATCHES.md, 9.
+        let (paid, segments, (inner, free)) = std::thread::scope(|scope| {
+            let segments =
+                scope.spawn(|| SegmentAccountant::recover(&config, &snapshot));
+            let pages = scope.spawn(|| recover_pages(&snapshot));
+            let paid = owed.pay(&config, &snapshot);
+            (paid, joined(segments), joined(pages))
+        });
+        paid?;
+
         let mut pc = Self {
             config: config.clone(),
-            inner: PageTable::default(),
-            next_pid_to_allocate: Mutex::new(0),
-            free: Arc::new(Mutex::new(BinaryHeap::new())),
-            log: Log::start(config, &snapshot)?,
+            inner,
+            next_pid_to_allocate: Mutex::new(snapshot.pt.len() as PageId),
+            free: Arc::new(Mutex::new(free)),
+            log: Log::start(config, &snapshot, segments?)?,
             lru,
             idgen_persist_mu: Arc::new(Mutex::new(())),
             idgen: Arc::new(AtomicU64::new(0)),
@@ -663,8 +675,7 @@ impl PageCache {
             was_recovered: false,
         };
 
-        // now we read it back in
-        pc.load_snapshot(&snapshot)?;
+        pc.load_kept_pages(&snapshot)?;
 
         #[cfg(feature = "testing")]
         {
@@ -2101,79 +2112,22 @@ impl PageCache {
         }
     }
 
-    fn load_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let next_pid_to_allocate = snapshot.pt.len() as PageId;
-
-        self.next_pid_to_allocate = Mutex::new(next_pid_to_allocate);
-
-        debug!("load_snapshot loading pages from 0..{}", next_pid_to_allocate);
+    /// Chargeline: the two pages that are kept in memory as they are, which the
+    /// log is needed for.
+    fn load_kept_pages(&self, snapshot: &Snapshot) -> Result<()> {
         let guard = pin();
-        for pid in 0..next_pid_to_allocate {
+        for pid in [META_PID, COUNTER_PID] {
             let state = if let Some(state) =
                 snapshot.pt.get(usize::try_from(pid).unwrap())
             {
                 state
             } else {
-                panic!(
-                    "load_snapshot pid {} not found, despite being below the max pid {}",
-                    pid, next_pid_to_allocate
-                );
+                continue;
             };
-
-            trace!("load_snapshot pid {} {:?}", pid, state);
-
-            let mut cache_infos = Vec::default();
-
-            match *state {
-                PageState::Present { base, ref frags } => {
-                    // Chargeline: no larger than they are; there are many.
-                    cache_infos.reserve_exact(1 + frags.len());
-                    cache_infos.push(CacheInfo {
-                        lsn: base.0,
-                        pointer: base.1,
-                        log_size: base.2,
-                        ts: 0,
-                    });
-                    for (lsn, pointer, sz) in frags {
-                        let cache_info = CacheInfo {
-                            lsn: *lsn,
-                            pointer: *pointer,
-                            log_size: *sz,
-                            ts: 0,
-                        };
-
-                        cache_infos.push(cache_info);
-                    }
-                }
-                PageState::Free(lsn, pointer) => {
-                    // blow away any existing state
-                    trace!("load_snapshot freeing pid {}", pid);
-                    let cache_info = CacheInfo {
-                        lsn,
-                        pointer,
-                        log_size: u64::try_from(MAX_MSG_HEADER_LEN).unwrap(),
-                        ts: 0,
-                    };
-                    cache_infos.push(cache_info);
-                    self.free.lock().push(pid);
-                }
-                _ => panic!("tried to load a {:?}", state),
-            }
-
-            // Set up new page
-            trace!("installing page for pid {}", pid);
-
-            let update = if pid == META_PID || pid == COUNTER_PID {
-                let update =
-                    self.pull(pid, cache_infos[0].lsn, cache_infos[0].pointer)?;
-                Some(Box::new(update))
-            } else if state.is_free() {
-                Some(Box::new(Update::Free))
-            } else {
-                None
-            };
-            let page = Page { update, cache_infos };
-
+            let mut page = recovered_page(state);
+            let base = page.cache_infos[0];
+            page.update =
+                Some(Box::new(self.pull(pid, base.lsn, base.pointer)?));
             self.inner.insert(pid, page, &guard);
         }
 
@@ -2228,5 +2182,56 @@ impl PageCache {
             active_segment: None,
             pt: page_states,
         }
+    }
+}
+
+/// Chargeline: waits for one of the threads of a start, with its panic if it
+/// has one.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Chargeline: all pages of a snapshot but those two that are read at the start,
+/// and which of them are free.
+fn recover_pages(snapshot: &Snapshot) -> (PageTable, BinaryHeap<PageId>) {
+    let (pages, mut free) = (PageTable::default(), BinaryHeap::new());
+    let guard = pin();
+    for (pid, state) in (0..).zip(&snapshot.pt) {
+        if state.is_free() {
+            free.push(pid);
+        }
+        if pid != META_PID && pid != COUNTER_PID {
+            pages.insert(pid, recovered_page(state), &guard);
+        }
+    }
+    (pages, free)
+}
+
+/// A page as a snapshot tells of it, without its content.
+fn recovered_page(state: &PageState) -> Page {
+    let cache_info = |(lsn, pointer, log_size)| CacheInfo {
+        lsn,
+        pointer,
+        log_size,
+        ts: 0,
+    };
+    match *state {
+        PageState::Present { base, ref frags } => {
+            // Chargeline: no larger than they are; there are many.
+            let mut cache_infos = Vec::with_capacity(1 + frags.len());
+            cache_infos.push(cache_info(base));
+            cache_infos.extend(frags.iter().copied().map(cache_info));
+            Page { update: None, cache_infos }
+        }
+        PageState::Free(lsn, pointer) => {
+            let log_size = u64::try_from(MAX_MSG_HEADER_LEN).unwrap();
+            Page {
+                update: Some(Box::new(Update::Free)),
+                cache_infos: vec![cache_info((lsn, pointer, log_size))],
+            }
+        }
+        PageState::Uninitialized => panic!("tried to load a {:?}", state),
     }
 }

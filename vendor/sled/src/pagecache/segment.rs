@@ -206,7 +206,7 @@ struct Draining {
 /// when segments become reusable and allow them to be
 /// overwritten for new data.
 #[derive(Clone, Debug)]
-enum Segment {
+pub(super) enum Segment {
     /// the segment is marked for reuse, should never receive
     /// new pids,
     Free(Free),
@@ -303,7 +303,13 @@ impl Segment {
                     .unwrap(),
                 max_pids: active.pids.len(),
                 replaced_pids: active.deferred_replaced_pids.len(),
-                pids: &active.pids - &active.deferred_replaced_pids,
+                // Chargeline: not copied where it need not be; at a start this
+                // is all there are.
+                pids: if active.deferred_replaced_pids.is_empty() {
+                    mem::take(&mut active.pids)
+                } else {
+                    &active.pids - &active.deferred_replaced_pids
+                },
                 latest_replacement_lsn: active.latest_replacement_lsn,
             });
 
@@ -494,13 +500,14 @@ impl SegmentAccountant {
     pub(super) fn start(
         config: RunningConfig,
         snapshot: &Snapshot,
+        segments: Vec<Segment>,
         segment_cleaner: SegmentCleaner,
     ) -> Result<Self> {
         let _measure = Measure::new(&M.start_segment_accountant);
         let file_len = config.file.metadata()?.len();
         let mut ret = Self {
             config,
-            segments: vec![],
+            segments,
             free: BTreeSet::default(),
             erased: BTreeSet::default(),
             tip: 0,
@@ -534,9 +541,13 @@ impl SegmentAccountant {
         Ok(ret)
     }
 
-    fn initial_segments(&self, snapshot: &Snapshot) -> Result<Vec<Segment>> {
-        let segment_size = self.config.segment_size;
-        let file_len = self.config.file.metadata()?.len();
+    /// The segments as a snapshot tells of them. Chargeline: writes nothing.
+    pub(super) fn recover(
+        config: &RunningConfig,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Segment>> {
+        let segment_size = config.segment_size;
+        let file_len = config.file.metadata()?.len();
         let number_of_segments =
             usize::try_from(file_len / segment_size as u64).unwrap()
                 + if file_len % segment_size as u64 == 0 { 0 } else { 1 };
@@ -559,10 +570,10 @@ impl SegmentAccountant {
             trace!(
                 "setting segment for tip_lid {} to stable_lsn {}",
                 tip_lid,
-                self.config.normalize(snapshot.stable_lsn.unwrap_or(0))
+                config.normalize(snapshot.stable_lsn.unwrap_or(0))
             );
             segments[tip_idx].recovery_ensure_initialized(
-                self.config.normalize(snapshot.stable_lsn.unwrap_or(0)),
+                config.normalize(snapshot.stable_lsn.unwrap_or(0)),
             );
         }
 
@@ -578,7 +589,7 @@ impl SegmentAccountant {
                     pid,
                     idx
                 );
-                let segment_lsn = self.config.normalize(lsn);
+                let segment_lsn = config.normalize(lsn);
                 segments[idx].recovery_ensure_initialized(segment_lsn);
                 segments[idx].insert_pid(
                     pid,
@@ -619,10 +630,6 @@ impl SegmentAccountant {
 
     fn initialize_from_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
         let segment_size = self.config.segment_size;
-        let segments = self.initial_segments(snapshot)?;
-
-        self.segments = segments;
-
         let mut to_free = vec![];
         let mut maybe_clean = vec![];
 

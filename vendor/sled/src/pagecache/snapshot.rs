@@ -1,7 +1,7 @@
 #[cfg(feature = "zstd")]
 use zstd::block::{compress, decompress};
 
-use crate::*;
+use crate::{config::UNFINISHED_SNAPSHOT, *};
 
 use super::{
     arr_to_u32, gc_blobs, pwrite_all, raw_segment_iter_from, u32_to_arr,
@@ -208,11 +208,61 @@ impl Snapshot {
     }
 }
 
+/// Chargeline: what is owed to the files once a snapshot has been advanced, and
+/// before anything is written to them; see PATCHES.md, 9.
+#[derive(Debug)]
+#[must_use]
+pub struct Owed {
+    /// The log goes on behind the snapshot that was read.
+    advanced: bool,
+    /// Segments behind the end of the log, which are to be zeroed.
+    torn: BTreeMap<Lsn, LogOffset>,
+}
+
+impl Owed {
+    /// Writes the snapshot if it is a new one, and then zeroes what is torn.
+    pub fn pay(
+        self,
+        config: &RunningConfig,
+        snapshot: &Snapshot,
+    ) -> Result<()> {
+        if self.advanced {
+            // What was read may not be on the disk yet, after a kill.
+            config.file.sync_all()?;
+            write_snapshot(config, snapshot)?;
+        }
+
+        for (lsn, to_zero) in &self.torn {
+            debug!("zeroing torn segment at lsn {} lid {}", lsn, to_zero);
+
+            // NB we intentionally corrupt this header to prevent any segment
+            // from being allocated which would duplicate its LSN, messing
+            // up recovery in the future.
+            io_fail!(config, "segment initial free zero");
+            pwrite_all(
+                &config.file,
+                &*vec![MessageKind::Corrupted.into(); config.segment_size],
+                *to_zero,
+            )?;
+            if !config.temporary {
+                config.file.sync_all()?;
+            }
+        }
+
+        // remove all blob files larger than our stable offset
+        if let Some(stable_lsn) = snapshot.stable_lsn {
+            gc_blobs(config, stable_lsn)?;
+        }
+
+        Ok(())
+    }
+}
+
 fn advance_snapshot(
     mut iter: LogIter,
     mut snapshot: Snapshot,
     config: &RunningConfig,
-) -> Result<Snapshot> {
+) -> Result<(Snapshot, Owed)> {
     let _measure = Measure::new(&M.advance_snapshot);
 
     trace!("building on top of old snapshot: {:?}", snapshot);
@@ -368,12 +418,6 @@ fn advance_snapshot(
         return Err(Error::corruption(None));
     }
 
-    if snapshot.stable_lsn > old_stable_lsn {
-        // Chargeline: what was read may not be on the disk yet, after a kill.
-        config.file.sync_all()?;
-        write_snapshot(config, &snapshot)?;
-    }
-
     #[cfg(feature = "testing")]
     let reverse_segments = {
         use std::collections::{HashMap, HashSet};
@@ -403,52 +447,34 @@ fn advance_snapshot(
         reverse_segments
     };
 
+    #[cfg(feature = "testing")]
     for (lsn, to_zero) in &iter.segments {
-        debug!("zeroing torn segment at lsn {} lid {}", lsn, to_zero);
-
-        #[cfg(feature = "testing")]
-        {
-            if let Some(pids) = reverse_segments.get(to_zero) {
-                assert!(
-                    pids.is_empty(),
-                    "expected segment that we're zeroing at lid {} \
-                    lsn {} \
-                    to contain no pages, but it contained pids {:?}",
-                    to_zero,
-                    lsn,
-                    pids
-                );
-            }
+        if let Some(pids) = reverse_segments.get(to_zero) {
+            assert!(
+                pids.is_empty(),
+                "expected segment that we're zeroing at lid {} \
+                lsn {} \
+                to contain no pages, but it contained pids {:?}",
+                to_zero,
+                lsn,
+                pids
+            );
         }
-
-        // NB we intentionally corrupt this header to prevent any segment
-        // from being allocated which would duplicate its LSN, messing
-        // up recovery in the future.
-        io_fail!(config, "segment initial free zero");
-        pwrite_all(
-            &config.file,
-            &*vec![MessageKind::Corrupted.into(); config.segment_size],
-            *to_zero,
-        )?;
-        if !config.temporary {
-            config.file.sync_all()?;
-        }
-    }
-
-    // remove all blob files larger than our stable offset
-    if let Some(stable_lsn) = snapshot.stable_lsn {
-        gc_blobs(config, stable_lsn)?;
     }
 
     #[cfg(feature = "event_log")]
     config.event_log.recovered_lsn(snapshot.stable_lsn.unwrap_or(0));
 
-    Ok(snapshot)
+    let advanced = snapshot.stable_lsn > old_stable_lsn;
+
+    Ok((snapshot, Owed { advanced, torn: iter.segments }))
 }
 
 /// Read a `Snapshot` or generate a default, then advance it to
 /// the tip of the data file, if present.
-pub fn read_snapshot_or_default(config: &RunningConfig) -> Result<Snapshot> {
+pub fn read_snapshot_or_default(
+    config: &RunningConfig,
+) -> Result<(Snapshot, Owed)> {
     // NB we want to error out if the read snapshot was corrupted.
     // We only use a default Snapshot when there is no snapshot found.
     let last_snap = read_snapshot(config)?.unwrap_or_else(Snapshot::default);
@@ -456,9 +482,7 @@ pub fn read_snapshot_or_default(config: &RunningConfig) -> Result<Snapshot> {
     let log_iter =
         raw_segment_iter_from(last_snap.stable_lsn.unwrap_or(0), config)?;
 
-    let res = advance_snapshot(log_iter, last_snap, config)?;
-
-    Ok(res)
+    advance_snapshot(log_iter, last_snap, config)
 }
 
 /// Read a `Snapshot` from disk.
@@ -537,8 +561,11 @@ fn write_snapshot(config: &RunningConfig, snapshot: &Snapshot) -> Result<()> {
     let crc32: [u8; 4] = u32_to_arr(crc32(&bytes));
     let len_bytes: [u8; 8] = u64_to_arr(decompressed_len as u64);
 
-    let path_1_suffix =
-        format!("snap.{:016X}.generating", snapshot.stable_lsn.unwrap_or(0));
+    let path_1_suffix = format!(
+        "snap.{:016X}{}",
+        snapshot.stable_lsn.unwrap_or(0),
+        UNFINISHED_SNAPSHOT
+    );
 
     let mut path_1 = config.get_path();
     path_1.push(path_1_suffix);
@@ -551,8 +578,14 @@ fn write_snapshot(config: &RunningConfig, snapshot: &Snapshot) -> Result<()> {
 
     let parent = path_1.parent().unwrap();
     std::fs::create_dir_all(parent)?;
-    let mut f =
-        std::fs::OpenOptions::new().write(true).create(true).open(&path_1)?;
+    // Chargeline: whatever a crash left of another, or of this one.
+    for path in config.get_unfinished_snapshot_files()? {
+        std::fs::remove_file(path)?;
+    }
+    let mut f = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path_1)?;
 
     // write the snapshot bytes, followed by a crc64 checksum at the end
     io_fail!(config, "snap write");
