@@ -43,9 +43,10 @@ fn open_unguarded(config: &Config, clock: &SharedClock) -> Result<Opened, Journa
     let path = &config.path;
     let lock = disk::lock(path)?;
     let space = Space::new(path, config.reserve_bytes, config.full_floor_bytes);
-    space.make_room();
+    let current = disk::current(path)?;
+    space.make_room(current.as_deref().map_or(Ok(0), disk::list_bytes)?);
     disk::sweep(path)?;
-    let (directory, created) = match disk::current(path)? {
+    let (directory, created) = match current {
         Some(directory) => (directory, false),
         None => (disk::fresh(path)?, true),
     };

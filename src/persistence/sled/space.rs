@@ -51,9 +51,9 @@ impl Space {
         (self.probe)().unwrap_or(u64::MAX)
     }
 
-    /// Before opening a store: recovery needs room to write.
-    pub(super) fn make_room(&self) {
-        if self.free() < MARGIN * 2 {
+    /// Before opening a store: recovery needs room to write, above all `list` bytes for a new list of its pages.
+    pub(super) fn make_room(&self, list: u64) {
+        if self.free() < MARGIN * 2 + list {
             self.release();
         }
     }
@@ -147,5 +147,11 @@ mod tests {
         free.store(1 << 30, Relaxed);
         space.upkeep();
         assert!(space.admit(1000) && reserve.exists() && !space.is_full(), "it resumes by itself");
+
+        free.store(32 << 20, Relaxed);
+        space.make_room(0);
+        assert!(reserve.exists(), "there is room for a small store to be opened");
+        space.make_room(10 << 20);
+        assert!(!reserve.exists(), "and not for a large one");
     }
 }
