@@ -38,6 +38,8 @@ mod sessions;
 mod shim;
 #[path = "faults/sockets.rs"]
 mod sockets;
+#[path = "faults/starts.rs"]
+mod starts;
 
 use anyhow::{Result, anyhow, bail};
 use catalogue::{Needs, ROWS, Row, Run};

@@ -2,7 +2,7 @@
 //! it. The runner, `--list` and `docs/faults.md` are made from it.
 
 use crate::scene::Scene;
-use crate::{backlog, chargers, journal, machine, operations, partners, sessions, sockets};
+use crate::{backlog, chargers, journal, machine, operations, partners, sessions, sockets, starts};
 use anyhow::Result;
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
@@ -312,6 +312,9 @@ pub(crate) const ROWS: &[Row] = &[
         machine::descriptors_exhausted,
         quick: true
     ),
+    row!("J15", "killed at each step of a start", "a kill before, and again in the midst of, each call by which a start, a first one too, changes the journal's files",
+        "the next start is ready and has every session; ours, beyond the catalogue's numbers", "I1, I11", ["starts killed"], starts::each_step,
+        needs: Needs::Compiler, quick: true),
     row!(
         "W1",
         "endpoint answers 500, then is well",

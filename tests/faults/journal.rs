@@ -192,7 +192,7 @@ pub(crate) async fn sync_is_slow(scene: &mut Scene) -> Result<()> {
 }
 
 /// A journal that has seen some work, its server stopped by SIGKILL, and the sessions that it acknowledged.
-async fn worked(scene: &mut Scene) -> Result<(World, Vec<Session>)> {
+pub(crate) async fn worked(scene: &mut Scene) -> Result<(World, Vec<Session>)> {
     scene.start().await?;
     let world = scene.world(Fleet::of(3)).await?;
     let begun = everywhere(&world, "work").await? as usize;
@@ -209,7 +209,7 @@ fn pages(journal: &Path) -> Result<PathBuf> {
     Ok(journal.join(current.trim()).join("db"))
 }
 
-async fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) async fn copy(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         std::fs::remove_dir_all(to)?;
     }
@@ -219,7 +219,7 @@ async fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Starts on what is there. `Some`: the sessions; `None`: refused, with words.
-async fn opens(scene: &mut Scene, world: &World) -> Result<Option<Vec<Session>>> {
+pub(crate) async fn opens(scene: &mut Scene, world: &World) -> Result<Option<Vec<Session>>> {
     let said_before = scene.log().len();
     scene.server.start()?;
     match scene.server.ready(PATIENCE).await {
@@ -273,7 +273,7 @@ pub(crate) async fn flipped_bit(scene: &mut Scene) -> Result<()> {
     scene.judge(world).await.map(drop)
 }
 
-fn same(found: &[Session], known: &[Session]) -> bool {
+pub(crate) fn same(found: &[Session], known: &[Session]) -> bool {
     let facts = |s: &Session| (s.session_id.clone(), s.status.clone(), s.energy_wh, s.transaction_id);
     found.iter().map(facts).eq(known.iter().map(facts))
 }

@@ -1,19 +1,22 @@
 /* Stands between the server under test and the C library (LD_PRELOAD): a sync that fails or takes long, a wall clock that is
- * elsewhere. FAULT_SHIM names a file of 64-bit numbers that both sides map; see shim.rs for their places. */
+ * elsewhere, a kill before or in the midst of a call that changes the journal's files. FAULT_SHIM names a file of 64-bit numbers that both sides map; see shim.rs for their places. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { OFFSET_NS, FAIL, DELAY_MS, SYNCS, FAILED, DELAYED, SHIFTED, NUMBERS };
+enum { OFFSET_NS, FAIL, DELAY_MS, SYNCS, FAILED, DELAYED, SHIFTED, STEPS, FALL_AT, MIDST };
 
 static volatile int64_t *page(void) {
     static volatile int64_t *mapped;
@@ -31,19 +34,37 @@ static volatile int64_t *page(void) {
     return mapped;
 }
 
-/* Only the store of the journal: the message log promises nothing. */
-static int of_the_journal(int fd) {
+/* Whether an open file's path has this in it. */
+static int lies_in(int fd, const char *place) {
     char link[64], path[512];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof path - 1);
     if (n < 0) return 0;
     path[n] = 0;
-    return strstr(path, "/journal/store-") != NULL;
+    return strstr(path, place) != NULL;
+}
+
+static void fall(void) {
+    kill(getpid(), SIGKILL);
+    for (;;) pause();
+}
+
+/* A call that changes a file at this path, or that is open as this. It may be the process's last; gives whether half of it is to be done before. */
+static int falls(const char *path, int fd) {
+    volatile int64_t *at = page();
+    if (!at || at[FALL_AT] == 0) return 0;
+    if (path ? !strstr(path, "/journal/") : !lies_in(fd, "/journal/")) return 0;
+    int64_t step = __atomic_add_fetch(&at[STEPS], 1, __ATOMIC_SEQ_CST);
+    if (at[FALL_AT] < 0 || step < at[FALL_AT]) return 0;
+    if (step == at[FALL_AT] && at[MIDST]) return 1;
+    fall();
+    return 0;
 }
 
 static int injected(int fd) {
     volatile int64_t *at = page();
-    if (!at || !of_the_journal(fd)) return 0;
+    /* Only the store: the message log promises nothing. */
+    if (!at || !lies_in(fd, "/journal/store-")) return 0;
     __atomic_add_fetch(&at[SYNCS], 1, __ATOMIC_SEQ_CST);
     int64_t ms = at[DELAY_MS];
     if (ms > 0) {
@@ -65,12 +86,66 @@ static int injected(int fd) {
 
 int fdatasync(int fd) {
     NEXT("fdatasync", int, int);
+    falls(NULL, fd);
     return injected(fd) ? -1 : real(fd);
 }
 
 int fsync(int fd) {
     NEXT("fsync", int, int);
+    falls(NULL, fd);
     return injected(fd) ? -1 : real(fd);
+}
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+    NEXT("write", ssize_t, int, const void *, size_t);
+    if (falls(NULL, fd)) {
+        real(fd, bytes, count / 2);
+        fall();
+    }
+    return real(fd, bytes, count);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
+    NEXT("pwrite64", ssize_t, int, const void *, size_t, off64_t);
+    if (falls(NULL, fd)) {
+        real(fd, bytes, count / 2, at);
+        fall();
+    }
+    return real(fd, bytes, count, at);
+}
+
+int open64(const char *path, int flags, ...) {
+    NEXT("open64", int, const char *, int, ...);
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    if (flags & O_CREAT) falls(path, -1);
+    return real(path, flags, mode);
+}
+
+int rename(const char *from, const char *to) {
+    NEXT("rename", int, const char *, const char *);
+    falls(from, -1);
+    return real(from, to);
+}
+
+int unlink(const char *path) {
+    NEXT("unlink", int, const char *);
+    falls(path, -1);
+    return real(path);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    NEXT("mkdir", int, const char *, mode_t);
+    falls(path, -1);
+    return real(path, mode);
+}
+
+int ftruncate64(int fd, off64_t length) {
+    NEXT("ftruncate64", int, int, off64_t);
+    falls(NULL, fd);
+    return real(fd, length);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

@@ -15,6 +15,9 @@ const DELAY_MS: u64 = 2;
 const FAILED: u64 = 4;
 const DELAYED: u64 = 5;
 const SHIFTED: u64 = 6;
+const STEPS: u64 = 7;
+const FALL_AT: u64 = 8;
+const MIDST: u64 = 9;
 
 pub(crate) struct Shim {
     library: PathBuf,
@@ -72,6 +75,24 @@ impl Shim {
     /// Every sync of the journal's store takes this long.
     pub(crate) fn delay_syncs(&self, by: Duration) -> Result<()> {
         self.set(DELAY_MS, i64::try_from(by.as_millis())?)
+    }
+
+    /// From now on calls that change the journal's files are counted, and before the so manieth the process is killed; if that is a write
+    /// and `midst`, when half of it is done.
+    pub(crate) fn fall_at(&self, step: Option<u64>, midst: bool) -> Result<()> {
+        self.set(STEPS, 0)?;
+        self.set(MIDST, i64::from(midst))?;
+        self.set(FALL_AT, step.map_or(Ok(-1), i64::try_from)?)
+    }
+
+    /// No call is counted any more.
+    pub(crate) fn stands(&self) -> Result<()> {
+        self.set(FALL_AT, 0)
+    }
+
+    /// Calls that changed the journal's files since [`Shim::fall_at`].
+    pub(crate) fn steps(&self) -> Result<u64> {
+        self.get(STEPS)
     }
 
     pub(crate) fn failed(&self) -> Result<u64> {
