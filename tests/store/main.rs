@@ -133,18 +133,24 @@ fn lists(directory: &Path) -> Vec<String> {
     names.filter(|name| name.starts_with("snap.")).collect()
 }
 
+/// A `store` whose log goes on behind its newest list, as a kill leaves it, and a copy that was `opened` since.
+fn worked(seed: u64, commits: u32) -> (tempfile::TempDir, Model) {
+    let directory = tempfile::tempdir().unwrap();
+    let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
+    let mut model = Model::new(&place, seed);
+    for _ in 0..commits {
+        model.commit();
+    }
+    copy(&place, &opened);
+    drop(open(&opened).unwrap());
+    (directory, model)
+}
+
 #[test]
 fn nothing_is_written_over_at_a_start_before_its_list_of_pages_is_on_the_disk() {
     let _alone = ALONE.read();
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, model) = worked(11, 300);
     let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
-    let mut model = Model::new(&place, 11);
-    for _ in 0..300 {
-        model.commit();
-    }
-    // What a kill leaves, so the log goes on behind the newest list.
-    copy(&place, &opened);
-    drop(open(&opened).unwrap());
     let before = fs::read(place.join("db")).unwrap();
     let refused = directory.path().join("refused");
     copy(&place, &refused);
@@ -163,14 +169,8 @@ fn nothing_is_written_over_at_a_start_before_its_list_of_pages_is_on_the_disk() 
 #[test]
 fn a_list_of_pages_that_a_crash_cut_off_is_written_anew() {
     let _alone = ALONE.read();
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, model) = worked(12, 100);
     let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
-    let mut model = Model::new(&place, 12);
-    for _ in 0..100 {
-        model.commit();
-    }
-    copy(&place, &opened);
-    drop(open(&opened).unwrap());
     let [name] = &lists(&opened)[..] else { panic!("one list") };
     let list = fs::read(opened.join(name)).unwrap();
     // Of this list or of one before it that was longer.
