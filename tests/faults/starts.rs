@@ -2,9 +2,12 @@
 
 use crate::journal::{copy, opens, same, worked};
 use crate::scene::{PATIENCE, Scene};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use loadtest::fleet::World;
 use loadtest::partner::Session;
+use std::os::unix::process::ExitStatusExt as _;
+
+const SIGKILL: i32 = 9;
 
 /// J15: killed before, or in the midst of, each call by which a start changes the journal's files.
 pub(crate) async fn each_step(scene: &mut Scene) -> Result<()> {
@@ -43,7 +46,8 @@ async fn killed(scene: &mut Scene, world: &World, known: &[Session], (step, mids
         // What comes after it is ready is not in the same order each time.
         return scene.kill().await;
     }
-    scene.server.ended(PATIENCE).await?.context("it neither starts nor falls")?;
+    let status = scene.server.ended(PATIENCE).await?.context("it neither starts nor falls")?;
+    ensure!(status.signal() == Some(SIGKILL), "it ended with {status}");
     scene.count("starts killed", 1);
     match opens(scene, world).await? {
         Some(found) if same(&found, known) => Ok(()),

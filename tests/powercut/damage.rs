@@ -18,6 +18,9 @@ const SECTOR: usize = 512;
 const SEGMENT: usize = 512 << 10;
 const MANIFEST_MAX: usize = 40;
 
+/// The kind of that message.
+const MANIFEST: u8 = 3;
+
 /// The file of the store that counts.
 pub(crate) fn store_file(data: &Path) -> anyhow::Result<PathBuf> {
     let journal = data.join("journal");
@@ -41,13 +44,17 @@ pub(crate) struct Tear {
     pub(crate) kept: usize,
     /// Whether rubbish follows.
     pub(crate) rubbish: bool,
+    /// Where the last message begins without which the commit counts for nothing, if it begins with its manifest. What lies
+    /// behind it are pages that were moved.
+    pub(crate) needed: Option<usize>,
 }
 
 impl Tear {
-    /// Whether the commit's beginning is there for the server to tell of: its manifest, and all in one segment of the store,
-    /// because segments do not follow each other in the file.
-    pub(crate) fn has_a_beginning(&self) -> bool {
-        self.kept >= MANIFEST_MAX && self.first / SEGMENT == self.last / SEGMENT
+    /// Whether a commit was cut off, and its beginning is there for the server to tell of: its manifest, and all in one segment
+    /// of the store, because segments do not follow each other in the file.
+    pub(crate) fn is_to_be_told(&self) -> bool {
+        let cut_off = self.needed.is_some_and(|at| self.first + self.kept <= at);
+        cut_off && self.kept >= MANIFEST_MAX && self.first / SEGMENT == self.last / SEGMENT
     }
 }
 
@@ -82,7 +89,28 @@ impl Commit {
         }
         let whole = changed[..kept].windows(2).take_while(|pair| pair[0] + 1 == pair[1]).count() + 1;
         let kept = if kept == 0 { 0 } else { (changed[0] + whole) * SECTOR - first };
-        Some((torn, Tear { first, last, kept, rubbish }))
+        Some((torn, Tear { first, last, kept, rubbish, needed: self.needed(first) }))
+    }
+
+    /// Where the last message of the batch begins whose manifest begins here. sled's format is told in the product's `sled::tail`.
+    fn needed(&self, first: usize) -> Option<usize> {
+        let number = |at: usize| self.written.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
+        let segment = first / SEGMENT * SEGMENT;
+        let mut body = first + 5;
+        if *self.written.get(body - 1)? != MANIFEST {
+            return None;
+        }
+        // The length, the segment's number and the page's.
+        for _ in 0..3 {
+            body += match *self.written.get(body)? {
+                0..=240 => 1,
+                241..=248 => 2,
+                249 => 3,
+                more => usize::from(more) - 246,
+            };
+        }
+        let of_segment = number(segment + 4)? ^ i64::MAX;
+        Some(segment + usize::try_from(number(body)? - of_segment).ok()?)
     }
 }
 

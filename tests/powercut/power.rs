@@ -16,8 +16,7 @@ use tokio::process::Command;
 /// How long the process may take to come to a place.
 const PLACE_MAX: Duration = Duration::from_secs(10);
 
-/// Tears after which the start said what it dropped, and those of which it said nothing. A few of the latter are right: what sled
-/// writes behind a commit, to move pages about, can be torn with nothing missing.
+/// Tears after which the start said what it dropped, and those of which it said nothing.
 pub(crate) const TOLD: &str = "tears told";
 pub(crate) const UNTOLD: &str = "tears untold";
 
@@ -178,8 +177,8 @@ impl Power {
         let commit = Commit { before: std::fs::read(&file)?, written: written_to };
         if reached && let Some((torn, tear)) = commit.tear(&mut self.rng) {
             damage::overwrite(&file, &torn)?;
-            // Of one whose first bytes are gone nothing is left to tell of.
-            self.tells = tear.has_a_beginning().then_some(tear);
+            // Of one whose first bytes are gone nothing is left to tell of, and of moved pages nothing is missing.
+            self.tells = tear.is_to_be_told().then_some(tear);
             self.tally.saw(if tear.rubbish { "tears with rubbish" } else { "tears with a hole" });
             return Ok(true);
         }

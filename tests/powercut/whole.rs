@@ -15,9 +15,6 @@ const QUICK: u32 = 3;
 /// From so many rounds on every kind must have hit its moment.
 const ROUNDS_FOR_ALL: u32 = 48;
 
-/// From so many torn writes on most must have been told: of one or two each may be of what nobody need be told (see [`UNTOLD`]).
-const TEARS_TO_JUDGE: u32 = 6;
-
 /// Chargers, of two connectors each, and sessions begun a second.
 const LOAD: (usize, f64) = (16, 6.0);
 
@@ -64,8 +61,7 @@ fn judge(report: &Report, tally: &mut Tally, rounds: u32) -> anyhow::Result<()> 
     let silent = tally.count("flips that passed in silence");
     ensure!(silent == 0, "{silent} flipped bits passed in silence");
     let (told, untold) = (tally.count(TOLD), tally.count(UNTOLD));
-    let few = told + untold < TEARS_TO_JUDGE;
-    ensure!(few || told > 2 * untold, "of {} torn commits {untold} were dropped without a word", told + untold);
+    ensure!(untold == 0, "of {} torn commits {untold} were dropped without a word", told + untold);
     let missed = tally.missed();
     if rounds >= ROUNDS_FOR_ALL && !missed.is_empty() {
         bail!("never hit: {}", missed.join(", "));
