@@ -179,20 +179,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::heard::Sink;
 
     fn settings(format: LogFormat) -> Telemetry {
         let mut settings = crate::config::reference::defaults().unwrap().telemetry;
@@ -206,8 +193,7 @@ mod tests {
         let (subscriber, logs) = subscriber(settings, sink.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || act(&logs));
         drop(logs);
-        let bytes = sink.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        sink.text()
     }
 
     const HOSTILE: &str = "CP1\nERROR forged line \u{1b}[31m\r\u{202e}";

@@ -436,7 +436,9 @@ fn a_flipped_bit_in_what_was_written_since_the_store_was_opened_is_never_silent(
     // Not in the newest segments: there it may be a commit that a crash cut off, which is for those who know of commits to tell.
     let newest = newest_segments(&whole);
     let (mut told, mut harmless) = (0, 0);
-    for _ in 0..120 {
+    // How much of the file is of use depends on which segments were free when: on, until many have been told.
+    while told < 40 {
+        assert!(harmless < 400, "{told} told, {harmless} harmless");
         let at = model.random.random_range(0..whole.len());
         if newest.contains(&(at / SEGMENT)) {
             continue;
@@ -458,5 +460,4 @@ fn a_flipped_bit_in_what_was_written_since_the_store_was_opened_is_never_silent(
         }
         fs::remove_dir_all(&flipped).unwrap();
     }
-    assert!(told > 40, "{told} told, {harmless} harmless");
 }

@@ -1,6 +1,7 @@
 //! Sockets over real HTTP: slow senders, too many connections, draining, and the audit log.
 
 use super::*;
+use crate::telemetry::heard::Heard;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -81,36 +82,11 @@ async fn at_shutdown_a_call_under_way_is_answered_and_nothing_new_is_taken() {
     tokio::time::timeout(Duration::from_secs(5), &mut rig.served).await.unwrap().unwrap();
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn every_call_is_audited_without_secrets_and_personal_data() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
     let world = World::new();
     let rig = world.serve().await;
-    // What audits has been used once before anybody listens: a line whose first use in another test meets the moment at which a
-    // listener comes may stay unheard by it.
-    rig.get("/sites").await;
-    rig.ops("GET", "/ops/v1/partners", Value::Null).await;
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let heard = Heard::once(" audit: ", async || drop(rig.get("/sites").await)).await;
     rig.post("/sessions", &start_body("r1", 1)).await;
     rig.get("/sessions?user_id=u-personal").await;
     let wrong = Call { secret: "cs_wrong".into(), ..rig.call("GET", "/sites", "") };
@@ -118,7 +94,7 @@ async fn every_call_is_audited_without_secrets_and_personal_data() {
     rig.ops("PUT", "/ops/v1/tokens/04DEADBEEF", serde_json::json!({"status": "Blocked"})).await;
     rig.ops("PUT", "/ops/v1/partners/p1", serde_json::json!({"name": "One"})).await;
     let key = rig.ops("POST", "/ops/v1/partners/p1/keys", Value::Null).await;
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = heard.text();
     let audit: Vec<_> = text.lines().filter(|line| line.contains(" audit: ")).collect();
     assert_eq!(audit.len(), 6, "{text}");
     let has = |n: usize, parts: &[&str]| {
