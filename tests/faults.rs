@@ -18,6 +18,8 @@ mod chargers;
 mod disk;
 #[path = "faults/document.rs"]
 mod document;
+#[path = "faults/group.rs"]
+mod group;
 #[path = "faults/hand.rs"]
 mod hand;
 #[path = "faults/journal.rs"]
@@ -123,6 +125,7 @@ fn missing(needs: Needs) -> Result<(), String> {
         Needs::Nothing => Ok(()),
         Needs::Compiler => shim::available(),
         Needs::Disk => disk::available(),
+        Needs::Group => group::available(),
     }
 }
 

@@ -123,7 +123,8 @@ pub struct Server {
     ports: Ports,
     child: Option<Child>,
     variables: BTreeMap<String, String>,
-    descriptors: Option<u32>,
+    /// What a shell does before it becomes the server.
+    before: Vec<String>,
 }
 
 impl Server {
@@ -153,7 +154,7 @@ impl Server {
             ports,
             child: None,
             variables: BTreeMap::new(),
-            descriptors: None,
+            before: Vec::new(),
         })
     }
 
@@ -164,7 +165,12 @@ impl Server {
 
     /// Lets it have no more than so many files and sockets from the next start on.
     pub fn limit_descriptors(&mut self, most: u32) {
-        self.descriptors = Some(most);
+        self.before.push(format!("ulimit -n {most}"));
+    }
+
+    /// Runs it in this control group from the next start on.
+    pub fn within(&mut self, group: &Path) {
+        self.before.push(format!("echo $$ > '{}/cgroup.procs'", group.display()));
     }
 
     /// Adds keys to a section that is there already.
@@ -290,10 +296,12 @@ impl Server {
     }
 
     fn program(&self) -> Command {
-        let Some(most) = self.descriptors else { return Command::new(&self.binary) };
+        if self.before.is_empty() {
+            return Command::new(&self.binary);
+        }
         // The shell becomes the server: it is the same process.
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!(r#"ulimit -n {most} && exec "$0" "$@""#)).arg(&self.binary);
+        shell.arg("-c").arg(format!(r#"{} && exec "$0" "$@""#, self.before.join(" && "))).arg(&self.binary);
         shell
     }
 

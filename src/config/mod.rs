@@ -80,10 +80,11 @@ pub struct Config {
 impl Config {
     /// Adds what is wrong between the keys of each section. A new section with such rules gets a line here.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        let sections: [&dyn Checked; 17] = [
+        let sections: [&dyn Checked; 18] = [
             &self.accounts,
             &self.api,
             &self.charger,
+            &self.engine,
             &self.faults,
             &self.gateway,
             &self.journal,

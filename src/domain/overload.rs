@@ -4,7 +4,11 @@
 //! partners (they have webhooks, and can ask again), then chargers that are not in yet (they keep their facts and come again), then
 //! what would begin new work. Never: what a charger in a connection tells, what ends something, what operators do, and
 //! webhooks, which wait in the journal.
+//!
+//! The other measure is how full memory is (fault O4). There newcomers go first, for they stay; calls of partners only just before
+//! the system would kill us, for what they take they give back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is asked of us, by what it costs the asker to be turned away.
@@ -31,6 +35,34 @@ pub fn sheds(demand: Demand, late: Duration, bound: Duration, chance: f64) -> bo
         // Beyond the bound they have a rate of their own, so nobody waits for ever.
         Demand::Handshake => true,
         Demand::Query | Demand::Start => chance < (late - bound).as_secs_f64() / bound.as_secs_f64(),
+        Demand::Kept => false,
+    }
+}
+
+/// What presses just now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pressure {
+    /// How long what is ready waits for its thread.
+    pub late: Duration,
+    /// The share in use of the memory that the process may have.
+    pub full: f64,
+}
+
+/// Tells how full memory is.
+pub type Fullness = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+impl Pressure {
+    /// Whether either turns this one away now; see [`sheds`] and [`crowded`].
+    pub fn turns_away(self, demand: Demand, late_bound: Duration, chance: f64) -> bool {
+        sheds(demand, self.late, late_bound, chance) || crowded(demand, self.full)
+    }
+}
+
+/// Whether this one is turned away now for want of memory: `full` is the share in use of what the process may have.
+pub fn crowded(demand: Demand, full: f64) -> bool {
+    match demand {
+        Demand::Handshake => full >= 0.9,
+        Demand::Query | Demand::Start => full >= 0.95,
         Demand::Kept => false,
     }
 }
@@ -64,6 +96,17 @@ mod tests {
             let (late, bound) = (Duration::from_millis(late_ms), Duration::from_millis(bound_ms));
             let told = sheds(demand, late, bound, chance);
             assert_eq!(told, shed, "{demand:?} at {late_ms} ms of {bound_ms} ms, chance {chance}");
+        }
+    }
+
+    #[test]
+    fn as_memory_fills_newcomers_go_first_then_what_partners_ask_and_never_what_is_told() {
+        for (full, away) in
+            [(0.0, [false; 3]), (0.89, [false; 3]), (0.9, [true, false, false]), (0.95, [true; 3]), (3.0, [true; 3])]
+        {
+            let told = [Demand::Handshake, Demand::Query, Demand::Start].map(|demand| crowded(demand, full));
+            assert_eq!(told, away, "{full}");
+            assert!(!crowded(Demand::Kept, full), "{full}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum Refused {
     Rate,
     /// Handshakes a second while those who are in already are served late.
     Busy,
+    /// The memory that the process may use.
+    Memory,
     /// Handshakes at once.
     InFlight,
     /// Handshakes at once from one address.
@@ -36,6 +38,7 @@ impl Refused {
             Refused::Connections => "connections",
             Refused::Rate => "rate",
             Refused::Busy => "busy",
+            Refused::Memory => "memory",
             Refused::InFlight => "in_flight",
             Refused::Address => "address",
             Refused::TlsFailures => "tls_failures",

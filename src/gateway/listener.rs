@@ -11,7 +11,7 @@ use super::ports::{ChargerRegister, CloseReason, FrameLog, Placement};
 use super::tls::Door;
 use crate::clock::SharedClock;
 use crate::config::gateway::Gateway as Settings;
-use crate::domain::overload::{Demand, sheds};
+use crate::domain::overload::{Demand, Fullness, crowded, sheds};
 use crate::telemetry::metrics::gateway as metric;
 use arc_swap::ArcSwap;
 use std::io;
@@ -50,6 +50,8 @@ pub struct Ports {
     pub clock: SharedClock,
     /// The key of the passwords.
     pub pepper: Arc<Pepper>,
+    /// How full memory is. Asked for every stranger (OP-10).
+    pub full: Fullness,
 }
 
 impl std::fmt::Debug for Ports {
@@ -234,6 +236,7 @@ impl Gateway {
         let (from, most, late_max) = (remote.ip(), self.connections_max(), self.shared.settings().late_max);
         let busy = sheds(Demand::Handshake, self.shared.ports.placement.late(), late_max, 1.0);
         let admitted = match &door {
+            _ if crowded(Demand::Handshake, (self.shared.ports.full)()) => Err(Refused::Memory),
             None => self.shared.admission.admit(from, most, busy),
             Some(_) => self.shared.admission.admit_tls(from, most, busy, self.shared.attempts.judge_tls(from)),
         };

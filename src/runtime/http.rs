@@ -1,14 +1,16 @@
 //! Joins HTTP to the runtime: keys, bans, tokens.
 
 use super::Workers;
+use super::memory::Memory;
 use crate::actors::pulse::Pulse;
 use crate::actors::service::{Phase, Service};
 use crate::actors::tree::Arbiters;
 use crate::api::operator::{OperatorApi, OperatorParts, OperatorToken};
-use crate::api::partner::{KeyDirectory, KeyRecord, Lateness, PartnerApi, PartnerParts, SecurityEvent};
+use crate::api::partner::{KeyDirectory, KeyRecord, Load, PartnerApi, PartnerParts, SecurityEvent};
 use crate::clock::Timestamp;
 use crate::config::live::LiveConfig;
 use crate::domain::access::watch::Change;
+use crate::domain::overload::Pressure;
 use crate::domain::platform::Alert;
 use crate::telemetry::metrics::api::HTTP_LATE;
 use std::sync::Arc;
@@ -43,11 +45,11 @@ impl KeyDirectory for Keys {
     }
 }
 
-/// How late the server is: the threads of chargers, or those that answer partners, whichever is later (OP-10).
-pub(super) fn lateness(arbiters: &Arbiters, http: &Workers) -> Lateness {
+/// How late the server is: the threads of chargers, or those that answer partners, whichever is later; and how full memory is (OP-10).
+pub(super) fn load(arbiters: &Arbiters, memory: Arc<Memory>, http: &Workers) -> Load {
     let (chargers, calls) = (arbiters.pulse(), Pulse::new(1));
     http.spawn(calls.clone().beat(0, &HTTP_LATE));
-    Arc::new(move || chargers.late().max(calls.late()))
+    Arc::new(move || Pressure { late: chargers.late().max(calls.late()), full: memory.full() })
 }
 
 /// The partner API over the runtime. `started`: no request signed before it can be told from a repeated one.
@@ -55,7 +57,7 @@ pub(super) fn partner_api(
     service: &Arc<Service>,
     live: &Arc<LiveConfig>,
     started: Timestamp,
-    late: Lateness,
+    load: Load,
 ) -> PartnerApi {
     let alerts = service.alerts.clone();
     PartnerApi::new(PartnerParts {
@@ -67,7 +69,7 @@ pub(super) fn partner_api(
         digest_key: service.vault.digest_key(),
         replay_horizon: started,
         alert: Arc::new(move |event| alerts.raise(security(&event))),
-        late,
+        load,
     })
 }
 

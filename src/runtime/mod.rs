@@ -10,6 +10,7 @@ mod descriptors;
 mod desk;
 mod http;
 pub mod ledger;
+mod memory;
 mod payments;
 mod recover;
 pub mod sandbox;

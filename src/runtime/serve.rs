@@ -2,6 +2,7 @@
 
 use super::assemble::{AssembleError, Base, Parts, assemble};
 use super::descriptors::{Shares, share_out};
+use super::memory::Memory;
 use super::{Addresses, Runtime, Threads, Workers, http, tls};
 use crate::actors::charger::frames::GatewayFrames;
 use crate::actors::charger::placement::ArbiterPlacement;
@@ -171,9 +172,12 @@ async fn serve_on(
     let (phase, open, shutdown) = (Arc::<PhaseCell>::default(), Arc::<AtomicBool>::default(), CancellationToken::new());
     let service = Arc::new(service(&parts, &config, (&store, &journal), &vault, &configuration, &phase, &clock));
     let (threads, handshakes) = (workers("http", HTTP_THREADS)?, workers("handshake", 1)?);
+    let memory = Memory::new(config.engine.memory_max);
+    threads.spawn(Arc::clone(&memory).watch());
+    let ports = || ports(&parts, &journal, &open, &memory, &clock);
     #[cfg(feature = "testing")]
-    let memory = MemoryGateway::new(Arc::clone(&configuration.swaps.gateway), ports(&parts, &journal, &open, &clock));
-    let gateway = gateway(&configuration, ports(&parts, &journal, &open, &clock), shares.chargers)?;
+    let in_memory = MemoryGateway::new(Arc::clone(&configuration.swaps.gateway), ports());
+    let gateway = gateway(&configuration, ports(), shares.chargers)?;
     let (gateway, keeper) = secured(gateway, &parts, &configuration, &clock)?;
     let handle = gateway.handle().map_err(start)?;
     let (listeners, addresses) = listeners(&config, &handle).await?;
@@ -190,11 +194,11 @@ async fn serve_on(
         threads: Mutex::new(None),
         shutdown: shutdown.clone(),
         #[cfg(feature = "testing")]
-        memory,
+        memory: in_memory,
     });
     let token = OperatorToken::load_or_make(&config.api.operator_token_file).map_err(start)?;
-    let late = http::lateness(&parts.arbiters, &threads);
-    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime), late);
+    let load = http::load(&parts.arbiters, memory, &threads);
+    let partner_api = http::partner_api(&service, &configuration.live, horizon(&config, &runtime), load);
     let operator_api = http::operator_api(&service, &configuration.live, token);
     let bounds = (&shares, &configuration.live, &shutdown);
     let servers = serve_http(listeners, (partner_api, operator_api, exporter), bounds, &threads);
@@ -275,7 +279,14 @@ fn metrics_address(config: &Config) -> Result<SocketAddr, ServeError> {
     text.parse().map_err(|error| ServeError::Start(format!("telemetry.metrics_listen = {text:?}: {error}")))
 }
 
-fn ports(parts: &Parts, journal: &SharedJournal, open: &Arc<AtomicBool>, clock: &SharedClock) -> listener::Ports {
+fn ports(
+    parts: &Parts,
+    journal: &SharedJournal,
+    open: &Arc<AtomicBool>,
+    memory: &Arc<Memory>,
+    clock: &SharedClock,
+) -> listener::Ports {
+    let memory = Arc::clone(memory);
     let placement = ArbiterPlacement {
         chargers: parts.chargers.clone(),
         parts: parts.connections.clone(),
@@ -289,6 +300,7 @@ fn ports(parts: &Parts, journal: &SharedJournal, open: &Arc<AtomicBool>, clock: 
         placement: Arc::new(placement),
         clock: clock.clone(),
         pepper: Arc::clone(&parts.pepper),
+        full: Arc::new(move || memory.full()),
     }
 }
 

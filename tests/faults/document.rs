@@ -53,7 +53,7 @@ fn markdown() -> String {
         );
     }
     text.push_str(
-        "\n* in every `cargo test`. † needs root and loop devices. ‡ needs a C compiler. § by `tests/powercut.rs`.\n\n",
+        "\n* in every `cargo test`. † needs root and loop devices. ‡ needs a C compiler. ¶ needs root and control groups that bound memory. § by `tests/powercut.rs`.\n\n",
     );
     text.push_str(
         "## Rows of the catalogue that are tried elsewhere, or not yet\n\n| row | fault | where |\n|---|---|---|\n",
@@ -73,6 +73,7 @@ fn marks(row: &Row) -> String {
         Needs::Nothing => {}
         Needs::Compiler => marks.push_str(" ‡"),
         Needs::Disk => marks.push_str(" †"),
+        Needs::Group => marks.push_str(" ¶"),
     }
     if matches!(row.run, Run::PowerCut(_)) {
         marks.push_str(" §");

@@ -1,7 +1,9 @@
-//! Faults of the machine: no descriptors left, no room for logs (J13, O3).
+//! Faults of the machine: no descriptors left, no room for logs, no memory (J13, O3, O4).
 
 use crate::chargers::everywhere;
 use crate::disk::Disk;
+use crate::group::Group;
+use crate::hand;
 use crate::scene::{FLEET, Fleet, PATIENCE, Scene, all_online, command, lively, sessions, started, until};
 use anyhow::{Context as _, Result, ensure};
 use loadtest::fleet::{World, identity};
@@ -75,6 +77,71 @@ pub(crate) async fn descriptors_exhausted(scene: &mut Scene) -> Result<()> {
     ensure!(scene.metric(refused, &["\"accept_error\""]).await? == 0, "sockets took all descriptors");
     ensure!(!scene.log().contains("Too many open files"), "somebody had none");
     strangers.shutdown().await;
+    scene.kill_and_start().await?;
+    until("the fleet is back", PATIENCE, async || Ok(all_online(&world))).await?;
+    scene.judge(world).await.map(drop)
+}
+
+/// Memory that is left when the crowd comes.
+const ROOM: u64 = 40 << 20;
+/// Of a message of which the rest does not come.
+const BEGUN: usize = 200_000;
+
+/// Says the first part of a message as soon as it is let in, and holds it.
+async fn hoards(port: u16, id: String) {
+    loop {
+        if let Ok(mut socket) = hand::dial(port, &id, None).await {
+            // Final, a text, masked with zeros, of half a megabyte.
+            let mut begun = vec![0x81, 0xFF];
+            begun.extend(500_000_u64.to_be_bytes());
+            begun.extend([0; 4]);
+            begun.resize(begun.len() + BEGUN, b' ');
+            if socket.get_mut().write_all(&begun).await.is_ok() {
+                // Until it is put out.
+                let _ = socket.get_mut().read_to_end(&mut Vec::new()).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// O4: more memory is wanted than the process may have.
+pub(crate) async fn memory_short(scene: &mut Scene) -> Result<()> {
+    let group = Group::new("o4").map_err(anyhow::Error::msg)?;
+    scene.server.within(group.directory());
+    // What comes between two looks at the memory is to fit into what is left of it.
+    scene.configure("gateway.handshakes_per_second", 100)?;
+    scene.configure("gateway.handshakes_in_flight", 10_000)?;
+    scene.start().await?;
+    let world = scene.world(Fleet::of(3)).await?;
+    let crowd: Vec<String> = (0..400).map(|n| format!("CP-o4-{n}")).collect();
+    for id in &crowd {
+        hand::register(&world, id).await?;
+    }
+    group.bound(group.used()? + ROOM)?;
+    let refused = "chargeline_gateway_refused_total";
+    let (port, mut hoarders) = (scene.server.ports().ocpp, JoinSet::new());
+    for id in crowd {
+        hoarders.spawn(hoards(port, id));
+    }
+    for round in 0..scene.rounds(10, 2) {
+        let before = scene.metric(refused, &["\"memory\""]).await?;
+        until("newcomers are turned away", PATIENCE, async || {
+            Ok(scene.metric(refused, &["\"memory\""]).await? > before)
+        })
+        .await?;
+        // Those who are in go on: partners start, chargers obey.
+        started(&world, &format!("o4-{round}"), round % 3, 1).await?;
+        let charger = identity(FLEET, (round + 1) % 3);
+        let state = command(&world, &charger).await?;
+        ensure!(state == "Accepted", "{charger}: {state}");
+        sessions(&world, "it ends", |all| all.iter().filter(|s| s.is_over()).count() > round).await?;
+        ensure!(group.killings()? == 0, "the system has killed (round {round})");
+    }
+    scene.count("newcomers turned away", scene.metric(refused, &["\"memory\""]).await?);
+    hoarders.shutdown().await;
+    until("there is room again", PATIENCE, async || Ok(hand::dial(port, "CP-o4-0", None).await.is_ok())).await?;
+    ensure!(group.killings()? == 0, "the system has killed");
     scene.kill_and_start().await?;
     until("the fleet is back", PATIENCE, async || Ok(all_online(&world))).await?;
     scene.judge(world).await.map(drop)

@@ -177,6 +177,7 @@ fn gateway(
         clock: parts.clock.clone(),
         pepper: Arc::new(Pepper::new(vault.charger_pepper())),
         placement: Arc::new(Here { host: chargers.clone(), parts }),
+        full: Arc::new(|| 0.0),
     };
     MemoryGateway::new(settings, ports)
 }

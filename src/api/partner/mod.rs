@@ -29,7 +29,7 @@ mod webhooks;
 
 pub use gate::SecurityEvent;
 pub use keys::{KeyDirectory, KeyRecord};
-pub use shed::Lateness;
+pub use shed::Load;
 pub(crate) use webhooks::{check_choice, check_replay};
 
 use super::error::ApiError;
@@ -80,8 +80,8 @@ pub struct PartnerParts {
     pub replay_horizon: Timestamp,
     /// Told of bans.
     pub alert: SecurityAlert,
-    /// How late the server is (OP-10).
-    pub late: Lateness,
+    /// What presses just now (OP-10).
+    pub load: Load,
 }
 
 /// The state behind all partner routes.
@@ -118,7 +118,7 @@ impl Partners {
             bans: Bans::new(api.failures_tracked),
             nonces,
             limits: Limits::new(api),
-            shed: Shed::new(parts.late),
+            shed: Shed::new(parts.load),
             idempotency: Arc::new(idempotency),
             tokens,
             habits: Habits::default(),

@@ -1,4 +1,4 @@
-//! Partners' calls that are turned away while the server is late (OP-10). Owns which call is of which kind, the answer, and
+//! Partners' calls that are turned away while the server is late or memory nearly full (OP-10). Owns which call is of which kind, the answer, and
 //! the two log lines of a spell; the rule is in `domain::overload`.
 //!
 //! Invariant: what ends, cancels or pays something, and what a partner tells us, is never turned away here.
@@ -7,7 +7,7 @@ use crate::api::catalogue::Code;
 use crate::api::port::Refusal;
 use crate::clock::Timestamp;
 use crate::config::api::Api;
-use crate::domain::overload::{Demand, sheds};
+use crate::domain::overload::{Demand, Pressure};
 use crate::telemetry::metrics::api as metrics;
 use http::Method;
 use std::ops::RangeInclusive;
@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Tells how long what is ready waits for its thread.
-pub type Lateness = Arc<dyn Fn() -> Duration + Send + Sync>;
+/// Tells what presses just now.
+pub type Load = Arc<dyn Fn() -> Pressure + Send + Sync>;
 
 /// What those who are turned away are told to wait, s: at random, or they would come back in one instant.
 const WAIT_S: RangeInclusive<u64> = 1..=5;
@@ -34,7 +34,7 @@ pub(in crate::api) fn demand_of(method: &Method, path: &str) -> Demand {
 
 /// Turns calls away.
 pub(in crate::api) struct Shed {
-    late: Lateness,
+    load: Load,
     /// A spell lasts: read before the lock is taken.
     lasts: AtomicBool,
     spell: Mutex<Option<Spell>>,
@@ -51,8 +51,8 @@ struct Spell {
 
 impl Shed {
     /// By this measure.
-    pub(super) fn new(late: Lateness) -> Self {
-        Shed { late, lasts: AtomicBool::new(false), spell: Mutex::new(None) }
+    pub(super) fn new(load: Load) -> Self {
+        Shed { load, lasts: AtomicBool::new(false), spell: Mutex::new(None) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Spell>> {
@@ -66,20 +66,24 @@ impl Shed {
             Demand::Start => (api.shed_starts_late, "start"),
             Demand::Kept | Demand::Handshake => return None,
         };
-        let late = (self.late)();
-        if !sheds(demand, late, bound, rand::random()) {
+        let pressure = (self.load)();
+        if !pressure.turns_away(demand, bound, rand::random()) {
             self.calm(now);
             return None;
         }
         metrics::SHED.add(1, [class]);
-        self.noted(demand, late, now);
+        self.noted(demand, pressure, now);
         Some(Refusal::from(Code::Busy).after(Duration::from_secs(rand::random_range(WAIT_S))))
     }
 
-    fn noted(&self, demand: Demand, late: Duration, now: Timestamp) {
+    fn noted(&self, demand: Demand, Pressure { late, full }: Pressure, now: Timestamp) {
         let mut spell = self.lock();
         let current = spell.get_or_insert_with(|| {
-            tracing::warn!(late_ms = late.as_millis(), "overload: calls of partners are turned away from now on");
+            tracing::warn!(
+                late_ms = late.as_millis(),
+                memory_full = full,
+                "overload: calls of partners are turned away from now on"
+            );
             Spell { began: now, last: now, queries: 0, starts: 0 }
         });
         current.last = now;
@@ -87,7 +91,11 @@ impl Shed {
             Demand::Query => current.queries += 1,
             Demand::Start => {
                 if current.starts == 0 {
-                    tracing::warn!(late_ms = late.as_millis(), "overload: starts by partners are turned away too");
+                    tracing::warn!(
+                        late_ms = late.as_millis(),
+                        memory_full = full,
+                        "overload: starts by partners are turned away too"
+                    );
                 }
                 current.starts += 1;
             }
@@ -142,7 +150,8 @@ mod tests {
     fn reads_go_first_then_starts_each_with_a_time_to_come_back_and_the_spell_ends() {
         let late = Arc::new(AtomicU64::new(0));
         let told = late.clone();
-        let shed = Shed::new(Arc::new(move || Duration::from_millis(told.load(Ordering::Relaxed))));
+        let load = move || Pressure { late: Duration::from_millis(told.load(Ordering::Relaxed)), full: 0.0 };
+        let shed = Shed::new(Arc::new(load));
         let api = api();
         let refused = |demand, s: i64| shed.refusal(demand, &api, Timestamp(s * 1_000)).is_some();
         for (late_ms, query, start) in [(0, false, false), (1_000, true, false), (2_000, true, true)] {

@@ -20,6 +20,7 @@ use super::server::{serve_operator, serve_partner};
 use crate::clock::{Clock, SharedClock, Timestamp};
 use crate::config::api::Api;
 use crate::config::live::LiveConfig;
+use crate::domain::overload::Pressure;
 use fake::{Keys, MemoryOnce, Runtime};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -69,8 +70,9 @@ pub(crate) struct World {
     keys: Arc<Keys>,
     clock: Arc<TestClock>,
     alerts: Arc<Mutex<Vec<SecurityEvent>>>,
-    /// How late the server is, ms.
+    /// How late the server is, ms, and how full memory, percent.
     pub(crate) late: Arc<AtomicU64>,
+    pub(crate) full: Arc<AtomicU64>,
     api: Api,
 }
 
@@ -87,7 +89,16 @@ impl World {
         keys.put("ck_1", "p1", SECRET, false);
         keys.put("ck_2", "p2", SECRET_2, false);
         let (runtime, clock) = (Runtime::new(), TestClock::new());
-        World { runtime, once: Arc::default(), keys, clock, alerts: Arc::default(), late: Arc::default(), api }
+        World {
+            runtime,
+            once: Arc::default(),
+            keys,
+            clock,
+            alerts: Arc::default(),
+            late: Arc::default(),
+            full: Arc::default(),
+            api,
+        }
     }
 
     /// Starts the servers on free ports.
@@ -96,7 +107,7 @@ impl World {
         whole.api = self.api.clone();
         let (live, _) = LiveConfig::start(whole, vec![], Timestamp(0)).unwrap();
         let live = Arc::new(live);
-        let (alerts, late) = (self.alerts.clone(), self.late.clone());
+        let (alerts, late, full) = (self.alerts.clone(), self.late.clone(), self.full.clone());
         let partner = PartnerApi::new(PartnerParts {
             port: self.runtime.clone(),
             keys: self.keys.clone(),
@@ -106,7 +117,10 @@ impl World {
             digest_key: [3; 32],
             replay_horizon: Timestamp(self.clock.now().0 - 1000),
             alert: Arc::new(move |event| alerts.lock().unwrap().push(event)),
-            late: Arc::new(move || Duration::from_millis(late.load(SeqCst))),
+            load: Arc::new(move || Pressure {
+                late: Duration::from_millis(late.load(SeqCst)),
+                full: full.load(SeqCst) as f64 / 100.0,
+            }),
         });
         let folder = tempfile::tempdir().unwrap();
         let token = OperatorToken::load_or_make(&folder.path().join("operator.key")).unwrap();

@@ -225,6 +225,24 @@ async fn while_the_server_is_late_reads_go_first_then_starts_and_stops_never() {
 }
 
 #[tokio::test]
+async fn while_memory_is_nearly_full_nothing_is_read_or_begun_and_stops_go_on() {
+    let world = World::new();
+    let rig = world.serve().await;
+    let started = rig.post("/sessions", &start_body("r1", 1)).await;
+    let stop = format!("/sessions/{}/stop", started.json["session_id"].as_str().unwrap());
+    for (percent, taken) in [(94, true), (95, false), (90, true)] {
+        world.full.store(percent, SeqCst);
+        let read = rig.get("/sites").await;
+        assert_eq!(read.status, if taken { 200 } else { 503 }, "{percent} %");
+        assert_eq!(read.header("retry-after").is_empty(), taken, "{percent} %");
+        let begun = rig.post("/sessions", &start_body(&format!("s{percent}"), 1)).await;
+        assert_eq!(begun.status, if taken { 409 } else { 503 }, "{percent} %");
+        let stopped = rig.post(&stop, &json!({"request_id": format!("stop{percent}")})).await;
+        assert_ne!(stopped.status, 503, "{percent} %");
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_takes_too_long_is_cut_off_with_a_clear_answer() {
     let world = World::with(Api { request_deadline: std::time::Duration::from_millis(100), ..config() });
     let rig = world.serve().await;

@@ -203,6 +203,25 @@ async fn the_cap_on_connections_holds_and_changes_at_run_time() {
     rig.charger("CP-2").await;
 }
 
+/// O4: those who are in go on, and are not put out.
+#[tokio::test]
+async fn while_memory_is_short_nobody_comes_in_and_those_who_are_in_go_on() {
+    let rig = rig(|_| {});
+    let mut first = rig.charger("CP-1").await;
+    first.ask(r#"[2,"1","Heartbeat",{}]"#).await;
+    let try_in = async || {
+        let request = upgrade("/ocpp/CP-2", &basic("CP-2", PASSWORD));
+        String::from_utf8(exchange(rig.addr(), HOME, request.as_bytes()).await).unwrap().to_ascii_lowercase()
+    };
+    rig.script.memory_percent.store(90, Ordering::Relaxed);
+    let answer = try_in().await;
+    assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: "), "{answer}");
+    assert_eq!(rig.meters.now(r#"refused_total{limit="memory"}"#), 1);
+    assert!(first.ask(r#"[2,"2","Heartbeat",{}]"#).await.starts_with("[3,"));
+    rig.script.memory_percent.store(89, Ordering::Relaxed);
+    rig.charger("CP-2").await;
+}
+
 /// J13: whatever is configured, sockets take no more descriptors than there are for them.
 #[tokio::test]
 async fn beyond_the_room_that_there_is_nobody_comes_in_or_is_answered() {

@@ -64,6 +64,8 @@ pub(super) struct Script {
     pub(super) accepted: AtomicBool,
     pub(super) ready: AtomicBool,
     pub(super) late_ms: AtomicU64,
+    /// How full memory is.
+    pub(super) memory_percent: AtomicU64,
     pub(super) outcome: Mutex<CallOutcome>,
     meters: Meters,
 }
@@ -276,16 +278,18 @@ fn rig_on(
         accepted: AtomicBool::new(true),
         ready: AtomicBool::new(true),
         late_ms: AtomicU64::new(0),
+        memory_percent: AtomicU64::new(0),
         outcome: Mutex::new(CallOutcome::Result("{}".into())),
         meters: meters.clone(),
     });
-    let denials = Denials::default();
+    let (denials, full) = (Denials::default(), script.clone());
     let ports = Ports {
         register: Arc::new(FakeRegister(known, denials.clone())),
         placement: placement(script.clone()),
         frames: script.clone(),
         clock: Arc::new(WallClock),
         pepper,
+        full: Arc::new(move || full.memory_percent.load(Ordering::Relaxed) as f64 / 100.0),
     };
     let mut gateway = Gateway::bind(settings.clone(), ports, room).unwrap();
     if let Some(port) = tls_port {

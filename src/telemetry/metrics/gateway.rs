@@ -60,7 +60,7 @@ pub const REFUSED: Metric<1> = Metric {
     help: "Connections refused at admission (CH-5), by the limit that was hit.",
     labels: [(
         "limit",
-        &["connections", "rate", "busy", "in_flight", "address", "tls_failures", "accept_error", "silent"],
+        &["connections", "rate", "busy", "memory", "in_flight", "address", "tls_failures", "accept_error", "silent"],
     )],
     page: Some("`connections` or `accept_error` above 0"),
 };

@@ -27,7 +27,26 @@ pub const RESIDENT: Metric<0> = Metric {
     kind: Kind::Gauge,
     help: "Physical memory that the process holds.",
     labels: [],
-    page: Some("above 80 % of the machine's memory"),
+    page: None,
+};
+
+/// The tightest bound of memory.
+pub const MEMORY_MAX: Metric<0> = Metric {
+    name: "chargeline_process_memory_max_bytes",
+    kind: Kind::Gauge,
+    help: "Memory that the process may use by the fullest of its bounds: engine.memory_max, a control group, the machine.",
+    labels: [],
+    page: None,
+};
+
+/// How full it is.
+pub const MEMORY_FULL: Metric<0> = Metric {
+    name: "chargeline_process_memory_full_ratio",
+    kind: Kind::Gauge,
+    help: "Share in use of chargeline_process_memory_max_bytes (OP-10). Above 0.9 no further charger is let in, above 0.95 reads and starts \
+           by partners are turned away.",
+    labels: [],
+    page: Some("above 0.9 for 5 minutes: chargers that are not in stay out"),
 };
 
 /// Descriptors in use.
@@ -89,6 +108,8 @@ pub const ALL: &[Described] = &[
     BUILD_INFO.described(),
     UPTIME.described(),
     RESIDENT.described(),
+    MEMORY_MAX.described(),
+    MEMORY_FULL.described(),
     DESCRIPTORS.described(),
     DESCRIPTORS_LIMIT.described(),
     CONFIG_VERSION.described(),
