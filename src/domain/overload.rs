@@ -48,8 +48,28 @@ pub struct Pressure {
     pub full: f64,
 }
 
-/// Tells how full memory is.
-pub type Fullness = Arc<dyn Fn() -> f64 + Send + Sync>;
+/// The memory that the process may have, by the last look at it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// The share in use, of whatever bound is fullest.
+    pub full: f64,
+    /// The tightest bound, bytes.
+    pub max: u64,
+}
+
+impl Memory {
+    /// None is in use, and there is no bound.
+    pub const ENDLESS: Memory = Memory { full: 0.0, max: u64::MAX };
+
+    /// Bytes that all large messages may take at once where so many are configured: a twentieth of the memory at most, for those
+    /// who are in may send them between two looks.
+    pub fn of_large_messages(self, configured: usize) -> usize {
+        configured.min(usize::try_from(self.max / 20).unwrap_or(usize::MAX))
+    }
+}
+
+/// Tells of the memory.
+pub type MemoryGauge = Arc<dyn Fn() -> Memory + Send + Sync>;
 
 impl Pressure {
     /// Whether either turns this one away now; see [`sheds`] and [`crowded`].
@@ -96,6 +116,15 @@ mod tests {
             let (late, bound) = (Duration::from_millis(late_ms), Duration::from_millis(bound_ms));
             let told = sheds(demand, late, bound, chance);
             assert_eq!(told, shed, "{demand:?} at {late_ms} ms of {bound_ms} ms, chance {chance}");
+        }
+    }
+
+    #[test]
+    fn large_messages_fit_into_what_is_left_when_newcomers_are_turned_away() {
+        for (configured, max, bytes) in
+            [(64 << 20, u64::MAX, 64 << 20), (64 << 20, 2_000 << 20, 64 << 20), (64 << 20, 100 << 20, 5 << 20)]
+        {
+            assert_eq!(Memory { max, ..Memory::ENDLESS }.of_large_messages(configured), bytes, "{max}");
         }
     }
 

@@ -36,7 +36,8 @@ pub struct FrameLimits {
 /// Bytes that all large messages together may take.
 #[derive(Debug)]
 pub struct Budget {
-    left: AtomicUsize,
+    total: AtomicUsize,
+    taken: AtomicUsize,
 }
 
 /// A share of the budget, given back when dropped.
@@ -49,12 +50,17 @@ struct Share {
 impl Budget {
     /// A budget of so many bytes.
     pub fn new(bytes: usize) -> Self {
-        Budget { left: AtomicUsize::new(bytes) }
+        Budget { total: AtomicUsize::new(bytes), taken: AtomicUsize::new(0) }
+    }
+
+    /// Makes it another size. What is taken stays so, also where it is more.
+    pub fn resize(&self, bytes: usize) {
+        self.total.store(bytes, Ordering::Relaxed);
     }
 
     /// What is left of it.
     pub fn left(&self) -> usize {
-        self.left.load(Ordering::Relaxed)
+        self.total.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 }
 
@@ -62,7 +68,9 @@ impl Share {
     /// Grows the share to `bytes`, if there is so much.
     fn grow(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
-        let taken = self.budget.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more));
+        let total = self.budget.total.load(Ordering::Relaxed);
+        let fits = |taken: usize| taken.checked_add(more).filter(|all| *all <= total);
+        let taken = self.budget.taken.try_update(Ordering::Relaxed, Ordering::Relaxed, fits);
         if taken.is_ok() {
             self.bytes += more;
         }
@@ -72,7 +80,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -11,7 +11,7 @@ use super::ports::{ChargerRegister, CloseReason, FrameLog, Placement};
 use super::tls::Door;
 use crate::clock::SharedClock;
 use crate::config::gateway::Gateway as Settings;
-use crate::domain::overload::{Demand, Fullness, crowded, sheds};
+use crate::domain::overload::{Demand, MemoryGauge, crowded, sheds};
 use crate::telemetry::metrics::gateway as metric;
 use arc_swap::ArcSwap;
 use std::io;
@@ -50,8 +50,8 @@ pub struct Ports {
     pub clock: SharedClock,
     /// The key of the passwords.
     pub pepper: Arc<Pepper>,
-    /// How full memory is. Asked for every stranger (OP-10).
-    pub full: Fullness,
+    /// The memory. Asked for every stranger, and when one who is in wakes (OP-10).
+    pub memory: MemoryGauge,
 }
 
 impl std::fmt::Debug for Ports {
@@ -76,7 +76,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) attempts: Attempts,
     pub(crate) connections: Connections,
-    pub(crate) budget: Arc<Budget>,
+    budget: Arc<Budget>,
     pub(crate) hot: HotCounters,
     refusals: AtomicUsize,
 }
@@ -120,6 +120,12 @@ impl Shared {
     /// The settings of this moment, to be kept.
     pub(crate) fn settings_kept(&self) -> Arc<Settings> {
         self.settings.load_full()
+    }
+
+    /// What large messages share: as many bytes as settings and memory allow at this moment.
+    pub(crate) fn budget(&self) -> Arc<Budget> {
+        self.budget.resize((self.ports.memory)().of_large_messages(self.settings().large_message_bytes_total));
+        self.budget.clone()
     }
 
     /// A random `Retry-After`, so that those who are turned away together do not come back together.
@@ -236,7 +242,7 @@ impl Gateway {
         let (from, most, late_max) = (remote.ip(), self.connections_max(), self.shared.settings().late_max);
         let busy = sheds(Demand::Handshake, self.shared.ports.placement.late(), late_max, 1.0);
         let admitted = match &door {
-            _ if crowded(Demand::Handshake, (self.shared.ports.full)()) => Err(Refused::Memory),
+            _ if crowded(Demand::Handshake, (self.shared.ports.memory)().full) => Err(Refused::Memory),
             None => self.shared.admission.admit(from, most, busy),
             Some(_) => self.shared.admission.admit_tls(from, most, busy, self.shared.attempts.judge_tls(from)),
         };
@@ -340,6 +346,6 @@ impl GatewayHandle {
 
     #[cfg(test)]
     pub(crate) fn budget_left(&self) -> usize {
-        self.shared.budget.left()
+        self.shared.budget().left()
     }
 }

@@ -49,7 +49,7 @@ impl KeyDirectory for Keys {
 pub(super) fn load(arbiters: &Arbiters, memory: Arc<Memory>, http: &Workers) -> Load {
     let (chargers, calls) = (arbiters.pulse(), Pulse::new(1));
     http.spawn(calls.clone().beat(0, &HTTP_LATE));
-    Arc::new(move || Pressure { late: chargers.late().max(calls.late()), full: memory.full() })
+    Arc::new(move || Pressure { late: chargers.late().max(calls.late()), full: memory.now().full })
 }
 
 /// The partner API over the runtime. `started`: no request signed before it can be told from a repeated one.

@@ -5,10 +5,11 @@
 //! as a container or a unit of systemd is. The system kills in a group that is full, so a group counts as the system does, with
 //! the kernel's own memory for sockets; without the files in its cache, which it gives back.
 
-use crate::domain::overload::{Demand, crowded};
+use crate::domain::overload::{self, Demand, crowded};
 use crate::telemetry::metrics::process::{MEMORY_FULL, MEMORY_MAX};
 use procfs::process::Process;
 use procfs::{Current as _, Meminfo};
+use smallvec::SmallVec;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,11 +90,16 @@ impl Group {
 pub(super) struct Memory {
     own: Option<(u64, &'static str)>,
     groups: Vec<Group>,
-    /// The bits of the share in use.
+    /// What was found: the bits of the share in use, and the tightest bound.
     full: AtomicU64,
+    max: AtomicU64,
 }
 
 impl Memory {
+    fn within(own: Option<(u64, &'static str)>, groups: Vec<Group>) -> Memory {
+        Memory { own, groups, full: AtomicU64::new(0), max: AtomicU64::new(u64::MAX) }
+    }
+
     /// Bounded by `configured` bytes if that is not zero, and by what the system has.
     pub(super) fn new(configured: u64) -> Arc<Memory> {
         let machine = Meminfo::current().ok().map(|info| (info.mem_total, "the machine"));
@@ -103,21 +109,24 @@ impl Memory {
             .map(|groups| groups.0.into_iter().map(|group| (group.controllers, group.pathname)).collect())
             .unwrap_or_default();
         let groups = Group::all(Path::new(GROUPS), &membership);
-        let memory = Memory { own: set.into_iter().chain(machine).min(), groups, full: AtomicU64::new(0) };
+        let memory = Memory::within(set.into_iter().chain(machine).min(), groups);
         memory.look();
         Arc::new(memory)
     }
 
-    /// The share in use, by the last look. Where nothing can be read, none.
-    pub(super) fn full(&self) -> f64 {
-        f64::from_bits(self.full.load(Ordering::Relaxed))
+    /// By the last look. Where nothing can be read, it is endless.
+    pub(super) fn now(&self) -> overload::Memory {
+        let full = f64::from_bits(self.full.load(Ordering::Relaxed));
+        overload::Memory { full, max: self.max.load(Ordering::Relaxed) }
     }
 
     fn look(&self) -> Option<Look> {
         let own = self.own.and_then(|(max, bound)| Some(Look { used: resident()?, max, bound }));
-        let looks = own.into_iter().chain(self.groups.iter().filter_map(Group::look));
-        let fullest = looks.max_by(|one, other| one.full().total_cmp(&other.full()))?;
+        let looks: SmallVec<[Look; 4]> = own.into_iter().chain(self.groups.iter().filter_map(Group::look)).collect();
+        let fullest = *looks.iter().max_by(|one, other| one.full().total_cmp(&other.full()))?;
+        let tightest = looks.iter().map(|look| look.max).min().unwrap_or(u64::MAX);
         self.full.store(fullest.full().to_bits(), Ordering::Relaxed);
+        self.max.store(tightest, Ordering::Relaxed);
         MEMORY_FULL.set(fullest.full(), []);
         MEMORY_MAX.set(fullest.max as f64, []);
         Some(fullest)
@@ -199,15 +208,18 @@ mod tests {
     #[test]
     fn the_fullest_bound_counts() {
         let resident = resident().unwrap();
-        let own =
-            Memory { own: Some((resident * 2, "engine.memory_max")), groups: Vec::new(), full: AtomicU64::new(0) };
-        let found = own.look().unwrap();
-        assert!((0.4..0.7).contains(&found.full()) && found.full() == own.full(), "{found:?}");
+        let own = Some((resident * 2, "engine.memory_max"));
+        let alone = Memory::within(own, Vec::new());
+        assert_eq!(alone.now(), overload::Memory::ENDLESS);
+        let found = alone.look().unwrap();
+        assert!((0.4..0.7).contains(&found.full()), "{found:?}");
+        assert_eq!(alone.now(), overload::Memory { full: found.full(), max: resident * 2 });
         let root = tempfile::tempdir().unwrap();
         let files = [("memory.max", "100"), ("memory.current", "99"), ("memory.stat", "file 2\n")];
         put(root.path(), &files);
-        let memory = Memory { groups: Group::all(root.path(), &[(Vec::new(), "/".into())]), ..own };
+        let memory = Memory::within(own, Group::all(root.path(), &[(Vec::new(), "/".into())]));
         assert_eq!(memory.look(), Some(Look { used: 97, max: 100, bound: "its control group" }));
+        assert_eq!(memory.now(), overload::Memory { full: 0.97, max: 100 });
     }
 
     #[test]
@@ -218,6 +230,6 @@ mod tests {
         {
             assert_eq!(Memory::new(configured).own, Some((max, bound)), "{configured}");
         }
-        assert!(Memory::new(1).full() > 1.0, "measured before the first newcomer");
+        assert!(Memory::new(1).now().full > 1.0, "measured before the first newcomer");
     }
 }

@@ -300,7 +300,7 @@ fn ports(
         placement: Arc::new(placement),
         clock: clock.clone(),
         pepper: Arc::clone(&parts.pepper),
-        full: Arc::new(move || memory.full()),
+        memory: Arc::new(move || memory.now()),
     }
 }
 

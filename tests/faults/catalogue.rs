@@ -397,7 +397,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row!("O3", "log disk full, metrics scrapers hang", "an image with the log lines and the message log is filled; 20 scrapers ask and do not read",
         "charging goes on, what is not logged is counted, frames are kept again once there is room", "I1, I11", ["frames not kept", "log lines lost", "scrapers that hang"], machine::logs_without_room, needs: Needs::Disk),
-    row!("O4", "memory pressure", "a control group bounds the server's memory; 400 chargers come again each time, and hold 200 kB of a message that does not end",
+    row!("O4", "memory pressure", "a control group bounds the server's memory; 600 chargers come again each time, and hold 60 kB of a message that does not end",
         "newcomers are turned away before the system kills; those who are in charge and obey; newcomers come in once there is room", "I1, I9, I14",
         ["newcomers turned away"], machine::memory_short, needs: Needs::Group, quick: true),
 ];

@@ -83,17 +83,19 @@ pub(crate) async fn descriptors_exhausted(scene: &mut Scene) -> Result<()> {
 }
 
 /// Memory that is left when the crowd comes.
-const ROOM: u64 = 40 << 20;
-/// Of a message of which the rest does not come.
-const BEGUN: usize = 200_000;
+const ROOM: u64 = 20 << 20;
+/// Of a message of which the rest does not come: as much as is free to each.
+const BEGUN: usize = 60_000;
+/// Those who come.
+const CROWD: usize = 600;
 
 /// Says the first part of a message as soon as it is let in, and holds it.
 async fn hoards(port: u16, id: String) {
     loop {
         if let Ok(mut socket) = hand::dial(port, &id, None).await {
-            // Final, a text, masked with zeros, of half a megabyte.
-            let mut begun = vec![0x81, 0xFF];
-            begun.extend(500_000_u64.to_be_bytes());
+            // Final, a text, masked with zeros.
+            let mut begun = vec![0x81, 0xFE];
+            begun.extend(u16::MAX.to_be_bytes());
             begun.extend([0; 4]);
             begun.resize(begun.len() + BEGUN, b' ');
             if socket.get_mut().write_all(&begun).await.is_ok() {
@@ -109,12 +111,12 @@ async fn hoards(port: u16, id: String) {
 pub(crate) async fn memory_short(scene: &mut Scene) -> Result<()> {
     let group = Group::new("o4").map_err(anyhow::Error::msg)?;
     scene.server.within(group.directory());
-    // What comes between two looks at the memory is to fit into what is left of it.
-    scene.configure("gateway.handshakes_per_second", 100)?;
+    // What comes between two looks at so little memory is to fit into what is left of it.
+    scene.configure("gateway.handshakes_per_second", 40)?;
     scene.configure("gateway.handshakes_in_flight", 10_000)?;
     scene.start().await?;
     let world = scene.world(Fleet::of(3)).await?;
-    let crowd: Vec<String> = (0..400).map(|n| format!("CP-o4-{n}")).collect();
+    let crowd: Vec<String> = (0..CROWD).map(|n| format!("CP-o4-{n}")).collect();
     for id in &crowd {
         hand::register(&world, id).await?;
     }

@@ -29,6 +29,7 @@ use chargeline::domain::charger::Registration;
 use chargeline::domain::charging::ChargingFamily;
 use chargeline::domain::delivery::{PartnerFamily, Sealed};
 use chargeline::domain::entity::Family;
+use chargeline::domain::overload::Memory;
 use chargeline::domain::platform::PlatformFamily;
 use chargeline::gateway::memory::MemoryGateway;
 use chargeline::gateway::{FrameLog, Passed, Pepper, Placement, SocketStart, listener};
@@ -177,7 +178,7 @@ fn gateway(
         clock: parts.clock.clone(),
         pepper: Arc::new(Pepper::new(vault.charger_pepper())),
         placement: Arc::new(Here { host: chargers.clone(), parts }),
-        full: Arc::new(|| 0.0),
+        memory: Arc::new(|| Memory::ENDLESS),
     };
     MemoryGateway::new(settings, ports)
 }

@@ -201,7 +201,7 @@ async fn upgrade(shared: &Shared, mut stream: Stream, response: &[u8], rest: &[u
         fragments: settings.fragments_max,
         control: settings.control_frames_per_minute,
     };
-    Guarded::new(stream, Watch::new(limits, shared.budget.clone()), rest).ok().map(Box::new)
+    Guarded::new(stream, Watch::new(limits, shared.budget()), rest).ok().map(Box::new)
 }
 
 /// A WebSocket over an upgraded stream. `first`: bytes of it that were read before.

@@ -123,6 +123,15 @@ async fn a_large_message_is_taken_within_the_budget_of_the_process() {
     assert_eq!(first.next().await, Ok(r#"[3,"big",{}]"#.into()));
     assert!(first.ask(HEARTBEAT).await.starts_with("[3,"));
     assert_eq!(rig.handle.budget_left(), 1_500_000, "given back");
+    rig.script.memory_max.store(10_000_000, Ordering::Relaxed);
+    let mut third = rig.charger("CP-3").await;
+    third.send(&stop).await;
+    assert_eq!(third.next().await, Err(Some(1013)), "a twentieth of the memory is no more");
+    rig.script.memory_max.store(u64::MAX, Ordering::Relaxed);
+    let mut wider = (*rig.settings.load_full()).clone();
+    wider.large_message_bytes_total = 2_000_000;
+    rig.settings.store(Arc::new(wider));
+    assert_eq!(rig.handle.budget_left(), 2_000_000, "it changes at run time");
 }
 
 #[tokio::test]

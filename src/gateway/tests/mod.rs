@@ -19,6 +19,7 @@ use super::socket::SocketStart;
 use crate::clock::{Timestamp, WallClock};
 use crate::config::gateway::Gateway as Settings;
 use crate::domain::charger::SecurityProfile;
+use crate::domain::overload::Memory;
 use crate::ids::ChargerId;
 use crate::protocol::ocpp16::Request;
 use arc_swap::ArcSwap;
@@ -64,8 +65,9 @@ pub(super) struct Script {
     pub(super) accepted: AtomicBool,
     pub(super) ready: AtomicBool,
     pub(super) late_ms: AtomicU64,
-    /// How full memory is.
+    /// How full memory is, and how large.
     pub(super) memory_percent: AtomicU64,
+    pub(super) memory_max: AtomicU64,
     pub(super) outcome: Mutex<CallOutcome>,
     meters: Meters,
 }
@@ -279,17 +281,21 @@ fn rig_on(
         ready: AtomicBool::new(true),
         late_ms: AtomicU64::new(0),
         memory_percent: AtomicU64::new(0),
+        memory_max: AtomicU64::new(u64::MAX),
         outcome: Mutex::new(CallOutcome::Result("{}".into())),
         meters: meters.clone(),
     });
-    let (denials, full) = (Denials::default(), script.clone());
+    let (denials, told) = (Denials::default(), script.clone());
     let ports = Ports {
         register: Arc::new(FakeRegister(known, denials.clone())),
         placement: placement(script.clone()),
         frames: script.clone(),
         clock: Arc::new(WallClock),
         pepper,
-        full: Arc::new(move || full.memory_percent.load(Ordering::Relaxed) as f64 / 100.0),
+        memory: Arc::new(move || Memory {
+            full: told.memory_percent.load(Ordering::Relaxed) as f64 / 100.0,
+            max: told.memory_max.load(Ordering::Relaxed),
+        }),
     };
     let mut gateway = Gateway::bind(settings.clone(), ports, room).unwrap();
     if let Some(port) = tls_port {
