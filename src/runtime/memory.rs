@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// From one look to the next. Newcomers of a storm fill some megabytes meanwhile; a look costs some tens of microseconds.
+/// From one look to the next. Newcomers of a storm fill some megabytes meanwhile; a look reads a few small files.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Where the system shows control groups.
