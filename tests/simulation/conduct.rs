@@ -197,7 +197,6 @@ async fn quiet(world: &Rc<World>, product: &Rc<Product>) {
         (charger.frozen_until, charger.up, charger.down) = (0, Default::default(), Default::default());
         drop(charger);
         charger::at_charger(world, n, AtCharger::Quiesce);
-        crate::setup::release(world, product, n);
     }
     for n in 0..world.plan.partners {
         world.endpoints.of(n, |endpoint| endpoint.mood = Some(Mood::Well));
@@ -206,6 +205,8 @@ async fn quiet(world: &Rc<World>, product: &Rc<Product>) {
     let until = Instant::now() + REST;
     let mut commanded = false;
     loop {
+        // Also whoever was poisoned in the very last moment.
+        (0..world.chargers.len()).for_each(|n| crate::setup::release(world, product, n));
         tokio::time::sleep(LOOK).await;
         check::soon(world);
         check::gone(world, product);
