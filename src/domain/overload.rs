@@ -48,6 +48,13 @@ pub struct Pressure {
     pub full: f64,
 }
 
+impl Pressure {
+    /// Whether either turns this one away now; see [`sheds`] and [`crowded`].
+    pub fn turns_away(self, demand: Demand, late_bound: Duration, chance: f64) -> bool {
+        sheds(demand, self.late, late_bound, chance) || crowded(demand, self.full)
+    }
+}
+
 /// The memory that the process may have, by the last look at it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
@@ -70,13 +77,6 @@ impl Memory {
 
 /// Tells of the memory.
 pub type MemoryGauge = Arc<dyn Fn() -> Memory + Send + Sync>;
-
-impl Pressure {
-    /// Whether either turns this one away now; see [`sheds`] and [`crowded`].
-    pub fn turns_away(self, demand: Demand, late_bound: Duration, chance: f64) -> bool {
-        sheds(demand, self.late, late_bound, chance) || crowded(demand, self.full)
-    }
-}
 
 /// Whether this one is turned away now for want of memory: `full` is the share in use of what the process may have.
 pub fn crowded(demand: Demand, full: f64) -> bool {

@@ -25,6 +25,9 @@ const GROUPS: &str = "/sys/fs/cgroup";
 /// Beyond this a bound is none: the first version's `unlimited` is a number, the largest of whole pages.
 const UNBOUNDED: u64 = 1 << 60;
 
+/// Below this share a shortage counts as over. Under the bound, so that the log is not filled by a use that sways about it.
+const OVER: f64 = 0.88;
+
 /// What a look found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Look {
@@ -155,9 +158,6 @@ impl Memory {
         }
     }
 }
-
-/// Below this share a shortage counts as over. Under the bound, so that the log is not filled by a use that sways about it.
-const OVER: f64 = 0.88;
 
 /// Bytes of physical memory that the process holds.
 fn resident() -> Option<u64> {
