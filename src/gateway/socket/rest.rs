@@ -20,6 +20,10 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 /// seconds between messages of a busy charger, so that whoever talks pays for no rest; short against the minutes between heartbeats.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// Whoever talks and talks is asked less and less often, each time after twice as long, so many times: a question wakes the socket's task
+/// and costs nearly as much as a heartbeat.
+const DOUBLED_MAX: u8 = 3;
+
 /// Bytes read at once from one who was silent: an ordinary message whole. More is left to the WebSocket.
 const FIRST_BYTES: usize = 512;
 
@@ -37,6 +41,8 @@ pub(super) struct Rest {
     pub(super) look_due: Instant,
     /// A message has passed since it was asked.
     passed: bool,
+    /// How often in a row one had.
+    talked: u8,
     /// It rests as soon as nothing is under way.
     due: bool,
 }
@@ -44,7 +50,7 @@ pub(super) struct Rest {
 impl Rest {
     /// One that has just begun or woken.
     pub(super) fn new(now: Instant) -> Self {
-        Rest { look_due: now + LOOK_EVERY, passed: false, due: false }
+        Rest { look_due: now + LOOK_EVERY, passed: false, talked: 0, due: false }
     }
 
     /// A message has passed. `large`: its buffers are to be given back at once.
@@ -55,10 +61,13 @@ impl Rest {
 
     /// The time has come to ask.
     pub(super) fn look(&mut self, now: Instant) {
-        if self.look_due <= now {
-            let passed = self.passed;
-            *self = Rest { due: self.due || !passed, ..Rest::new(now) };
+        if self.look_due > now {
+            return;
         }
+        self.due |= !self.passed;
+        self.talked = if self.passed { self.talked.saturating_add(1) } else { 0 };
+        self.passed = false;
+        self.look_due = now + LOOK_EVERY * (1 << self.talked.saturating_sub(1).min(DOUBLED_MAX));
     }
 }
 
@@ -194,5 +203,25 @@ mod tests {
             rest.look(Instant::now());
             assert!(rest.due, "nothing since");
         }
+    }
+
+    /// Once is a boot, so the second question comes as soon as the first.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_talks_and_talks_is_asked_less_often_until_nothing_passes() {
+        let mut rest = Rest::new(Instant::now());
+        for seconds in [10, 10, 20, 40, 80, 80, 80] {
+            let due = Instant::now() + Duration::from_secs(seconds);
+            assert_eq!(rest.look_due, due);
+            rest.passed(false);
+            rest.look(due - Duration::from_millis(1));
+            assert_eq!(rest.look_due, due, "not before");
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            rest.look(Instant::now());
+            assert!(!rest.due, "it talks");
+        }
+        tokio::time::advance(Duration::from_secs(80)).await;
+        rest.look(Instant::now());
+        assert!(rest.due, "silent since");
+        assert_eq!(rest.look_due, Instant::now() + LOOK_EVERY, "as at first");
     }
 }
