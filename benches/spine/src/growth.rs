@@ -1,5 +1,5 @@
 //! What a message costs when many chargers are connected: the server and the bare responder, each with few and with many
-//! connections, four processes whose rounds alternate. Every charger sends without a pause.
+//! connections, four processes whose rounds alternate: without a pause, and at a pace.
 
 use crate::figure::{Limit, median, tell};
 use crate::heartbeat::bare;
@@ -53,7 +53,8 @@ pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Resul
     tokio::time::sleep(AT_REST).await;
     let mut woken = Rounds::default();
     woken.add(&mut sides[2], Kind::Paced, true).await?;
-    let (mut calls, mut paced): ([Rounds; 4], [Rounds; 4]) = Default::default();
+    let mut calls: [Rounds; 4] = Default::default();
+    let (mut paced, mut paced_only): ([Rounds; 4], [Rounds; 4]) = Default::default();
     let mut status: [Rounds; 2] = Default::default();
     // The first round warms up.
     for round in 0..=ROUNDS {
@@ -63,12 +64,15 @@ pub(crate) async fn run(paths: &crate::Paths, _: &Arc<Sources>) -> anyhow::Resul
         for (side, rounds) in sides.iter_mut().zip(&mut paced) {
             rounds.add(side, Kind::Paced, round > 0).await?;
         }
+        for (side, rounds) in sides.iter_mut().zip(&mut paced_only) {
+            rounds.add(side, Kind::PacedOnly, round > 0).await?;
+        }
         for (side, rounds) in sides.iter_mut().step_by(2).zip(&mut status) {
             rounds.add(side, Kind::Status, round > 0).await?;
         }
     }
     report(&calls, &status);
-    report_paced(&paced, &woken);
+    report_paced(&paced, &paced_only, &woken);
     drop(sides);
     for mut child in children {
         child.kill().await?;
@@ -107,18 +111,23 @@ fn report([few, bare_few, many, bare_many]: &[Rounds; 4], [status_few, status_ma
     tell("cost_growth_durable_ratio", ratio(&status_many.cpu_us, &status_few.cpu_us), "ratio", Limit::None, &against);
 }
 
-fn report_paced([few, bare_few, many, bare_many]: &[Rounds; 4], woken: &Rounds) {
-    let against = format!(
-        "processor time of the server, a heartbeat, at {PACE} a second: {:.1} µs of {FEW} chargers, {:.1} µs of {MANY}; the bare \
-         responder's {:.1} and {:.1}",
-        median(&few.cpu_us),
-        median(&many.cpu_us),
-        median(&bare_few.cpu_us),
-        median(&bare_many.cpu_us)
-    );
-    tell("cost_growth_ratio", ratio(&many.cpu_us, &few.cpu_us), "ratio", Limit::Most(1.2), &against);
+fn report_paced(paced: &[Rounds; 4], paced_only: &[Rounds; 4], woken: &Rounds) {
+    let tell_growth = |name: &str, limit, [few, bare_few, many, bare_many]: &[Rounds; 4], what: &str| {
+        let against = format!(
+            "processor time of the server, a heartbeat, at {PACE} a second, {what}: {:.1} µs of {FEW} chargers, {:.1} µs of {MANY}; \
+             the bare responder's {:.1} and {:.1}, {:.2} times",
+            median(&few.cpu_us),
+            median(&many.cpu_us),
+            median(&bare_few.cpu_us),
+            median(&bare_many.cpu_us),
+            ratio(&bare_many.cpu_us, &bare_few.cpu_us)
+        );
+        tell(name, ratio(&many.cpu_us, &few.cpu_us), "ratio", limit, &against);
+    };
+    tell_growth("cost_growth_ratio", Limit::Most(1.2), paced, "each answer acknowledged once it was read");
+    tell_growth("cost_growth_kernel_acks_ratio", Limit::None, paced_only, "acknowledged as the kernel sees fit");
     let against =
-        format!("the same of {MANY} chargers, each of which had only booted, {AT_REST:?} before: at rest, one round");
+        format!("a heartbeat of {MANY} chargers of which each had only booted, {AT_REST:?} before: at rest, one round");
     tell("cost_from_rest_us", median(&woken.cpu_us), "us", Limit::None, &against);
 }
 
@@ -130,7 +139,7 @@ fn ratio(of: &[f64], to: &[f64]) -> f64 {
 impl Rounds {
     async fn add(&mut self, side: &mut Side, kind: Kind, counts: bool) -> anyhow::Result<()> {
         let before = side.process.cpu_s()?;
-        let time = if kind == Kind::Paced { PACED_ROUND } else { ROUND };
+        let time = if matches!(kind, Kind::Paced | Kind::PacedOnly) { PACED_ROUND } else { ROUND };
         let (calls, took) = side.keeper.round(kind, time).await?;
         if counts {
             self.per_s.push(calls as f64 / took.as_secs_f64());

@@ -32,8 +32,11 @@ const DURABLE_AT_ONCE: usize = 100;
 pub(crate) enum Kind {
     /// Answered from memory, without a pause.
     Heartbeat,
-    /// The same, so many a second ([`PACE`]) whatever the number of chargers.
+    /// The same, so many a second ([`PACE`]) whatever the number of chargers, each answer acknowledged once it has been read
+    /// ([`Wire::call_acknowledged`]).
     Paced,
+    /// The same, acknowledged as the kernel sees fit.
+    PacedOnly,
     /// The same, each charger once in [`EVERY`]: the more there are, the more load.
     Steady,
     /// Without a pause a new status each time: durable before it is answered.
@@ -45,6 +48,7 @@ impl Kind {
         match self {
             Kind::Heartbeat => "heartbeat",
             Kind::Paced => "paced",
+            Kind::PacedOnly => "paced_only",
             Kind::Steady => "steady",
             Kind::Status => "status",
         }
@@ -118,6 +122,7 @@ pub(crate) async fn keep(whom: &str, at: &str, chargers: &str, sources: &Arc<Sou
         let kind = match kind {
             "heartbeat" => Kind::Heartbeat,
             "paced" => Kind::Paced,
+            "paced_only" => Kind::PacedOnly,
             "steady" => Kind::Steady,
             "status" => Kind::Status,
             other => bail!("no round of {other}"),
@@ -162,8 +167,9 @@ async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(
             let under_way = Arc::clone(&under_way);
             tokio::spawn(async move {
                 let mut calls = 0_u64;
-                if matches!(kind, Kind::Paced | Kind::Steady) {
-                    return paced(wire, begun, time, every * n / chargers, every).await;
+                if matches!(kind, Kind::Paced | Kind::PacedOnly | Kind::Steady) {
+                    let (due, end) = (begun + every * n / chargers, begun + time);
+                    return paced(wire, kind, due, end, every).await;
                 }
                 // Each at least once, however long that takes all of them.
                 while calls == 0 || begun.elapsed() < time {
@@ -190,19 +196,23 @@ async fn round(wires: Vec<Wire>, kind: Kind, time: Duration) -> anyhow::Result<(
     Ok((calls, begun.elapsed(), wires))
 }
 
-/// Heartbeats at `first` and then every `every` from `begun`, for `time`.
+/// Heartbeats at `due` and then every `every`, until `end`.
 async fn paced(
     mut wire: Wire,
-    begun: Instant,
-    time: Duration,
-    first: Duration,
+    kind: Kind,
+    mut due: Instant,
+    end: Instant,
     every: Duration,
 ) -> anyhow::Result<(Wire, u64)> {
-    let (mut calls, mut due) = (0, first);
-    while due < time {
-        let until = tokio::time::sleep_until((begun + due).into());
+    let mut calls = 0;
+    while due < end {
+        let until = tokio::time::sleep_until(due.into());
         wire.serve_until(until).await?;
-        wire.call("Heartbeat", "{}").await?;
+        if kind == Kind::Paced {
+            wire.call_acknowledged("Heartbeat", "{}").await?;
+        } else {
+            wire.call("Heartbeat", "{}").await?;
+        }
         calls += 1;
         due += every;
     }

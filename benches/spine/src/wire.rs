@@ -54,6 +54,17 @@ impl Wire {
         wire.received.drain(..end);
         Ok(wire)
     }
+
+    /// As [`Wire::call`], with the answer's TCP acknowledgement sent once the answer has been read, whatever the pause since the
+    /// call before. Left to itself the kernel sends it along with the next call where that comes within 40 ms, by a timer where
+    /// it comes later, and after a pause longer than a retransmission takes (200 ms) at once: on one machine that is within
+    /// the server's own `send` and on its account, so that the same call would cost a server more the more clients share the load.
+    pub(crate) async fn call_acknowledged(&mut self, action: &str, payload: &str) -> anyhow::Result<String> {
+        self.stream.set_quickack(false)?;
+        let answer = self.call(action, payload).await?;
+        self.stream.set_quickack(true)?;
+        Ok(answer)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
