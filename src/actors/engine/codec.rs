@@ -55,7 +55,7 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
 ///
 /// # Errors
 /// When a member cannot be JSON; a defect of the rules.
-pub fn write_step<F: Family>(events: &StepEvents<F>) -> Result<Vec<u8>, CodecError> {
+pub fn write_step<F: Family>(events: &[(F::Key, Vec<F::Event>)]) -> Result<Vec<u8>, CodecError> {
     write(events)
 }
 

@@ -7,7 +7,7 @@ use super::messages::{Outcome, Refusal};
 use super::pacer::Pacer;
 use super::restarts::RestartBudget;
 use super::slots::Slots;
-use super::turn::{self, Decided, Failed, Now, Working};
+use super::turn::{self, Decided, Failed, Few, Now, Working};
 use super::{codec, turn::States};
 use crate::clock::SharedClock;
 use crate::config::engine::Engine as Limits;
@@ -231,7 +231,13 @@ impl<F: Family> Partition<F> {
             metrics::REFUSED.add(1, [F::NAME, "queue"]);
             let _ = step.reply.send(Err(Refusal::Busy));
         } else {
-            self.inner.borrow_mut().queue.push_back(step);
+            let mut inner = self.inner.borrow_mut();
+            if inner.queue.capacity() == 0 {
+                // Steps are large and seldom wait together: no room for four.
+                inner.queue.reserve_exact(1);
+            }
+            inner.queue.push_back(step);
+            drop(inner);
             self.pump();
         }
     }
@@ -346,7 +352,7 @@ pub(super) struct Turn<F: Family> {
     pub(super) partners: BTreeSet<PartnerId>,
     pub(super) recorded: Vec<(F::Key, Vec<F::Event>, tracing::Span)>,
     pub(super) effects: Vec<(F::Key, F::Effect, tracing::Span)>,
-    pub(super) answers: Vec<Answer<F>>,
+    pub(super) answers: Few<Answer<F>>,
     pub(super) repair: Option<Repair<F>>,
 }
 
@@ -354,13 +360,13 @@ impl<F: Family> Turn<F> {
     fn new(after: u64) -> Self {
         Turn {
             after,
-            working: Vec::new(),
+            working: Few::new(),
             records: Vec::new(),
             rows: Vec::new(),
             partners: BTreeSet::new(),
             recorded: Vec::new(),
             effects: Vec::new(),
-            answers: Vec::new(),
+            answers: Few::new(),
             repair: None,
         }
     }
@@ -370,15 +376,25 @@ impl<F: Family> Turn<F> {
             // Only a rule whose event cannot be JSON gets here; its unit tests write every event.
             let body = codec::write_step::<F>(&decided.events).unwrap_or_default();
             self.partners.extend(decided.notices.iter().map(|notice| notice.partner.clone()));
+            begin_with(&mut self.records, 1);
             self.records.push(NewRecord { at: at.now, id: at.entropy, body, notices: decided.notices });
             self.rows.extend(decided.rows);
         }
+        begin_with(&mut self.recorded, decided.events.len());
         self.recorded.extend(decided.events.into_iter().map(|(key, events)| (key, events, span.clone())));
+        begin_with(&mut self.effects, decided.effects.len());
         self.effects.extend(decided.effects.into_iter().map(|(key, effect)| (key, effect, span.clone())));
         self.answers.push(Answer { reply, outcome: Ok(decided.reply) });
     }
 
     pub(super) fn take_append(&mut self) -> Append {
         Append { after: self.after, records: std::mem::take(&mut self.records), rows: std::mem::take(&mut self.rows) }
+    }
+}
+
+/// Room for just what comes first, where a `Vec` begins with room for four: nearly every turn is one step.
+fn begin_with<T>(list: &mut Vec<T>, first: usize) {
+    if list.capacity() == 0 {
+        list.reserve_exact(first);
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::entity::{Context, Family, Notice, Row};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,14 +18,17 @@ pub trait States<F: Family> {
     fn quarantined(&self, key: &F::Key) -> bool;
 }
 
+/// What nearly always is one: in place, where a `Vec` begins with room for four. A fleet that comes at once has a turn under way for each charger.
+pub type Few<T> = SmallVec<[T; 1]>;
+
 /// The changed states of a turn, not durable yet.
-pub type Working<F> = Vec<(<F as Family>::Key, <F as Family>::State)>;
+pub type Working<F> = Few<(<F as Family>::Key, <F as Family>::State)>;
 
 /// What one step decided.
 #[derive(Debug)]
 pub struct Decided<F: Family> {
     /// Per entity, in the order decided.
-    pub events: Vec<(F::Key, Vec<F::Event>)>,
+    pub events: Few<(F::Key, Vec<F::Event>)>,
     /// Outbox entries.
     pub notices: Vec<Notice>,
     /// Read-model changes.
@@ -83,10 +87,10 @@ pub fn decide<F: Family>(
     ambient: &F::Ambient,
 ) -> Result<Decided<F>, Failed<F>> {
     let context = Context { now: at.now, partition: at.partition, sequence: at.sequence, entropy: at.entropy, ambient };
-    let mut changed: Working<F> = Vec::new();
+    let mut changed: Working<F> = Few::new();
     let mut commands: VecDeque<(F::Key, F::Command)> = VecDeque::from([(key, command)]);
     let mut reply = None;
-    let mut all = (Vec::<(F::Key, Vec<F::Event>)>::new(), Vec::<Notice>::new(), Vec::<(F::Key, F::Effect)>::new());
+    let mut all = (Few::<(F::Key, Vec<F::Event>)>::new(), Vec::<Notice>::new(), Vec::<(F::Key, F::Effect)>::new());
     let mut decided = 0;
     while let Some((key, command)) = commands.pop_front() {
         decided += 1;
