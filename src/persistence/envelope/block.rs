@@ -117,6 +117,10 @@ impl Packer {
         if self.open.is_empty() {
             self.open = header(WHOLE, self.at);
         }
+        if self.open.len() + envelope.len() > self.open.capacity() {
+            // A block that outgrows a small commit's gets its whole room at once.
+            self.open.reserve_exact(PACKED_MAX - self.open.len());
+        }
         self.open.extend_from_slice(envelope);
         self.next
     }

@@ -4,7 +4,7 @@
 //! and the callers live on few threads: so all answers of a commit for one thread are handed over together, to a task there
 //! that gives them out ([`Home`]). An answer is never lost: a home that has ended gives what it holds, and takes no more.
 
-use super::commit::ClaimStart;
+use super::commit::{AppendJob, ClaimStart};
 use crate::persistence::{AppendError, Appended, CreateOnce, JournalError};
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,8 @@ const TOGETHER: usize = 3;
 
 /// An answer that waits for the batch.
 pub(super) enum Answer {
-    Append(Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>, Option<Arc<Home>>),
+    /// The job goes home with its answer, to be freed by the thread that made it: cheaper there, and the commit thread is everybody's.
+    Append(Box<AppendJob>, Result<Appended, AppendError>),
     Done(Sender<Result<(), JournalError>>, Result<(), JournalError>),
     Create(Sender<Result<CreateOnce, JournalError>>, Result<CreateOnce, JournalError>),
     Claim(Sender<Result<Vec<ClaimStart>, JournalError>>, Vec<ClaimStart>),
@@ -28,7 +29,7 @@ impl Answer {
     /// Answers. A caller that has gone away is no error.
     fn give(self) {
         match self {
-            Answer::Append(reply, outcome, _) => drop(reply.send(outcome)),
+            Answer::Append(job, outcome) => drop(job.reply.send(outcome)),
             Answer::Done(reply, outcome) => drop(reply.send(outcome)),
             Answer::Create(reply, outcome) => drop(reply.send(outcome)),
             Answer::Claim(reply, starts) => drop(reply.send(Ok(starts))),
@@ -36,11 +37,10 @@ impl Answer {
         }
     }
 
-    /// Answers after the batch failed: nobody can tell what is on the disk.
-    pub(super) fn unknown(self, why: &str) {
+    fn unknown(self, why: &str) {
         let gone = || JournalError::Unavailable(why.to_owned());
         match self {
-            Answer::Append(reply, ..) => drop(reply.send(Err(AppendError::Unknown(why.to_owned())))),
+            Answer::Append(job, _) => drop(job.reply.send(Err(AppendError::Unknown(why.to_owned())))),
             Answer::Done(reply, _) => drop(reply.send(Err(gone()))),
             Answer::Create(reply, _) => drop(reply.send(Err(gone()))),
             Answer::Claim(reply, _) => drop(reply.send(Err(gone()))),
@@ -50,32 +50,48 @@ impl Answer {
 
     fn home(&self) -> Option<&Arc<Home>> {
         match self {
-            Answer::Append(_, _, home) => home.as_ref(),
+            Answer::Append(job, _) => job.home.as_ref(),
             Answer::Done(..) | Answer::Create(..) | Answer::Claim(..) | Answer::Resolve(..) => None,
         }
     }
 }
 
-/// Gives the answers of a commit, those for one thread together and in their order.
-pub(super) fn give_all(answers: Vec<Answer>) {
-    // Threads are few: a list is searched faster than a map.
-    let mut homes: Vec<(Arc<Home>, Vec<Answer>)> = Vec::new();
-    for answer in answers {
+/// The answers of a commit, those for one thread together and in their order.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// By thread: there are few, and a list is searched faster than a map.
+    homes: Vec<(Arc<Home>, Vec<Answer>)>,
+    others: Vec<Answer>,
+}
+
+impl Answers {
+    pub(super) fn push(&mut self, answer: Answer) {
         let Some(home) = answer.home() else {
-            answer.give();
-            continue;
+            self.others.push(answer);
+            return;
         };
-        match homes.iter_mut().find(|(known, _)| Arc::ptr_eq(known, home)) {
+        match self.homes.iter_mut().find(|(known, _)| Arc::ptr_eq(known, home)) {
             Some((_, waiting)) => waiting.push(answer),
-            None => homes.push((Arc::clone(home), vec![answer])),
+            None => self.homes.push((Arc::clone(home), vec![answer])),
         }
     }
-    for (home, answers) in homes {
-        if answers.len() < TOGETHER {
-            answers.into_iter().for_each(Answer::give);
-        } else {
-            home.hand_over(answers);
+
+    /// Gives them all.
+    pub(super) fn give(self) {
+        self.others.into_iter().for_each(Answer::give);
+        for (home, answers) in self.homes {
+            if answers.len() < TOGETHER {
+                answers.into_iter().for_each(Answer::give);
+            } else {
+                home.hand_over(answers);
+            }
         }
+    }
+
+    /// Answers all after the batch failed: nobody can tell what is on the disk.
+    pub(super) fn unknown(self, why: &str) {
+        let of_threads = self.homes.into_iter().flat_map(|(_, answers)| answers);
+        self.others.into_iter().chain(of_threads).for_each(|answer| answer.unknown(why));
     }
 }
 
@@ -129,7 +145,11 @@ impl Home {
             answers.into_iter().for_each(Answer::give);
             return;
         }
-        waiting.answers.extend(answers);
+        if waiting.answers.is_empty() {
+            waiting.answers = answers;
+        } else {
+            waiting.answers.extend(answers);
+        }
         drop(waiting);
         self.wake.notify_one();
     }
@@ -161,18 +181,33 @@ impl Drop for Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persistence::{StreamName, Token};
+    use smallvec::SmallVec;
     use tokio::runtime::Builder;
     use tokio::sync::oneshot;
 
     type Reply = oneshot::Receiver<Result<Appended, AppendError>>;
 
-    fn answers(home: &Arc<Home>, count: u64) -> (Vec<Answer>, Vec<Reply>) {
+    fn answers(home: &Arc<Home>, count: u64) -> (Answers, Vec<Reply>) {
         let one = |sequence| {
             let (reply, answer) = oneshot::channel();
             let outcome = Ok(Appended { sequence, snapshot_advised: false });
-            (Answer::Append(reply, outcome, Some(Arc::clone(home))), answer)
+            let token = Token { stream: StreamName::new("charger", "CP-1"), claim: 1 };
+            let job = AppendJob {
+                token,
+                after: 0,
+                records: SmallVec::new(),
+                rows: Vec::new(),
+                notices: Vec::new(),
+                reply,
+                home: Some(Arc::clone(home)),
+            };
+            (Answer::Append(Box::new(job), outcome), answer)
         };
-        (1..=count).map(one).unzip()
+        let (each, replies): (Vec<_>, Vec<_>) = (1..=count).map(one).unzip();
+        let mut answers = Answers::default();
+        each.into_iter().for_each(|answer| answers.push(answer));
+        (answers, replies)
     }
 
     fn given(replies: Vec<Reply>) -> Vec<u64> {
@@ -184,7 +219,7 @@ mod tests {
         let runtime = Builder::new_current_thread().build().unwrap();
         let home = runtime.block_on(async { Home::here().unwrap() });
         let (answers, replies) = answers(&home, 5);
-        give_all(answers);
+        answers.give();
         assert_eq!(home.lock().answers.len(), 5, "they wait for their thread");
         runtime.block_on(async { tokio::task::yield_now().await });
         assert_eq!(given(replies), [1, 2, 3, 4, 5]);
@@ -196,11 +231,11 @@ mod tests {
         let runtime = Builder::new_current_thread().build().unwrap();
         let home = runtime.block_on(async { Home::here().unwrap() });
         let (before, first) = answers(&home, 4);
-        give_all(before);
+        before.give();
         drop(runtime);
         assert_eq!(given(first), [1, 2, 3, 4], "handed over and not yet given out");
         let (after, second) = answers(&home, 4);
-        give_all(after);
+        after.give();
         assert_eq!(given(second), [1, 2, 3, 4], "handed over too late");
         let next = Builder::new_current_thread().build().unwrap();
         let other = next.block_on(async { Home::here().unwrap() });

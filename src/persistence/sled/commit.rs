@@ -6,7 +6,7 @@
 //! does not survive a power cut (architecture §6), and tell sled of it, which frees segments; then note it in the witness, raise the durable watermark, then
 //! answer everybody. A write, flush or sync that fails, or a panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
-use super::answers::{self, Home};
+use super::answers::Home;
 use super::draft::{Draft, Sealed};
 use super::places::Places;
 use super::queue::Pace;
@@ -193,13 +193,13 @@ impl Committer {
             // A disk that is full is not written more than must be.
             let outcome = commit(&shared, &mut sealed, places, room.then_some(&mut self.may_move));
             if let Err(why) = outcome {
-                answers.into_iter().for_each(|answer| answer.unknown(&why));
+                answers.unknown(&why);
                 return Err(why);
             }
             self.next_block = sealed.next_block;
             shared.next_block.store(sealed.next_block, Relaxed);
             shared.recent.told(sealed.told, sealed.first_position);
-            answers::give_all(answers);
+            answers.give();
             self.answered = Instant::now();
             if shared.store.is_short() {
                 shared.growth.ask();
@@ -208,7 +208,7 @@ impl Committer {
             metrics::COMMIT_WAITERS.record(waiters as f64, []);
             metrics::BYTES.add(sealed.bytes, []);
         } else {
-            answers::give_all(answers);
+            answers.give();
         }
         freezes.into_iter().for_each(|freeze| freeze.perform(&shared));
         Ok(())

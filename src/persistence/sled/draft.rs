@@ -1,6 +1,6 @@
 //! One batch in the making. Owns what a job becomes in the store; never writes it.
 
-use super::answers::Answer;
+use super::answers::{Answer, Answers};
 use super::commit::{AppendJob, ClaimStart, Job, OutboxPut};
 use super::freeze::Freeze;
 use super::index::{Index, Verdict};
@@ -66,7 +66,7 @@ pub(super) struct Draft<'a> {
     must_write: bool,
     /// Values of the keys created or removed in this very batch.
     once: HashMap<Vec<u8>, Option<Vec<u8>>>,
-    answers: Vec<Answer>,
+    answers: Answers,
     freezes: Vec<Freeze>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Draft<'a> {
             bytes: 0,
             must_write: false,
             once: HashMap::new(),
-            answers: Vec::new(),
+            answers: Answers::default(),
             freezes: Vec::new(),
         }
     }
@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
     /// When the store cannot be read: the journal fails.
     pub(super) fn take(&mut self, job: Job) -> Result<(), String> {
         match job {
-            Job::Append(job) => self.append(*job),
+            Job::Append(job) => self.append(job),
             Job::Snapshot { token, sequence, live, state, reply } => {
                 let outcome = self.snapshot(&token, sequence, live, state);
                 self.answers.push(Answer::Done(reply, outcome));
@@ -155,25 +155,25 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn append(&mut self, job: AppendJob) {
-        let AppendJob { token, after, records, rows, notices, reply, home } = job;
-        let outcome = match self.judged(&token, after, &records) {
+    fn append(&mut self, mut job: Box<AppendJob>) {
+        let outcome = match self.judged(&job) {
             Ok(Judged::New(appended)) => {
-                notices.into_iter().for_each(|notice| self.notice(notice));
-                rows.into_iter().for_each(|row| self.put(row));
+                std::mem::take(&mut job.notices).into_iter().for_each(|notice| self.notice(notice));
+                std::mem::take(&mut job.rows).into_iter().for_each(|row| self.put(row));
                 Ok(appended)
             }
             Ok(Judged::Repeated(appended)) => Ok(appended),
             Err(error) => Err(error),
         };
-        self.answers.push(Answer::Append(reply, outcome, home));
+        self.answers.push(Answer::Append(job, outcome));
     }
 
     /// Takes the records in if they are new.
-    fn judged(&mut self, token: &Token, after: u64, records: &[(u128, Vec<u8>)]) -> Result<Judged, AppendError> {
+    fn judged(&mut self, job: &AppendJob) -> Result<Judged, AppendError> {
+        let AppendJob { token, after, records, .. } = job;
         // One look-up for all: it is what an append costs most here.
         let Some(stream) = self.index.streams.get_mut(token.stream.as_str()) else { return Err(fenced()) };
-        match stream.judge(token.claim, after, records.last().map_or(0, |(id, _)| *id)) {
+        match stream.judge(token.claim, *after, records.last().map_or(0, |(id, _)| *id)) {
             Verdict::New if self.room => {}
             Verdict::New => {
                 metrics::REFUSED.add(1, ["no_room"]);
@@ -331,7 +331,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The batch, if there is anything to write, and the answers that wait for it.
-    pub(super) fn seal(mut self) -> (Option<Sealed>, Vec<Answer>, Vec<Freeze>) {
+    pub(super) fn seal(mut self) -> (Option<Sealed>, Answers, Vec<Freeze>) {
         for (partner, chunks) in std::mem::take(&mut self.outbox) {
             let Chunks { done, open, last } = chunks;
             for (position, chunk) in done.into_iter().chain((!open.is_empty()).then_some((last, open))) {
