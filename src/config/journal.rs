@@ -15,7 +15,7 @@ pub struct Journal {
     pub key_file: PathBuf,
     /// Jobs that may wait for the commit thread (RT-8).
     pub queue_bound: usize,
-    /// Jobs that one commit takes.
+    /// Jobs that one commit takes. Several commits may be under way.
     pub batch_max: usize,
     /// Longest wait for the writers of the last commit to come again.
     #[serde(with = "crate::config::seconds")]

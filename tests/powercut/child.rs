@@ -43,6 +43,8 @@ pub(crate) fn config(data: &Path) -> Config {
     (config.cache_bytes, config.upkeep_interval) = (16 << 20, Duration::from_millis(100));
     // History goes at once: compaction is cut in the middle, too (J4).
     (config.retention, config.alive_interval) = (Duration::ZERO, Duration::from_millis(50));
+    // Several commits are under way at each moment.
+    config.batch_max = 3;
     config
 }
 

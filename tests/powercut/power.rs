@@ -26,12 +26,12 @@ const DISK: u64 = 2 << 30;
 /// A new data directory is cut within this time from its first trace, or from the start of the process.
 const CREATION_MAX: Duration = Duration::from_millis(200);
 
-/// Figures small enough that snapshots and compaction are always under way.
-const JOURNAL: &str = "retention = \"0ms\"\nsnapshot_records = 10\nsnapshot_blocks = 64\nalive_interval = \"1s\"\n\
+/// Figures small enough that snapshots and compaction are always under way, and often several commits.
+const JOURNAL: &str = "batch_max = 4\nretention = \"0ms\"\nsnapshot_records = 10\nsnapshot_blocks = 64\nalive_interval = \"1s\"\n\
                        upkeep_interval = \"100ms\"\n";
 
 /// What the server writes when it drops what a crash has cut off.
-const CUT_OFF: &str = "was cut off";
+const CUT_OFF: &str = "cut off by a crash";
 
 pub(crate) struct Power {
     pub(crate) disk: Disk,

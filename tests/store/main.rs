@@ -219,17 +219,21 @@ fn a_power_cut_leaves_what_was_synced_and_whole_commits_of_the_rest() {
                 model.commit();
             }
             model.write();
-            // What the store writes once it is told of the sync may be lost, too.
-            let told = model.store.written();
+            // What the store writes once it is told of the sync may be lost, too; it is told when others have been written.
+            let mut told = Some(model.store.written());
             let synced = fs::read(place.join("db")).unwrap();
-            model.store.synced(told).unwrap();
+            let (late, more) = (model.random.random_range(0..4), model.random.random_range(1..30));
             let mut states = vec![model.content.clone()];
             // Up to a few segments, and fewer than the store would sync by itself.
-            for _ in 0..model.random.random_range(1..30) {
+            for n in 0..more {
+                if let Some(told) = told.take_if(|_| n == late) {
+                    model.store.synced(told).unwrap();
+                }
                 model.write();
                 states.push(model.content.clone());
             }
             let written = fs::read(place.join("db")).unwrap();
+            told.map_or(Ok(()), |told| model.store.synced(told)).unwrap();
             for cut_at in 0..3 {
                 let lost = directory.path().join(format!("lost-{round}-{cut_at}"));
                 copy(&place, &lost);

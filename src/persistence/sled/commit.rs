@@ -1,16 +1,16 @@
 //! The commit thread: the only one that changes the store (another makes its file longer, [`super::grow`]). Owns the order of
-//! everything that is written and the moment at which it counts as durable; never reads for others.
+//! everything that is written; never when that counts as durable ([`super::stable`]), nor a read for others.
 //!
 //! One turn: take what waits (up to a bound), judge each job against the index, put all that is new into one batch,
-//! `apply_batch`, move some pages out of segments that are mostly dead, `flush`, then `fdatasync` of sled's file, because sled's flush
-//! does not survive a power cut (architecture §6), and tell sled of it, which frees segments; then note it in the witness, raise the durable watermark, then
-//! answer everybody. A write, flush or sync that fails, or a panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
+//! `apply_batch`, move some pages out of segments that are mostly dead, `flush`, and hand the batch on to be synced and answered. A write or flush
+//! that fails, or a panic, is never retried: the journal fails for good and the process is told to stop (RT-7).
 
 use super::answers::Home;
 use super::draft::{Draft, Sealed};
 use super::places::Places;
 use super::queue::Pace;
 use super::shared::Shared;
+use super::stable::{Bytes, Written};
 use super::values::Put;
 use super::{freeze::Freeze, index::Run};
 use crate::clock::Timestamp;
@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Bytes of one batch: beyond this the rest waits for the next, so that one commit stays short.
@@ -107,12 +107,14 @@ pub(super) struct Committer {
     shared: Arc<Shared>,
     next_block: u64,
     waiting: VecDeque<Job>,
-    last_waiters: usize,
+    /// Jobs that wait besides: they found no place in the last batch.
+    left: usize,
+    /// Batches whose writers are still to come again: number, and how many they are.
+    out: VecDeque<(u64, usize)>,
     /// Bytes that may be moved; below zero once a page was larger than what was left.
     may_move: i64,
-    /// When the last commit was begun, and when it was answered.
+    /// When the last batch was begun.
     begun: Instant,
-    answered: Instant,
     alive_at: Timestamp,
 }
 
@@ -121,14 +123,16 @@ pub(super) fn run(shared: Arc<Shared>) {
     let mut committer = Committer {
         next_block: shared.next_block.load(SeqCst),
         waiting: VecDeque::new(),
-        last_waiters: 0,
+        left: 0,
+        out: VecDeque::new(),
         may_move: 0,
         begun: Instant::now(),
-        answered: Instant::now(),
         alive_at: Timestamp(i64::MIN),
         shared: Arc::clone(&shared),
     };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| committer.serve()));
+    // Before the fatal hook, which may wait for the sync thread.
+    shared.stable.close();
     match outcome {
         Ok(Ok(())) => {}
         Ok(Err(why)) => shared.fail(&why),
@@ -144,27 +148,41 @@ pub(super) fn run(shared: Arc<Shared>) {
 impl Committer {
     fn serve(&mut self) -> Result<(), String> {
         let shared = Arc::clone(&self.shared);
+        let answered = || shared.stable.answered();
         loop {
-            let pace = self.pace();
+            let pace = self.pace(&answered);
             let Some(left) = shared.queue.drain(&mut self.waiting, pace) else { break };
             metrics::QUEUE_DEPTH.set((left + self.waiting.len()) as f64, []);
+            self.left = left;
             self.turn()?;
         }
-        // A clean end: the mark tells the next start how long nobody was there (RT-3).
+        // A clean end: the mark tells the next start how long nobody was there (RT-3), and that all before it is whole.
+        shared.stable.settled()?;
         self.alive_at = Timestamp(i64::MIN);
         self.waiting.push_back(Job::Alive);
         self.turn()
     }
 
-    fn pace(&self) -> Pace {
+    fn pace<'a>(&mut self, answered: &'a dyn Fn() -> Instant) -> Pace<'a> {
+        let expected = self.expected();
         let config = &self.shared.config;
-        Pace {
-            max: config.batch_max,
-            expected: self.last_waiters,
-            gather: config.gather_max,
-            answered: self.answered,
-            not_before: self.begun + config.commit_gap,
+        // Whoever found no place in the last batch has waited already.
+        let gap = if self.left > 0 { Duration::ZERO } else { config.commit_gap };
+        Pace { max: config.batch_max, expected, gather: config.gather_max, answered, not_before: self.begun + gap }
+    }
+
+    /// How many are likely to come again: those of the batches that were answered since, or else of the next to be.
+    fn expected(&mut self) -> usize {
+        let durable = *self.shared.durable.borrow();
+        let mut expected = 0;
+        while let Some((number, waiters)) = self.out.front().copied() {
+            if number > durable && expected > 0 {
+                break;
+            }
+            self.out.pop_front();
+            expected += waiters;
         }
+        expected
     }
 
     fn turn(&mut self) -> Result<(), String> {
@@ -184,62 +202,62 @@ impl Committer {
             draft.mark_alive();
             self.alive_at = now;
         }
-        self.last_waiters = waiters;
         let (sealed, answers, freezes) = draft.seal();
-        if let Some(mut sealed) = sealed {
-            self.begun = Instant::now();
-            let more = i64::try_from(sealed.bytes * MOVED_PER_BYTE).unwrap_or(i64::MAX);
-            self.may_move = self.may_move.saturating_add(more).min(MOVED_AT_ONCE);
+        let mut bytes = None;
+        if let Some(sealed) = sealed {
             // A disk that is full is not written more than must be.
-            let outcome = commit(&shared, &mut sealed, places, room.then_some(&mut self.may_move));
-            if let Err(why) = outcome {
-                answers.unknown(&why);
-                return Err(why);
+            match self.write(sealed, places, room) {
+                Ok(written) => bytes = Some(written),
+                Err(why) => {
+                    answers.unknown(&why);
+                    return Err(why);
+                }
             }
-            self.next_block = sealed.next_block;
-            shared.next_block.store(sealed.next_block, Relaxed);
-            shared.recent.told(sealed.told, sealed.first_position);
-            answers.give();
-            self.answered = Instant::now();
-            if shared.store.is_short() {
-                shared.growth.ask();
-            }
-            metrics::COMMIT_RECORDS.record(sealed.records as f64, []);
             metrics::COMMIT_WAITERS.record(waiters as f64, []);
-            metrics::BYTES.add(sealed.bytes, []);
-        } else {
-            answers.give();
         }
-        freezes.into_iter().for_each(|freeze| freeze.perform(&shared));
+        // With others behind it, it is handed on: they are written meanwhile.
+        let alone = self.left + self.waiting.len() == 0 && self.out.is_empty() && waiters < shared.config.batch_max;
+        self.out.push_back((shared.applied.load(Relaxed), waiters));
+        shared.stable.take(&shared, Written { bytes, answers }, alone)?;
+        if !freezes.is_empty() {
+            // Between two commits: all before is durable.
+            shared.stable.settled()?;
+            freezes.into_iter().for_each(|freeze| freeze.perform(&shared));
+        }
         Ok(())
     }
-}
 
-/// Makes a batch durable.
-fn commit(shared: &Shared, sealed: &mut Sealed, places: Places, may_move: Option<&mut i64>) -> Result<(), String> {
-    let begun = Instant::now();
-    places.begun();
-    let number = shared.applied.load(Relaxed) + 1;
-    // Raised before anything can be seen: a reader that saw part of this batch waits for it.
-    shared.applied.store(number, SeqCst);
-    shared.tree.apply_batch(std::mem::take(&mut sealed.batch)).map_err(|e| format!("writing a batch: {e}"))?;
-    sealed.rows.iter().for_each(|key| shared.recent.changed(key));
-    if let Some(may_move) = may_move.filter(|bytes| **bytes > 0) {
-        // Within the commit, so that what was moved is durable with it.
-        let moved = shared.store.relocate(may_move.unsigned_abs()).map_err(|e| format!("moving pages: {e}"))?;
-        *may_move -= i64::try_from(moved).unwrap_or(i64::MAX);
-        metrics::MOVED.add(moved, []);
+    /// Gives a batch to the store, and that to the kernel.
+    fn write(&mut self, sealed: Sealed, places: Places, may_move: bool) -> Result<Bytes, String> {
+        let Sealed { batch, next_block, records, bytes, rows, told, first_position } = sealed;
+        let (shared, begun) = (&self.shared, Instant::now());
+        self.begun = begun;
+        places.begun();
+        let number = shared.applied.load(Relaxed) + 1;
+        // Raised before anything can be seen: a reader that saw part of this batch waits for it.
+        shared.applied.store(number, SeqCst);
+        shared.tree.apply_batch(batch).map_err(|e| format!("writing a batch: {e}"))?;
+        rows.iter().for_each(|key| shared.recent.changed(key));
+        let more = i64::try_from(bytes * MOVED_PER_BYTE).unwrap_or(i64::MAX);
+        self.may_move = self.may_move.saturating_add(more).min(MOVED_AT_ONCE);
+        if may_move && self.may_move > 0 {
+            // Within the commit, so that what was moved is durable with it.
+            let moved =
+                shared.store.relocate(self.may_move.unsigned_abs()).map_err(|e| format!("moving pages: {e}"))?;
+            self.may_move -= i64::try_from(moved).unwrap_or(i64::MAX);
+            metrics::MOVED.add(moved, []);
+        }
+        shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
+        fault_point!("journal.flushed", "");
+        places.written();
+        if shared.store.is_short() {
+            shared.growth.ask();
+        }
+        self.next_block = next_block;
+        metrics::COMMIT_RECORDS.record(records as f64, []);
+        metrics::BYTES.add(bytes, []);
+        Ok(Bytes { number, begun, mark: shared.store.written(), next_block, told, first_position })
     }
-    shared.store.flush().map_err(|e| format!("flushing the store: {e}"))?;
-    fault_point!("journal.flushed", "");
-    places.written();
-    let written = shared.store.written();
-    shared.sync(&shared.file).map_err(|e| format!("syncing the store's file: {e}"))?;
-    shared.store.synced(written).map_err(|e| format!("freeing segments: {e}"))?;
-    shared.witness.note(sealed.next_block);
-    shared.durable.send_replace(number);
-    metrics::COMMIT_SECONDS.record(begun.elapsed().as_secs_f64(), []);
-    Ok(())
 }
 
 impl Job {

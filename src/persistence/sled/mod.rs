@@ -4,7 +4,7 @@
 //! `fdatasync`, before anyone is answered; stored values are at most 16 KiB, so that `blobs/` stays empty; reads happen
 //! on blocking threads or from what is held ready ([`recent`]), and never show what is not durable ([`shared`]).
 //!
-//! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`answers`], [`read`], [`recent`], [`open`],
+//! Reading order: [`keys`] (layout), [`commit`] and [`draft`] (writing), [`stable`], [`answers`], [`read`], [`recent`], [`open`],
 //! [`upkeep`], [`copy`].
 
 mod answers;
@@ -25,6 +25,7 @@ mod read;
 mod recent;
 mod shared;
 mod space;
+mod stable;
 mod tail;
 mod tools;
 mod upkeep;
@@ -104,6 +105,7 @@ impl SledJournal {
         let mut threads = Vec::new();
         let bodies = [
             ("journal-commit", commit::run as fn(Arc<Shared>)),
+            ("journal-sync", stable::run),
             ("journal-upkeep", upkeep::run),
             ("journal-grow", grow::run),
         ];
@@ -115,7 +117,7 @@ impl SledJournal {
         Ok(Arc::new(SledJournal { shared, threads }))
     }
 
-    /// Sets what is called, once and from the commit thread, when a write, flush or sync has failed: the process must
+    /// Sets what is called, once and from a thread of the journal, when a write, flush or sync has failed: the process must
     /// stop and recover from what the disk holds (RT-7). Called at once if that has happened already.
     pub fn on_fatal(&self, hook: FatalHook) {
         self.shared.set_hook(hook);
@@ -390,7 +392,7 @@ impl Drop for SledJournal {
     fn drop(&mut self) {
         self.shared.stop();
         self.shared.queue.close();
-        // The fatal hook runs on the commit thread: should it drop the last handle, that thread cannot await itself.
+        // The fatal hook runs on a thread of the journal: should it drop the last handle, that thread cannot await itself.
         let other = |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
         for thread in self.threads.drain(..).filter(other) {
             // A thread that panicked has failed the journal already.

@@ -22,21 +22,21 @@ pub(super) struct Queue {
 }
 
 /// When the next jobs are to be taken.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+#[derive(Clone, Copy)]
+pub(super) struct Pace<'a> {
     /// How many jobs one drain takes at most.
     pub(super) max: usize,
-    /// How many are likely to come again, as they were in the last commit.
+    /// How many are likely to come again, as they were in the commits that were answered.
     pub(super) expected: usize,
     /// How long they are waited for.
     pub(super) gather: Duration,
-    /// When the last ones were answered.
-    pub(super) answered: Instant,
+    /// Tells when the last ones were answered.
+    pub(super) answered: &'a dyn Fn() -> Instant,
     /// Nothing is taken before this moment, unless they came back at once.
     pub(super) not_before: Instant,
 }
 
-impl Pace {
+impl Pace<'_> {
     /// Writers who come back this soon after their answer are in a loop: to hold them back would only slow them. Many take
     /// longer than one, by some microseconds each.
     fn at_once(&self) -> Duration {
@@ -46,8 +46,13 @@ impl Pace {
 
     /// Everything at once.
     pub(super) fn all() -> Self {
-        let now = Instant::now();
-        Pace { max: usize::MAX, expected: 0, gather: Duration::ZERO, answered: now, not_before: now }
+        Pace {
+            max: usize::MAX,
+            expected: 0,
+            gather: Duration::ZERO,
+            answered: &Instant::now,
+            not_before: Instant::now(),
+        }
     }
 }
 
@@ -85,6 +90,13 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether all is taken and whoever takes it sleeps.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        let state = self.lock();
+        state.jobs.is_empty() && state.wanted == 1
+    }
+
     /// No job is taken any more; those that wait are still drained.
     pub(super) fn close(&self) {
         self.lock().closed = true;
@@ -94,7 +106,7 @@ impl Queue {
     /// Moves what waits to the back of `into`; waits until something does. When fewer than are expected wait, gives the
     /// others a little time; then keeps the distance from the last commit. `None` once closed and empty; otherwise how many
     /// wait besides.
-    pub(super) fn drain(&self, into: &mut VecDeque<Job>, pace: Pace) -> Option<usize> {
+    pub(super) fn drain(&self, into: &mut VecDeque<Job>, pace: Pace<'_>) -> Option<usize> {
         let mut state = self.lock();
         while state.jobs.is_empty() && into.is_empty() {
             if state.closed {
@@ -107,7 +119,7 @@ impl Queue {
         if into.is_empty() && state.jobs.len() < expected && !state.closed {
             state = self.gather(state, expected, pace.gather);
         }
-        let back_at_once = state.jobs.len() >= expected && pace.answered.elapsed() <= pace.at_once();
+        let back_at_once = state.jobs.len() >= expected && (pace.answered)().elapsed() <= pace.at_once();
         if into.is_empty() && !back_at_once {
             state = self.keep_off(state, pace);
         }
@@ -118,7 +130,7 @@ impl Queue {
     }
 
     /// Waits until the distance from the last commit is kept, or as many jobs as one commit takes are there.
-    fn keep_off<'a>(&self, mut state: MutexGuard<'a, State>, pace: Pace) -> MutexGuard<'a, State> {
+    fn keep_off<'a>(&self, mut state: MutexGuard<'a, State>, pace: Pace<'_>) -> MutexGuard<'a, State> {
         loop {
             let left = pace.not_before.saturating_duration_since(Instant::now());
             if left.is_zero() || state.closed || state.jobs.len() >= pace.max {
@@ -154,13 +166,11 @@ mod tests {
     /// Longer than any machine takes for what does not wait.
     const LONG: Duration = Duration::from_secs(60);
 
-    fn pace(answered: Instant, expected: usize, gap: Duration) -> Pace {
-        let now = Instant::now();
-        Pace { max: 3, expected, gather: Duration::ZERO, answered, not_before: now + gap }
-    }
-
-    fn drained(queue: &Queue, pace: Pace) -> (usize, Duration) {
+    /// How many are taken with one writer expected, and after how long.
+    fn drained(queue: &Queue, answered: Instant, gap: Duration) -> (usize, Duration) {
         let (mut into, begun) = (VecDeque::new(), Instant::now());
+        let pace =
+            Pace { max: 3, expected: 1, gather: Duration::ZERO, answered: &|| answered, not_before: begun + gap };
         queue.drain(&mut into, pace);
         (into.len(), begun.elapsed())
     }
@@ -172,7 +182,7 @@ mod tests {
         queue.push(Job::Alive).unwrap();
         std::thread::scope(|scope| {
             let (queue, gap, begun) = (&queue, Duration::from_millis(500), Instant::now());
-            let draining = scope.spawn(move || drained(queue, pace(long_ago, 1, gap)).0);
+            let draining = scope.spawn(move || drained(queue, long_ago, gap).0);
             // It waits for a whole commit now, and so is there.
             while queue.lock().wanted != 3 && !draining.is_finished() {
                 std::thread::yield_now();
@@ -190,12 +200,12 @@ mod tests {
         queue.push(Job::Alive).unwrap();
         // Begun a little in the future: a slow machine does not make the writer late.
         let just_now = Instant::now() + Duration::from_secs(1);
-        assert!(drained(&queue, pace(just_now, 1, LONG)).1 < LONG);
+        assert!(drained(&queue, just_now, LONG).1 < LONG);
         (0..3).for_each(|_| queue.push(Job::Alive).unwrap());
-        assert!(drained(&queue, pace(long_ago, 1, LONG)).1 < LONG);
+        assert!(drained(&queue, long_ago, LONG).1 < LONG);
         queue.push(Job::Alive).unwrap();
         queue.close();
-        assert!(drained(&queue, pace(long_ago, 1, LONG)).1 < LONG);
-        assert_eq!(queue.drain(&mut VecDeque::new(), pace(long_ago, 1, LONG)), None);
+        assert!(drained(&queue, long_ago, LONG).1 < LONG);
+        assert_eq!(queue.drain(&mut VecDeque::new(), Pace::all()), None);
     }
 }

@@ -2,9 +2,9 @@
 //! format; never writes.
 //!
 //! What cannot be read in the newest segments sled takes for the end of the log, and wipes what follows without a word (before that it
-//! is damage to it as well, `vendor/sled/PATCHES.md`). Two things can be there: a commit that a crash cut off, of which nobody was told and which has to go; or damage, behind which lie commits that
-//! were acknowledged. They can be told apart: one commit at a time is in the making and begins with a manifest, so where a
-//! manifest is found behind the unreadable place, the commit at that place had been synced before.
+//! is damage to it as well, `vendor/sled/PATCHES.md`). Two things can be there: commits that a crash cut off, of which nobody was told and which have to go; or damage, behind which lie commits that
+//! were acknowledged. They can be told apart: a commit begins with a manifest, and that names up to which lsn the log was synced when the commit was written. So
+//! where a manifest behind the unreadable place names that place, it had been there before.
 //!
 //! sled 0.34: the file is a sequence of segments of 512 KiB, used again in any order. A segment begins with a header (checksum,
 //! the log sequence number `lsn` of its first byte, and up to which lsn all was stable), then come messages: checksum, kind, the
@@ -33,9 +33,9 @@ const KINDS: std::ops::RangeInclusive<u8> = 1..=11;
 pub(super) enum End {
     /// Whole commits.
     Clean,
-    /// A commit of which a part is missing: from its first byte to where it cannot be read.
+    /// A commit of which a part is missing, from its first byte to where it cannot be read, and what was written after it.
     CutOff { from: u64, to: u64 },
-    /// Something unreadable, behind which another commit begins.
+    /// Something unreadable that had been synced before another commit was written, which begins behind it.
     Damaged { at: u64, behind: u64 },
 }
 
@@ -50,7 +50,7 @@ pub(super) fn check(store: &Path) -> Result<(), JournalError> {
         End::Clean => Ok(()),
         End::CutOff { from, to } => {
             let store = store.display();
-            tracing::warn!(%store, from, to, "the last commit was cut off by a crash and is dropped: nobody had been told of it");
+            tracing::warn!(%store, from, to, "commits were cut off by a crash and are dropped: nobody had been told of them");
             Ok(())
         }
         End::Damaged { at, behind } => {
@@ -77,8 +77,9 @@ struct Message {
     kind: u8,
     /// With its header.
     len: usize,
-    /// The last lsn of the batch, for a manifest.
+    /// The last lsn of the batch, and up to where all was synced before it, for a manifest.
     last: i64,
+    synced: i64,
 }
 
 fn look(file: &File) -> io::Result<End> {
@@ -115,20 +116,13 @@ fn unreadable(
     batch: Option<(u64, i64)>,
 ) -> io::Result<End> {
     let place = segment.offset + at as u64;
-    let behind = (at + 1..segment.bytes.len()).find(|at| is_manifest(segment, *at));
-    if let Some(behind) = behind {
-        return Ok(End::Damaged { at: place, behind: segment.offset + behind as u64 });
+    let damaged = |behind| Ok(End::Damaged { at: place, behind });
+    if let Some(behind) = later(segment, at + 1, lsn + at as i64) {
+        return damaged(behind);
     }
-    for (lsn, offset) in segments.range(lsn + 1..) {
-        let segment = read(file, *offset, *lsn)?;
-        let mut first = None;
-        walk(&segment, |at, message| {
-            if message.kind == MANIFEST {
-                first.get_or_insert(segment.offset + at as u64);
-            }
-        });
-        if let Some(behind) = first {
-            return Ok(End::Damaged { at: place, behind });
+    for (next, offset) in segments.range(lsn + 1..) {
+        if let Some(behind) = later(&read(file, *offset, *next)?, SEGMENT_HEADER, lsn + at as i64) {
+            return damaged(behind);
         }
     }
     let torn = header(&segment.bytes[at..]).is_some_and(|found| found.1 == segment.number && KINDS.contains(&found.0));
@@ -181,8 +175,12 @@ fn walk(segment: &Segment, mut see: impl FnMut(usize, &Message)) -> (usize, bool
     (SEGMENT, true)
 }
 
-fn is_manifest(segment: &Segment, at: usize) -> bool {
-    segment.bytes.get(at + 4) == Some(&MANIFEST) && message(segment, at).is_some()
+/// The first commit from a place of a segment on that was written after `lsn` had been synced.
+fn later(segment: &Segment, from: usize, lsn: i64) -> Option<u64> {
+    let is_later = |at: &usize| {
+        segment.bytes.get(at + 4) == Some(&MANIFEST) && message(segment, *at).is_some_and(|found| found.synced >= lsn)
+    };
+    (from..segment.bytes.len()).find(is_later).map(|at| segment.offset + at as u64)
 }
 
 fn message(segment: &Segment, at: usize) -> Option<Message> {
@@ -198,8 +196,14 @@ fn message(segment: &Segment, at: usize) -> Option<Message> {
     if crc.finalize() ^ u32::MAX != le_u32(&head[..4]) {
         return None;
     }
-    let last = if kind == MANIFEST { body.try_into().map_or(0, i64::from_le_bytes) } else { 0 };
-    Some(Message { kind, len: head.len() + body.len(), last })
+    let lsn = |raw: &[u8]| raw.try_into().map_or(0, i64::from_le_bytes);
+    let (last, synced) = match (kind, body.len()) {
+        // Of a store that was written when all before a commit was synced first.
+        (MANIFEST, 8) => (lsn(body), segment.number as i64 * SEGMENT as i64 + at as i64 - 1),
+        (MANIFEST, 16) => (lsn(&body[..8]), lsn(&body[8..])),
+        _ => (0, 0),
+    };
+    Some(Message { kind, len: head.len() + body.len(), last, synced })
 }
 
 /// Kind, segment number, where the body begins, and its length.
@@ -239,8 +243,10 @@ mod tests {
     use super::*;
     use crate::persistence::contract::{ManualClock, turn};
     use crate::persistence::sled::SledJournal;
+    use crate::persistence::sled::stable::tests::{self as stable, UnderWay};
     use crate::persistence::sled::tests::config;
     use crate::persistence::{Journal as _, StreamName};
+    use futures_util::future::join_all;
     use std::path::PathBuf;
     use std::sync::Arc;
 
@@ -344,6 +350,69 @@ mod tests {
         assert_eq!(noticed, 30);
         std::fs::remove_file(grown.store().join(witness::NAME)).unwrap();
         assert!(grown.open().is_ok(), "an operator may go on without what is lost");
+    }
+
+    /// What the disk may hold of four commits that one sync would have made stable.
+    #[tokio::test]
+    async fn what_was_written_before_a_torn_commit_was_synced_is_no_proof_of_damage_and_what_was_written_after_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = stable::journal(directory.path(), 1);
+        let store = disk::current(&journal.shared.config.path).unwrap().unwrap();
+        let (mut calls, mut token) = (Vec::new(), None);
+        for n in 0..4 {
+            let claimed = stable::claim(&journal, &format!("C{n}")).await;
+            stable::append(&journal, &claimed, 0).await.unwrap();
+            calls.push(stable::append(&journal, &claimed, 1));
+            token.get_or_insert(claimed);
+        }
+        let read = || std::fs::read(store.join("db")).unwrap();
+        let before = read();
+        let under_way = UnderWay::make(&journal, calls, 4).await;
+        let unsynced = read();
+        let first = (0..before.len()).find(|at| before[*at] != unsynced[*at]).unwrap();
+        drop(under_way.gate);
+        assert!(join_all(under_way.calls).await.iter().all(Result::is_ok));
+        stable::append(&journal, &token.unwrap(), 2).await.unwrap();
+        let synced = read();
+        drop(journal);
+        let look_at = |db: &[u8]| {
+            let mut torn = db.to_vec();
+            torn[first + 60..first + 90].fill(0);
+            std::fs::write(store.join("db"), torn).unwrap();
+            look(&disk::db_file(&store).unwrap()).unwrap()
+        };
+        assert!(matches!(look_at(&synced), End::Damaged { .. }), "{:?}", look_at(&synced));
+        assert!(matches!(look_at(&unsynced), End::CutOff { .. }), "{:?}", look_at(&unsynced));
+        // As after a power cut: neither witness nor snapshot tells more.
+        std::fs::write(store.join(witness::NAME), [0; 12]).unwrap();
+        for entry in std::fs::read_dir(&store).unwrap().map(|entry| entry.unwrap()) {
+            if entry.file_name().to_string_lossy().starts_with("snap.") {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let journal = stable::journal(directory.path(), 1);
+        for n in 0..4 {
+            let claimed = journal.claim(&StreamName::new("charger", &format!("C{n}"))).await.unwrap();
+            assert_eq!(claimed.sequence, 1, "none of the four");
+        }
+    }
+
+    /// A store of before commits named what was synced: then all before each was.
+    #[test]
+    fn a_manifest_without_what_was_synced_proves_all_before_it() {
+        let mut bytes = vec![0; 1_000];
+        let body = 700_i64.to_le_bytes();
+        // Kind, length, segment, page, each below 241.
+        let head = [MANIFEST, 8, 3, 2];
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&body);
+        crc.update(&head);
+        let message = [&(crc.finalize() ^ u32::MAX).to_le_bytes()[..], &head, &body].concat();
+        bytes[500..500 + message.len()].copy_from_slice(&message);
+        let segment = Segment { offset: 9 << 20, number: 3, bytes };
+        let lsn = 3 * SEGMENT as i64 + 500;
+        assert_eq!(later(&segment, 20, lsn - 1), Some((9 << 20) + 500));
+        assert_eq!(later(&segment, 20, lsn), None, "itself it does not prove");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use super::{COUNTS, Described, Kind, Metric, SECONDS};
 pub static COMMIT_SECONDS: Metric<0> = Metric {
     name: "chargeline_journal_commit_seconds",
     kind: Kind::Histogram(SECONDS),
-    help: "Time of one group commit: batch, flush and sync of the store's file.",
+    help: "Time of one group commit: batch, flush and sync of the store's file, with the wait for the sync before.",
     labels: [],
     page: Some("p99 above 0.5 for 5 minutes"),
 };
@@ -25,6 +25,15 @@ pub static COMMIT_WAITERS: Metric<0> = Metric {
     name: "chargeline_journal_commit_waiters",
     kind: Kind::Histogram(COUNTS),
     help: "Callers that one group commit answered.",
+    labels: [],
+    page: None,
+};
+
+/// Commits of one sync.
+pub static SYNC_COMMITS: Metric<0> = Metric {
+    name: "chargeline_journal_sync_commits",
+    kind: Kind::Histogram(COUNTS),
+    help: "Group commits that one sync of the store's file made durable: those that came while the one before was under way.",
     labels: [],
     page: None,
 };
@@ -133,6 +142,7 @@ pub const ALL: &[Described] = &[
     COMMIT_SECONDS.described(),
     COMMIT_RECORDS.described(),
     COMMIT_WAITERS.described(),
+    SYNC_COMMITS.described(),
     BYTES.described(),
     MOVED.described(),
     QUEUE_DEPTH.described(),

@@ -10,6 +10,7 @@ use crate::{
     node::{Index, Leaf},
     pagecache::{
         BatchManifest, MessageHeader, PageState, SegmentNumber, Snapshot,
+        MANIFEST_LEN,
     },
     Data, DiskPtr, Error, IVec, Link, Meta, Node, Result,
 };
@@ -59,22 +60,27 @@ fn scoot(buf: &mut &mut [u8], amount: usize) {
 
 impl Serialize for BatchManifest {
     fn serialized_size(&self) -> u64 {
-        8
+        MANIFEST_LEN as u64
     }
 
     fn serialize_into(&self, buf: &mut &mut [u8]) {
-        buf[..8].copy_from_slice(&self.0.to_le_bytes());
-        scoot(buf, 8);
+        buf[..8].copy_from_slice(&self.last.to_le_bytes());
+        buf[8..MANIFEST_LEN].copy_from_slice(&self.synced.to_le_bytes());
+        scoot(buf, MANIFEST_LEN);
     }
 
+    // Chargeline: upstream's has its first half only.
     fn deserialize(buf: &mut &[u8]) -> Result<Self> {
-        if buf.len() < 8 {
-            return Err(Error::corruption(None));
-        }
-
-        let array = buf[..8].try_into().unwrap();
-        *buf = &buf[8..];
-        Ok(BatchManifest(i64::from_le_bytes(array)))
+        let lsn = |raw: &[u8]| raw.try_into().map(i64::from_le_bytes).ok();
+        let manifest = match buf.len() {
+            8 => lsn(buf).map(|last| BatchManifest { last, synced: -1 }),
+            MANIFEST_LEN => lsn(&buf[..8])
+                .zip(lsn(&buf[8..]))
+                .map(|(last, synced)| BatchManifest { last, synced }),
+            _ => None,
+        };
+        *buf = &[];
+        manifest.ok_or_else(|| Error::corruption(None))
     }
 }
 

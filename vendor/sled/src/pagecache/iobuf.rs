@@ -499,10 +499,15 @@ impl IoBufs {
         self.with_sa(|sa| sa.synced(written))
     }
 
+    // Chargeline: up to where the log is synced.
+    pub(in crate::pagecache) fn synced_lsn(&self) -> Lsn {
+        self.synced_lsn.load(Acquire)
+    }
+
     // Chargeline: where the owner leaves it undone for long, so that
     // segments become free; see PATCHES.md, 3.
     fn sync_if_due(&self) -> Result<()> {
-        let unsynced = self.stable() - self.synced_lsn.load(Acquire);
+        let unsynced = self.stable() - self.synced_lsn();
         if unsynced < UNSYNCED_SEGMENTS * self.config.segment_size as Lsn {
             return Ok(());
         }
@@ -1144,8 +1149,11 @@ pub(in crate::pagecache) fn maybe_seal_and_write_iobuf(
 
         // Chargeline: upstream has what was written, which is not what is on the
         // disk; recovery takes what lies before it as read.
-        let synced_lsn = iobufs.synced_lsn.load(Acquire);
-        next_iobuf.store_segment_header(sealed, next_lsn, synced_lsn);
+        next_iobuf.store_segment_header(
+            sealed,
+            next_lsn,
+            iobufs.synced_lsn(),
+        );
 
         next_iobuf
     } else {

@@ -3,7 +3,7 @@ use std::fs::File;
 use super::{
     arr_to_lsn, arr_to_u32, assert_usize, bump_atomic_lsn, header, iobuf,
     lsn_to_arr, maybe_decompress, pread_exact, pread_exact_or_eof, read_blob,
-    roll_iobuf, u32_to_arr, Arc, BasedBuf, BlobPointer, DiskPtr, IoBuf, IoBufs,
+    roll_iobuf, u32_to_arr, Arc, BasedBuf, BatchManifest, BlobPointer, DiskPtr, IoBuf, IoBufs,
     LogKind, LogOffset, Lsn, MessageKind, Reservation, Segment, Serialize,
     Snapshot, BATCH_MANIFEST_PID, COUNTER_PID, MAX_MSG_HEADER_LEN, META_PID,
     MINIMUM_ITEMS_PER_SEGMENT, SEG_HEADER_LEN,
@@ -844,9 +844,8 @@ pub(crate) fn read_message<R: ReadAt>(
             Ok(LogRead::Inline(header, buf, inline_len))
         }
         MessageKind::BatchManifest => {
-            assert_eq!(buf.len(), std::mem::size_of::<Lsn>());
-            let max_lsn = arr_to_lsn(&buf);
-            Ok(LogRead::BatchManifest(max_lsn, inline_len))
+            let manifest = BatchManifest::deserialize(&mut &buf[..])?;
+            Ok(LogRead::BatchManifest(manifest.last, inline_len))
         }
         MessageKind::Corrupted => unreachable!(
             "corrupted should have been handled \

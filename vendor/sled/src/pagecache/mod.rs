@@ -85,10 +85,18 @@ pub type Lsn = i64;
 /// A page identifier.
 pub type PageId = u64;
 
-/// Uses a non-varint `Lsn` to mark offsets.
+/// Uses non-varint `Lsn`s to mark offsets.
 #[derive(Default, Clone, Copy, Ord, PartialOrd, Eq, PartialEq, Debug)]
-#[repr(transparent)]
-pub struct BatchManifest(pub Lsn);
+pub struct BatchManifest {
+    /// The last lsn of the batch.
+    pub last: Lsn,
+    /// Chargeline: up to where the log was synced when the batch was written;
+    /// see PATCHES.md, 11.
+    pub synced: Lsn,
+}
+
+/// Bytes of a `BatchManifest`.
+pub(crate) const MANIFEST_LEN: usize = 16;
 
 /// A buffer with an associated offset. Useful for
 /// batching many reads over a file segment.

@@ -95,11 +95,11 @@ impl<'a> Reservation<'a> {
         } else {
             self.buf[4] = MessageKind::BatchManifest.into();
 
-            let buf = lsn_to_arr(peg_lsn);
-
-            let dst = &mut self.buf[self.header_len..];
-
-            dst.copy_from_slice(&buf);
+            let manifest = BatchManifest {
+                last: peg_lsn,
+                synced: self.log.iobufs.synced_lsn(),
+            };
+            manifest.serialize_into(&mut &mut self.buf[self.header_len..]);
 
             let mut intervals = self.log.iobufs.intervals.lock();
             intervals.mark_batch((self.lsn, peg_lsn));
