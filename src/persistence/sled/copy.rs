@@ -8,6 +8,7 @@ use super::freeze::Freeze;
 use super::shared::Shared;
 use super::tools::Findings;
 use super::values::{self, Put};
+use super::witness::Witness;
 use super::{disk, keys, once, open, verify};
 use crate::clock::Timestamp;
 use crate::persistence::JournalError;
@@ -80,19 +81,36 @@ impl Target {
         self.store.apply_batch(std::mem::take(&mut self.batch)).map_err(|e| values::failed(&e))
     }
 
-    /// Flushes, verifies and closes it.
+    /// Flushes, seals, verifies and closes it.
     fn finish(mut self, directory: &Path, epoch: Option<u64>) -> Result<Findings, JournalError> {
         if let Some(epoch) = epoch {
             self.rebirth(epoch)?;
         }
         self.apply()?;
-        self.store.flush().map_err(|e| values::failed(&e))?;
+        self.seal(directory)?;
         let findings = verify::verify(&self.store, directory);
         if findings.sound() {
             return Ok(findings);
         }
         let why = findings.problems.join("; ");
         Err(JournalError::Corrupt { key: directory.display().to_string(), why })
+    }
+
+    /// Whatever cannot be read in it later is damage, not what a crash cut off: a last commit says that all before it was there
+    /// ([`super::tail`]), which holds because a copy counts only once all of it is synced ([`disk::install`]).
+    fn seal(&mut self, directory: &Path) -> Result<(), JournalError> {
+        self.flush()?;
+        self.store.synced(self.store.written()).map_err(|e| values::failed(&e))?;
+        let format = self.store.get(keys::META_FORMAT).map_err(|e| values::failed(&e))?;
+        self.set(keys::META_FORMAT, format)?;
+        self.apply()?;
+        self.flush()?;
+        Witness::open(directory)?.note(open::after_last(&self.store)?);
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), JournalError> {
+        self.store.flush().map(drop).map_err(|e| values::failed(&e))
     }
 
     /// A store restored from backup is another one: new epoch, and block numbers far beyond the old ones.
@@ -225,4 +243,59 @@ fn copy_keys(shared: &Shared, target: &mut Target, keys: &HashSet<Vec<u8>>) -> R
         target.set(key, shared.raw(key)?)?;
     }
     target.apply()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persistence::contract::{ManualClock, row, turn};
+    use crate::persistence::sled::{SledJournal, Tool, tests::config};
+    use crate::persistence::{Append, Journal, StreamName};
+    use std::path::PathBuf;
+
+    /// What a store's directory holds.
+    fn files(store: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = std::fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_file()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
+
+    fn put_back(store: &Path, pristine: &[(PathBuf, Vec<u8>)]) {
+        files(store).iter().for_each(|(path, _)| std::fs::remove_file(path).unwrap());
+        pristine.iter().for_each(|(path, content)| std::fs::write(path, content).unwrap());
+    }
+
+    /// J9. Nobody looks at a backup until it is needed: what has rotted in it must be told then.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flipped_bit_in_a_backup_is_never_silent() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = SledJournal::open(&config(directory.path()), &ManualClock::default().shared()).unwrap();
+        let token = journal.claim(&StreamName::new("charger", "A")).await.unwrap().token;
+        for after in 0..60 {
+            let rows = (0..10).map(|n| row(&format!("{after}-{n}"), Some(&[b'r'; 5_000]))).collect();
+            journal.append(&token, Append { rows, ..turn(after, &[b'x'; 300]) }).await.unwrap();
+        }
+        let backup = directory.path().join("backup");
+        let whole = journal.backup(&backup).await.unwrap();
+        assert_eq!((whole.records, whole.rows), (60, 600));
+        let store = disk::current(&backup).unwrap().unwrap();
+        let (pristine, db) = (files(&store), store.join("db"));
+        let length = std::fs::metadata(&db).unwrap().len() as usize;
+        let mut told = 0;
+        for round in 0..120 {
+            put_back(&store, &pristine);
+            let (mut content, at) = (std::fs::read(&db).unwrap(), length * round / 120 + 100);
+            content[at] ^= 8;
+            std::fs::write(&db, content).unwrap();
+            match Tool::open(&backup).map(|tool| tool.verify()) {
+                // By its place, and with all else still there.
+                Err(JournalError::Corrupt { why, .. }) => {
+                    assert!(why.contains(" cannot be read"), "a bit flipped at {at}: {why}");
+                    told += 1;
+                }
+                Err(error) => panic!("a bit flipped at {at}: {error}"),
+                Ok(found) => assert_eq!(found, whole, "a bit flipped at {at} went unnoticed"),
+            }
+        }
+        assert!(told >= 30, "only {told} of 120 flips hit anything: this test looks in the wrong places");
+    }
 }
