@@ -39,6 +39,8 @@ pub struct Journal {
     pub snapshot_records: u64,
     /// Log behind the newest from which a snapshot is advised, in pieces of 4 KiB: the numbers of its blocks.
     pub snapshot_blocks: u64,
+    /// Log after which the list of the store's pages is written anew, bytes (RT-5).
+    pub list_after_bytes: u64,
     /// How often the store notes that the process lives (RT-3).
     #[serde(with = "crate::config::seconds")]
     pub alive_interval: Duration,

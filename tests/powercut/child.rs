@@ -41,6 +41,7 @@ pub(crate) fn config(data: &Path) -> Config {
     config.path = data.to_owned();
     (config.reserve_bytes, config.full_floor_bytes) = (1 << 20, 1 << 20);
     (config.cache_bytes, config.upkeep_interval) = (16 << 20, Duration::from_millis(100));
+    config.list_after_bytes = 64 << 10;
     // History goes at once: compaction is cut in the middle, too (J4).
     (config.retention, config.alive_interval) = (Duration::ZERO, Duration::from_millis(50));
     // Several commits are under way at each moment.

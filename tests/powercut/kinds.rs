@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Compaction,
     /// A commit with a snapshot.
     Snapshot,
+    /// The list of the store's pages was written, or used.
+    Pages,
     /// `chargeline journal compact` was making its copy.
     Folding,
     /// The server was recovering from the cut before.
@@ -26,11 +28,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 8] = [
+    pub(crate) const ALL: [Kind; 9] = [
         Kind::Load,
         Kind::Creation,
         Kind::Compaction,
         Kind::Snapshot,
+        Kind::Pages,
         Kind::Folding,
         Kind::Recovery,
         Kind::Torn,
@@ -47,7 +50,7 @@ impl Kind {
             Kind::Load,
             Kind::Snapshot,
             Kind::Flipped,
-            Kind::Load,
+            Kind::Pages,
             Kind::Creation,
             Kind::Recovery,
             Kind::Load,
@@ -62,6 +65,7 @@ impl Kind {
             Kind::Creation => "creation",
             Kind::Compaction => "compaction",
             Kind::Snapshot => "snapshot",
+            Kind::Pages => "list of pages",
             Kind::Folding => "offline compaction",
             Kind::Recovery => "recovery",
             Kind::Torn => "torn tail",

@@ -26,9 +26,9 @@ const DISK: u64 = 2 << 30;
 /// A new data directory is cut within this time from its first trace, or from the start of the process.
 const CREATION_MAX: Duration = Duration::from_millis(200);
 
-/// Figures small enough that snapshots and compaction are always under way, and often several commits.
+/// Figures small enough that snapshots, compaction and lists of pages are always under way, and often several commits.
 const JOURNAL: &str = "batch_max = 4\nretention = \"0ms\"\nsnapshot_records = 10\nsnapshot_blocks = 64\nalive_interval = \"1s\"\n\
-                       upkeep_interval = \"100ms\"\n";
+                       upkeep_interval = \"100ms\"\nlist_after_bytes = 65536\n";
 
 /// What the server writes when it drops what a crash has cut off.
 const CUT_OFF: &str = "cut off by a crash";
@@ -242,6 +242,7 @@ impl Blow for Power {
             Kind::Creation => self.creation(server).await?,
             Kind::Compaction => self.within(server, "prune").await?,
             Kind::Snapshot => self.within(server, "snapshot").await?,
+            Kind::Pages => self.within(server, "list").await?,
             Kind::Folding => self.folding(server).await?,
             Kind::Recovery => self.recovery(server, moment).await?,
             Kind::Torn => self.torn(server).await?,

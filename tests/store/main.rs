@@ -8,10 +8,12 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sled::{Batch, Config, Db};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{fs, io};
+
+mod lists;
 
 const SEGMENT: usize = 256 << 10;
 
@@ -96,12 +98,17 @@ fn content(store: &Db) -> BTreeMap<Vec<u8>, Vec<u8>> {
 
 /// As a process that was killed leaves it.
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.join("blobs")).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    try_copy(from, to).unwrap();
+}
+
+fn try_copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to.join("blobs"))?;
+    for entry in fs::read_dir(from)?.map(Result::unwrap) {
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -127,70 +134,6 @@ fn what_was_flushed_is_there_however_pages_are_split_moved_and_merged() {
     }
 }
 
-/// The names of the lists of pages in a store's directory.
-fn lists(directory: &Path) -> Vec<String> {
-    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("snap.")).collect()
-}
-
-/// A `store` whose log goes on behind its newest list, as a kill leaves it, and a copy that was `opened` since.
-fn worked(seed: u64, commits: u32) -> (tempfile::TempDir, Model) {
-    let directory = tempfile::tempdir().unwrap();
-    let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
-    let mut model = Model::new(&place, seed);
-    for _ in 0..commits {
-        model.commit();
-    }
-    copy(&place, &opened);
-    drop(open(&opened).unwrap());
-    (directory, model)
-}
-
-#[test]
-fn nothing_is_written_over_at_a_start_before_its_list_of_pages_is_on_the_disk() {
-    let _alone = ALONE.read();
-    let (directory, model) = worked(11, 300);
-    let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
-    let before = fs::read(place.join("db")).unwrap();
-    let refused = directory.path().join("refused");
-    copy(&place, &refused);
-    let in_the_way = refused.join(format!("{}.generating", lists(&opened)[0]));
-    fs::create_dir(&in_the_way).unwrap();
-    let error = open(&refused).unwrap_err();
-    assert!(matches!(error, sled::Error::Io(_)), "{error}");
-    let after = fs::read(refused.join("db")).unwrap();
-    assert_eq!(after.len(), before.len());
-    let changed = before.chunks(SEGMENT).zip(after.chunks(SEGMENT)).filter(|(before, after)| before != after).count();
-    assert!(changed <= 1, "{changed} segments written to besides the one in which the log ends");
-    fs::remove_dir(in_the_way).unwrap();
-    model.assert_holds(&open(&refused).unwrap(), "once there is room for the list");
-}
-
-#[test]
-fn a_list_of_pages_that_a_crash_cut_off_is_written_anew() {
-    let _alone = ALONE.read();
-    let (directory, model) = worked(12, 100);
-    let (place, opened) = (directory.path().join("store"), directory.path().join("opened"));
-    let [name] = &lists(&opened)[..] else { panic!("one list") };
-    let list = fs::read(opened.join(name)).unwrap();
-    // Of this list or of one before it that was longer.
-    let longer = [&list[..], &list[..]].concat();
-    for (of, left) in
-        [(name.as_str(), &list[..0]), (name, &list[..list.len() / 2]), (name, &longer), ("snap.0", &longer)]
-    {
-        let killed = directory.path().join("killed");
-        copy(&place, &killed);
-        fs::write(killed.join(format!("{of}.generating")), left).unwrap();
-        for start in 0..2 {
-            let when = format!("{} bytes of {of}, start {start}", left.len());
-            let store = open(&killed).unwrap_or_else(|error| panic!("{when}: {error}"));
-            model.assert_holds(&store, &when);
-        }
-        assert_eq!(lists(&killed).len(), 1, "{:?}", lists(&killed));
-        fs::remove_dir_all(&killed).unwrap();
-    }
-}
-
 /// What a disk may hold that loses its power: of what was written since the last sync any block, or none.
 fn cut(synced: &[u8], written: &[u8], random: &mut SmallRng) -> Vec<u8> {
     const BLOCK: usize = 4 << 10;
@@ -209,7 +152,7 @@ fn cut(synced: &[u8], written: &[u8], random: &mut SmallRng) -> Vec<u8> {
 #[test]
 fn a_power_cut_leaves_what_was_synced_and_whole_commits_of_the_rest() {
     let _alone = ALONE.read();
-    let (mut torn, mut whole) = (0, 0);
+    let (mut torn, mut whole, mut used) = (0, 0, 0);
     for seed in 0..6 {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("store");
@@ -221,8 +164,10 @@ fn a_power_cut_leaves_what_was_synced_and_whole_commits_of_the_rest() {
             model.write();
             // What the store writes once it is told of the sync may be lost, too; it is told when others have been written.
             let mut told = Some(model.store.written());
-            let synced = fs::read(place.join("db")).unwrap();
+            let mut synced = fs::read(place.join("db")).unwrap();
             let (late, more) = (model.random.random_range(0..4), model.random.random_range(1..30));
+            let (list_at, use_at) = (model.random.random_range(0..30), model.random.random_range(0..30));
+            let mut list = None;
             let mut states = vec![model.content.clone()];
             // Up to a few segments, and fewer than the store would sync by itself.
             for n in 0..more {
@@ -231,6 +176,18 @@ fn a_power_cut_leaves_what_was_synced_and_whole_commits_of_the_rest() {
                 }
                 model.write();
                 states.push(model.content.clone());
+                if n == list_at {
+                    list = Some(model.store.list_pages().unwrap());
+                }
+                if n == use_at
+                    && let Some(list) = list.take()
+                {
+                    model.store.use_list(list).unwrap();
+                    used += 1;
+                    // It is used once all that has been written so far is durable.
+                    synced = fs::read(place.join("db")).unwrap();
+                    states = vec![model.content.clone()];
+                }
             }
             let written = fs::read(place.join("db")).unwrap();
             told.map_or(Ok(()), |told| model.store.synced(told)).unwrap();
@@ -250,6 +207,7 @@ fn a_power_cut_leaves_what_was_synced_and_whole_commits_of_the_rest() {
         }
     }
     assert!(torn > 50 && whole > 50, "{torn} left what was synced, {whole} left more");
+    assert!(used > 10, "only {used} lists of pages");
 }
 
 #[test]

@@ -33,24 +33,29 @@ pub(crate) async fn run(paths: &crate::Paths, sources: &Arc<Sources>) -> anyhow:
     }
     host.kill().await?;
     template.store(&host, 0, orders, chargers).await?;
-    let few = kills(&mut host).await?;
+    let (_, few) = kills(&mut host).await?;
     let each = template.bytes();
     eprintln!("{orders} stored orders of {each} bytes: {few:.2?} s");
     template.store(&host, orders, orders * more, chargers).await?;
-    let many = kills(&mut host).await?;
+    let (first, many) = kills(&mut host).await?;
     let what = format!("{chargers} chargers, an open session at each");
     let against = format!("kill -9 with {what}, {} stored orders of {each} bytes; all: {many:.2?}", orders * more);
     tell("ready_after_kill_s", median(&many), "s", Limit::Most(5.0), &against);
+    let against =
+        "the first start after those orders were written, all without one in between; the same fleet and sessions";
+    tell("ready_first_s", first, "s", Limit::Most(5.0), against);
     let against =
         format!("{:.2} s with {orders} orders, {:.2} s with {more} times as many", median(&few), median(&many));
     tell("ready_growth_ratio", median(&many) / median(&few), "ratio", Limit::Most(1.2), &against);
     host.end().await
 }
 
-/// Seconds from each kill to ready. The server is left dead.
-async fn kills(host: &mut Host) -> anyhow::Result<Vec<f64>> {
+/// Seconds of the first start, and from each kill after it to ready. The server is left dead.
+async fn kills(host: &mut Host) -> anyhow::Result<(f64, Vec<f64>)> {
     let mut took = Vec::new();
+    let begun = Instant::now();
     host.again().await?;
+    let first = begun.elapsed().as_secs_f64();
     for _ in 0..KILLS {
         // What comes after a start (snapshots, deadlines that fell due) is in the midst of it or over, as it happens.
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -60,5 +65,5 @@ async fn kills(host: &mut Host) -> anyhow::Result<Vec<f64>> {
         took.push(killed.elapsed().as_secs_f64());
     }
     host.kill().await?;
-    Ok(took)
+    Ok((first, took))
 }

@@ -19,6 +19,7 @@ mod index;
 mod keys;
 mod once;
 mod open;
+mod pages;
 mod places;
 mod queue;
 mod read;

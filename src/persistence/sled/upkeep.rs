@@ -1,11 +1,11 @@
 //! The upkeep thread: what has to be looked at from time to time. Owns when; the commit thread makes every change.
 //!
 //! Compaction bit by bit (RT-5): log blocks before the horizon and older than the retention, delivered notices older
-//! than theirs, expired create-once keys.
+//! than theirs, expired create-once keys. And the list of pages with which a start begins ([`super::pages`]).
 
 use super::commit::Job;
 use super::shared::Shared;
-use super::{keys, once, read, values};
+use super::{keys, once, pages, read, values};
 use crate::persistence::JournalError;
 use crate::telemetry::metrics::journal as metrics;
 use std::sync::Arc;
@@ -45,6 +45,7 @@ fn serve(shared: &Shared) {
         if let Err(error) = prune(shared, &mut cursor, PRUNE_LOOK) {
             tracing::error!(%error, "compaction cannot read the store");
         }
+        pages::upkeep(shared);
     }
 }
 

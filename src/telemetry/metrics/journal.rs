@@ -110,6 +110,15 @@ pub static TAIL_LAG_BLOCKS: Metric<0> = Metric {
     page: Some("above journal.snapshot_blocks times 2"),
 };
 
+/// What a start reads of the store's log.
+pub static UNLISTED_BYTES: Metric<0> = Metric {
+    name: "chargeline_journal_unlisted_bytes",
+    kind: Kind::Gauge,
+    help: "Bytes of the store's log behind the last list of its pages: what the store itself reads at a start.",
+    labels: [],
+    page: Some("above 1000000000"),
+};
+
 /// Log blocks stored.
 pub static LOG_BLOCKS: Metric<0> = Metric {
     name: "chargeline_journal_log_blocks",
@@ -151,6 +160,7 @@ pub const ALL: &[Described] = &[
     FREE_BYTES.described(),
     SYNC_FAILURES.described(),
     TAIL_LAG_BLOCKS.described(),
+    UNLISTED_BYTES.described(),
     LOG_BLOCKS.described(),
     REMOVED.described(),
     COMPACTIONS.described(),

@@ -453,6 +453,30 @@ impl Db {
         self.context.pagecache.grow()
     }
 
+    /// Chargeline: bytes of log that a start would read, because the list of pages
+    /// that it begins with does not tell of them; see `list_pages`.
+    pub fn unlisted(&self) -> u64 {
+        self.context.pagecache.unlisted()
+    }
+
+    /// Chargeline: how many pages there are, which is how long their list is.
+    pub fn page_count(&self) -> u64 {
+        self.context.pagecache.page_count()
+    }
+
+    /// Chargeline: writes a list of all pages while others write, for the next
+    /// start to begin with, once `use_list` is called. One at a time; see
+    /// PATCHES.md, 12.
+    pub fn list_pages(&self) -> Result<PageList> {
+        self.context.pagecache.list_pages().map(PageList)
+    }
+
+    /// Chargeline: makes all that the list tells of durable, and puts it in the
+    /// place of the one before.
+    pub fn use_list(&self, list: PageList) -> Result<()> {
+        self.context.pagecache.use_list(list.0)
+    }
+
     /// Returns the on-disk size of the storage files
     /// for this database.
     pub fn size_on_disk(&self) -> Result<u64> {

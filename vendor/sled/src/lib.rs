@@ -216,7 +216,7 @@ pub use self::{
     db::{open, Db},
     iter::Iter,
     ivec::IVec,
-    pagecache::Written,
+    pagecache::{PageList, Written},
     result::{Error, Result},
     subscriber::{Event, Subscriber},
     transaction::Transactional,

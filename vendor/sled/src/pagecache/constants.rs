@@ -44,3 +44,9 @@ pub(crate) const MAX_PID_BITS: usize = 32;
 // Chargeline: how many segments are written before the log is synced without
 // its owner; see PATCHES.md, 3.
 pub const UNSYNCED_SEGMENTS: Lsn = 16;
+
+// Chargeline: pages of which a list is made while nothing that others drop is
+// freed, and how often a page that is being allocated is awaited;
+// see PATCHES.md, 12.
+pub(crate) const PAGES_LISTED_AT_ONCE: PageId = 1024;
+pub(crate) const PAGE_AWAITED: usize = 1_000_000;

@@ -40,14 +40,16 @@ use self::{
     blob_io::{gc_blobs, read_blob, remove_blob, write_blob},
     constants::{
         BATCH_MANIFEST_PID, COUNTER_PID, META_PID,
-        MOSTLY_DEAD_BYTES, PAGE_CONSOLIDATION_THRESHOLD,
-        SEGMENT_CLEANUP_THRESHOLD, UNSYNCED_SEGMENTS,
+        MOSTLY_DEAD_BYTES, PAGES_LISTED_AT_ONCE, PAGE_AWAITED,
+        PAGE_CONSOLIDATION_THRESHOLD, SEGMENT_CLEANUP_THRESHOLD,
+        UNSYNCED_SEGMENTS,
     },
     header::Header,
     iobuf::{roll_iobuf, IoBuf, IoBufs},
     iterator::{raw_segment_iter_from, LogIter},
     pagetable::PageTable,
     segment::{Segment, SegmentAccountant, SegmentCleaner, SegmentOp},
+    snapshot::{SealedSnapshot, SnapshotFile},
 };
 
 pub(crate) use self::{
@@ -68,6 +70,12 @@ pub use self::{
     logger::{Log, LogRead},
     segment::Written,
 };
+
+/// Chargeline: a list of all pages that is whole and on the disk, and not yet
+/// used; see `Db::list_pages`.
+#[derive(Debug)]
+#[must_use]
+pub struct PageList(pub(crate) SealedSnapshot);
 
 /// The offset of a segment. This equals its `LogOffset` (or the offset of any
 /// item contained inside it) divided by the configured `segment_size`.
@@ -529,6 +537,8 @@ pub struct PageCache {
     idgen_persists: Arc<AtomicU64>,
     idgen_persist_mu: Arc<Mutex<()>>,
     was_recovered: bool,
+    /// Chargeline: from where on a start would read the log.
+    listed: AtomicLsn,
 }
 
 unsafe impl Send for PageCache {}
@@ -681,6 +691,7 @@ impl PageCache {
             idgen: Arc::new(AtomicU64::new(0)),
             idgen_persists: Arc::new(AtomicU64::new(0)),
             was_recovered: false,
+            listed: AtomicLsn::new(snapshot.stable_lsn.unwrap_or(0)),
         };
 
         pc.load_kept_pages(&snapshot)?;
@@ -2142,54 +2153,69 @@ impl PageCache {
         Ok(())
     }
 
-    /// A snapshot is to recover the pageTable at a point in time.
-    ///
-    /// This is called fuzzy snapshot because while
-    /// we are taking a snapshot, the ongoing inserts
-    /// into the database will keep bumping up the Lsn.
-    /// Therefore, the `stable_lsn` gives us the state
-    /// of the world, when the snapshot was taken.
-    #[allow(unused)]
-    fn take_fuzzy_snapshot(self) -> Snapshot {
-        let stable_lsn_now: Lsn = self.log.stable_offset();
+    /// Chargeline: see `Db::unlisted`.
+    pub(crate) fn unlisted(&self) -> u64 {
+        let listed = self.listed.load(Acquire);
+        u64::try_from(self.log.stable_offset() - listed).unwrap_or(0)
+    }
 
-        // This is how we determine the number of the pages we will snapshot.
-        let pid_bound = *self.next_pid_to_allocate.lock();
+    /// Chargeline: see `Db::page_count`.
+    pub(crate) fn page_count(&self) -> u64 {
+        *self.next_pid_to_allocate.lock()
+    }
 
-        let pid_bound_usize = assert_usize(pid_bound);
+    /// Chargeline: see `Db::list_pages`. This is upstream's fuzzy snapshot, which
+    /// it takes nowhere. While it is taken others write, so it may tell of what
+    /// comes after its position; the log from there on tells of it again, and
+    /// what is told twice counts once (`Snapshot::apply`).
+    pub(crate) fn list_pages(&self) -> Result<SealedSnapshot> {
+        // In this order: whatever lies before the position is in the table.
+        let stable_lsn = self.log.stable_offset();
+        let pages = self.page_count();
+        let head =
+            Snapshot { stable_lsn: Some(stable_lsn), ..Snapshot::default() };
+        let mut file = SnapshotFile::create(&self.config, stable_lsn)?;
+        file.push(&head.serialize())?;
+        let mut pid = 0;
+        while pid < pages {
+            let guard = pin();
+            let end = pages.min(pid + PAGES_LISTED_AT_ONCE);
+            let mut bytes = Vec::new();
+            for pid in pid..end {
+                bytes.extend(self.page_state(pid, &guard)?.serialize());
+            }
+            drop(guard);
+            file.push(&bytes)?;
+            pid = end;
+        }
+        file.seal()
+    }
 
-        let mut page_states = Vec::<PageState>::with_capacity(pid_bound_usize);
-        let guard = pin();
-        for pid in 0..pid_bound {
-            'inner: loop {
-                if let Some(pg_view) = self.inner.get(pid, &guard) {
-                    if pg_view.cache_infos.is_empty() {
-                        // there is a benign race with the thread
-                        // that is allocating this page. the allocating
-                        // thread has not yet written the new page to disk,
-                        // and it does not yet have any storage tracking
-                        // information.
-                        std::thread::yield_now();
-                    } else {
-                        let page_state = pg_view.to_page_state();
-                        page_states.push(page_state);
-                        break 'inner;
-                    }
-                } else {
-                    // there is a benign race with the thread
-                    // that bumped the next_pid_to_allocate
-                    // atomic counter above. it has not yet
-                    // installed the page that it is allocating.
-                    std::thread::yield_now();
+    /// Chargeline: waits until a page that is being allocated is there.
+    fn page_state(&self, pid: PageId, guard: &Guard) -> Result<PageState> {
+        for _ in 0..PAGE_AWAITED {
+            match self.inner.get(pid, guard) {
+                Some(page) if !page.cache_infos.is_empty() => {
+                    return Ok(page.to_page_state());
                 }
+                _ => std::thread::yield_now(),
             }
         }
+        Err(Error::ReportableBug(format!("page {} is allocated, and not there", pid)))
+    }
 
-        Snapshot {
-            stable_lsn: Some(stable_lsn_now),
-            active_segment: None,
-            pt: page_states,
-        }
+    /// Chargeline: see `Db::use_list`.
+    pub(crate) fn use_list(&self, list: SealedSnapshot) -> Result<()> {
+        // What the list tells of has been written after the first, but for the
+        // end of a batch of which it may hold the beginning: the log is stable up to
+        // there once the batch is sealed, so the second writes all of it.
+        self.flush()?;
+        self.flush()?;
+        self.config.file.sync_data()?;
+        let lsn = list.lsn();
+        list.install(&self.config)?;
+        self.listed.store(lsn, Release);
+        Ok(())
     }
 }
 

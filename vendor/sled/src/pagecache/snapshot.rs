@@ -1,5 +1,4 @@
-#[cfg(feature = "zstd")]
-use zstd::block::{compress, decompress};
+use std::path::PathBuf;
 
 use crate::{config::UNFINISHED_SNAPSHOT, *};
 
@@ -65,6 +64,23 @@ impl PageState {
                 }
             }
             _ => panic!("pushed frags to {:?}", self),
+        }
+    }
+
+    /// Chargeline: the last piece of it, if that lies at `end` or behind.
+    fn behind(&self, end: Lsn) -> Option<DiskPtr> {
+        let (lsn, pointer) = match *self {
+            PageState::Present { base, ref frags } => {
+                let &(lsn, pointer, _) = frags.last().unwrap_or(&base);
+                (lsn, pointer)
+            }
+            PageState::Free(lsn, pointer) => (lsn, pointer),
+            PageState::Uninitialized => return None,
+        };
+        if lsn < end {
+            None
+        } else {
+            Some(pointer)
         }
     }
 
@@ -418,6 +434,14 @@ fn advance_snapshot(
         return Err(Error::corruption(None));
     }
 
+    // Chargeline: a snapshot that was taken while others wrote tells of more
+    // than lies before it, all of which was synced; see PATCHES.md, 12.
+    let end = snapshot.stable_lsn.unwrap_or(0);
+    if let Some(lost) = snapshot.pt.iter().find_map(|page| page.behind(end)) {
+        error!("the log ends at {}, before a page that is known", end);
+        return Err(Error::corruption(Some(lost)));
+    }
+
     #[cfg(feature = "testing")]
     let reverse_segments = {
         use std::collections::{HashMap, HashSet};
@@ -508,9 +532,6 @@ fn read_snapshot(config: &RunningConfig) -> Result<Option<Snapshot>> {
         return Err(Error::corruption(None));
     }
 
-    let mut len_expected_bytes = [0; 8];
-    len_expected_bytes.copy_from_slice(&buf[len - 12..len - 4]);
-
     let mut crc_expected_bytes = [0; 4];
     crc_expected_bytes.copy_from_slice(&buf[len - 4..]);
 
@@ -524,107 +545,106 @@ fn read_snapshot(config: &RunningConfig) -> Result<Option<Snapshot>> {
         return Err(Error::corruption(None));
     }
 
-    #[cfg(feature = "zstd")]
-    let bytes = if config.use_compression {
-        use std::convert::TryInto;
-
-        let len_expected: u64 =
-            u64::from_le_bytes(len_expected_bytes.as_ref().try_into().unwrap());
-
-        decompress(&*buf, usize::try_from(len_expected).unwrap()).unwrap()
-    } else {
-        buf
-    };
-
-    #[cfg(not(feature = "zstd"))]
-    let bytes = buf;
-
-    Snapshot::deserialize(&mut bytes.as_slice()).map(Some)
+    Snapshot::deserialize(&mut buf.as_slice()).map(Some)
 }
 
 fn write_snapshot(config: &RunningConfig, snapshot: &Snapshot) -> Result<()> {
     trace!("writing snapshot {:?}", snapshot);
+    let lsn = snapshot.stable_lsn.unwrap_or(0);
+    let mut file = SnapshotFile::create(config, lsn)?;
+    file.push(&snapshot.serialize())?;
+    file.seal()?.install(config)
+}
 
-    let raw_bytes = snapshot.serialize();
-    let decompressed_len = raw_bytes.len();
+/// Chargeline: bytes of a snapshot that are handed to the disk at once, so that
+/// nobody else waits for all of it.
+const SYNC_EVERY: u64 = 1 << 20;
 
-    #[cfg(feature = "zstd")]
-    let bytes = if config.use_compression {
-        compress(&*raw_bytes, config.compression_factor).unwrap()
-    } else {
-        raw_bytes
-    };
+/// Chargeline: a snapshot on its way to the disk, piece by piece; what upstream
+/// did in one go. See PATCHES.md, 12.
+#[derive(Debug)]
+pub struct SnapshotFile {
+    unfinished: PathBuf,
+    file: std::fs::File,
+    crc: crc32fast::Hasher,
+    len: u64,
+    synced: u64,
+    lsn: Lsn,
+}
 
-    #[cfg(not(feature = "zstd"))]
-    let bytes = raw_bytes;
+/// Chargeline: a snapshot that is whole and on the disk, and not yet used.
+#[derive(Debug)]
+#[must_use]
+pub struct SealedSnapshot {
+    unfinished: PathBuf,
+    lsn: Lsn,
+}
 
-    let crc32: [u8; 4] = u32_to_arr(crc32(&bytes));
-    let len_bytes: [u8; 8] = u64_to_arr(decompressed_len as u64);
-
-    let path_1_suffix = format!(
-        "snap.{:016X}{}",
-        snapshot.stable_lsn.unwrap_or(0),
-        UNFINISHED_SNAPSHOT
-    );
-
-    let mut path_1 = config.get_path();
-    path_1.push(path_1_suffix);
-
-    let path_2_suffix =
-        format!("snap.{:016X}", snapshot.stable_lsn.unwrap_or(0));
-
-    let mut path_2 = config.get_path();
-    path_2.push(path_2_suffix);
-
-    let parent = path_1.parent().unwrap();
-    std::fs::create_dir_all(parent)?;
-    // Chargeline: whatever a crash left of another, or of this one.
-    for path in config.get_unfinished_snapshot_files()? {
-        std::fs::remove_file(path)?;
+impl SnapshotFile {
+    /// Begins the snapshot for `lsn`, and removes whatever a crash left of
+    /// another, or of this one.
+    pub fn create(config: &RunningConfig, lsn: Lsn) -> Result<Self> {
+        for path in config.get_unfinished_snapshot_files()? {
+            std::fs::remove_file(path)?;
+        }
+        let unfinished = config
+            .get_path()
+            .join(format!("snap.{:016X}{}", lsn, UNFINISHED_SNAPSHOT));
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&unfinished)?;
+        let crc = crc32fast::Hasher::new();
+        Ok(Self { unfinished, file, crc, len: 0, synced: 0, lsn })
     }
-    let mut f = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path_1)?;
 
-    // write the snapshot bytes, followed by a crc64 checksum at the end
-    io_fail!(config, "snap write");
-    f.write_all(&*bytes)?;
-    io_fail!(config, "snap write len");
-    f.write_all(&len_bytes)?;
-    io_fail!(config, "snap write crc");
-    f.write_all(&crc32)?;
-    io_fail!(config, "snap write post");
-    f.sync_all()?;
-
-    trace!("wrote snapshot to {}", path_1.to_string_lossy());
-
-    io_fail!(config, "snap write mv");
-    std::fs::rename(&path_1, &path_2)?;
-    io_fail!(config, "snap write mv post");
-
-    // Chargeline: what lies before the snapshot is used again from now on.
-    std::fs::File::open(parent)?.sync_all()?;
-
-    trace!("renamed snapshot to {}", path_2.to_string_lossy());
-
-    // clean up any old snapshots
-    let candidates = config.get_snapshot_files()?;
-    for path in candidates {
-        let path_str = path.file_name().unwrap().to_str().unwrap();
-        if !path_2.to_string_lossy().ends_with(&*path_str) {
-            debug!("removing old snapshot file {:?}", path);
-
-            io_fail!(config, "snap write rm old");
-
-            if let Err(e) = std::fs::remove_file(&path) {
-                // TODO should this just be a try return?
-                warn!(
-                    "failed to remove old snapshot file, maybe snapshot race? {}",
-                    e
-                );
+    /// Writes the next piece.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        for bytes in bytes.chunks(usize::try_from(SYNC_EVERY).unwrap()) {
+            self.file.write_all(bytes)?;
+            self.crc.update(bytes);
+            self.len += bytes.len() as u64;
+            if self.len - self.synced >= SYNC_EVERY {
+                self.file.sync_data()?;
+                self.synced = self.len;
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Writes length and checksum, and syncs it.
+    pub fn seal(mut self) -> Result<SealedSnapshot> {
+        let len: [u8; 8] = u64_to_arr(self.len);
+        let crc: [u8; 4] = u32_to_arr(self.crc.finalize());
+        self.file.write_all(&len)?;
+        self.file.write_all(&crc)?;
+        self.file.sync_all()?;
+        Ok(SealedSnapshot { unfinished: self.unfinished, lsn: self.lsn })
+    }
+}
+
+impl SealedSnapshot {
+    /// From which position a start reads the log.
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// The next start begins with it; those before are removed. All that it
+    /// tells of has to be synced before.
+    pub fn install(self, config: &RunningConfig) -> Result<()> {
+        let name = format!("snap.{:016X}", self.lsn);
+        let path = config.get_path().join(&name);
+        std::fs::rename(&self.unfinished, &path)?;
+        // What lies before the snapshot is used again from now on.
+        std::fs::File::open(config.get_path())?.sync_all()?;
+        for old in config.get_snapshot_files()? {
+            if old.file_name() != path.file_name() {
+                debug!("removing old snapshot file {:?}", old);
+                if let Err(e) = std::fs::remove_file(&old) {
+                    warn!("failed to remove old snapshot file: {}", e);
+                }
+            }
+        }
+        Ok(())
+    }
 }
