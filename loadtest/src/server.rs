@@ -367,6 +367,17 @@ impl Server {
         Ok(())
     }
 
+    /// SIGSTOP: none of its threads goes on. It can only be killed then.
+    ///
+    /// # Errors
+    /// When the process cannot be signalled.
+    pub async fn freeze(&self) -> anyhow::Result<()> {
+        let pid = self.child.as_ref().and_then(tokio::process::Child::id).context("it does not run")?;
+        let stopped = Command::new("kill").arg("-STOP").arg(pid.to_string()).status().await?;
+        anyhow::ensure!(stopped.success(), "it cannot be stopped: {stopped}");
+        Ok(())
+    }
+
     /// SIGTERM, as an operator would; SIGKILL after `limit`. `true` when it ended by itself with success.
     ///
     /// # Errors

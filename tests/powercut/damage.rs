@@ -7,6 +7,7 @@ use chargeline::persistence::sled::{Tool, store_raw};
 use loadtest::server::Server;
 use rand::RngExt;
 use rand::rngs::SmallRng;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -211,13 +212,12 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Commits at the end that may not be told from some that were never acknowledged, as none behind them names them as synced.
+const UNPROVEN: u64 = 8;
+
 /// A place in the middle of acknowledged records, mostly; now and then any that is not empty.
 fn aim(whole: &Copy, rng: &mut SmallRng) -> anyhow::Result<usize> {
     let bytes = std::fs::read(store_file(&whole.data)?)?;
-    if rng.random_ratio(1, 4) {
-        let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
-        return Ok(used[rng.random_range(0..used.len())]);
-    }
     let mut records = Vec::new();
     let tool = Tool::open(&whole.data.join("journal"))?;
     tool.records(None, |stored| {
@@ -226,13 +226,25 @@ fn aim(whole: &Copy, rng: &mut SmallRng) -> anyhow::Result<usize> {
     })?;
     drop(tool);
     let newest = records.iter().map(|(block, _)| *block).max().context("there are no records")?;
-    // The newest commit cannot be told from one that was never acknowledged.
-    let older: Vec<&Vec<u8>> = records.iter().filter(|(block, _)| block + 8 < newest).map(|(_, body)| body).collect();
+    let (older, unproven): (Vec<_>, Vec<_>) = records.iter().partition(|(block, _)| block + UNPROVEN < newest);
     ensure!(!older.is_empty(), "all records lie in the newest blocks");
-    let body = older[rng.random_range(0..older.len())];
-    let part = &body[..body.len().min(64)];
-    let places: Vec<usize> =
-        bytes.windows(part.len()).enumerate().filter(|(_, w)| *w == part).map(|(at, _)| at).collect();
+    let places = |body: &[u8]| -> Vec<usize> {
+        let part = &body[..body.len().min(64)];
+        bytes.windows(part.len()).enumerate().filter(|(_, w)| *w == part).map(|(at, _)| at).collect()
+    };
+    if rng.random_ratio(1, 4) {
+        // Where each segment ceases to be proven.
+        let mut ends = HashMap::new();
+        for place in unproven.iter().flat_map(|(_, body)| places(body)) {
+            let end = ends.entry(place / SEGMENT).or_insert(place);
+            *end = place.min(*end);
+        }
+        let is_proven = |at: usize| ends.get(&(at / SEGMENT)).is_none_or(|end| at < *end);
+        let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0 && is_proven(*at)).collect();
+        return Ok(used[rng.random_range(0..used.len())]);
+    }
+    let (_, body) = older[rng.random_range(0..older.len())];
+    let places = places(body);
     ensure!(!places.is_empty(), "a record of {} bytes is not in the file as it is", body.len());
-    Ok(places[rng.random_range(0..places.len())] + rng.random_range(0..part.len()))
+    Ok(places[rng.random_range(0..places.len())] + rng.random_range(0..body.len().min(64)))
 }

@@ -169,6 +169,8 @@ impl Power {
         self.a_while().await;
         let written = self.hold("journal.commit.written")?;
         let reached = self.reached(&written).await;
+        // The other threads, too: one may be about to write more, or to sync it.
+        server.freeze().await?;
         let file = damage::store_file(&self.disk.data())?;
         let written_to = std::fs::read(&file)?;
         self.cut(server).await?;
