@@ -140,6 +140,20 @@ fn a_list_is_made_and_used_while_others_write() {
 }
 
 #[test]
+fn a_list_that_is_not_used_leaves_nothing() {
+    let _alone = ALONE.read();
+    let (directory, mut model) = worked(24, 50);
+    let place = directory.path().join("store");
+    let before = lists(&place);
+    drop(model.store.list_pages().unwrap());
+    assert_eq!(lists(&place), before);
+    model.commit();
+    let list = model.store.list_pages().unwrap();
+    model.store.use_list(list).unwrap();
+    assert_eq!(lists(&place).len(), 1, "{:?}", lists(&place));
+}
+
+#[test]
 fn a_list_that_tells_of_more_than_there_is_is_refused() {
     let _alone = ALONE.read();
     let (directory, mut model) = worked(23, 50);

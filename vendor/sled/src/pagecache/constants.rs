@@ -46,7 +46,8 @@ pub(crate) const MAX_PID_BITS: usize = 32;
 pub const UNSYNCED_SEGMENTS: Lsn = 16;
 
 // Chargeline: pages of which a list is made while nothing that others drop is
-// freed, and how often a page that is being allocated is awaited;
-// see PATCHES.md, 12.
+// freed, how often a page that is being allocated is awaited, and bytes of a
+// list that go to the disk at once; see PATCHES.md, 12.
 pub(crate) const PAGES_LISTED_AT_ONCE: PageId = 1024;
 pub(crate) const PAGE_AWAITED: usize = 1_000_000;
+pub(crate) const LIST_SYNCED_EVERY: u64 = 1 << 20;

@@ -39,7 +39,7 @@ use self::{
     ahead::Ahead,
     blob_io::{gc_blobs, read_blob, remove_blob, write_blob},
     constants::{
-        BATCH_MANIFEST_PID, COUNTER_PID, META_PID,
+        BATCH_MANIFEST_PID, COUNTER_PID, LIST_SYNCED_EVERY, META_PID,
         MOSTLY_DEAD_BYTES, PAGES_LISTED_AT_ONCE, PAGE_AWAITED,
         PAGE_CONSOLIDATION_THRESHOLD, SEGMENT_CLEANUP_THRESHOLD,
         UNSYNCED_SEGMENTS,
@@ -2174,7 +2174,8 @@ impl PageCache {
         let pages = self.page_count();
         let head =
             Snapshot { stable_lsn: Some(stable_lsn), ..Snapshot::default() };
-        let mut file = SnapshotFile::create(&self.config, stable_lsn)?;
+        let mut file =
+            SnapshotFile::create(&self.config, stable_lsn, LIST_SYNCED_EVERY)?;
         file.push(&head.serialize())?;
         let mut pid = 0;
         while pid < pages {

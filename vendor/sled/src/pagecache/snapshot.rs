@@ -551,24 +551,41 @@ fn read_snapshot(config: &RunningConfig) -> Result<Option<Snapshot>> {
 fn write_snapshot(config: &RunningConfig, snapshot: &Snapshot) -> Result<()> {
     trace!("writing snapshot {:?}", snapshot);
     let lsn = snapshot.stable_lsn.unwrap_or(0);
-    let mut file = SnapshotFile::create(config, lsn)?;
+    // Nobody writes yet who would wait for it.
+    let mut file = SnapshotFile::create(config, lsn, u64::max_value())?;
     file.push(&snapshot.serialize())?;
     file.seal()?.install(config)
 }
 
-/// Chargeline: bytes of a snapshot that are handed to the disk at once, so that
-/// nobody else waits for all of it.
-const SYNC_EVERY: u64 = 1 << 20;
+/// Chargeline: bytes of a snapshot that are written at once.
+const PIECE: usize = 1 << 20;
+
+/// Chargeline: a file that goes again unless it is used: there may be no room
+/// for it.
+#[derive(Debug)]
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.0) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                warn!("failed to remove unfinished snapshot file: {}", e)
+            }
+            _ => {}
+        }
+    }
+}
 
 /// Chargeline: a snapshot on its way to the disk, piece by piece; what upstream
 /// did in one go. See PATCHES.md, 12.
 #[derive(Debug)]
 pub struct SnapshotFile {
-    unfinished: PathBuf,
+    unfinished: Unfinished,
     file: std::fs::File,
     crc: crc32fast::Hasher,
     len: u64,
     synced: u64,
+    sync_every: u64,
     lsn: Lsn,
 }
 
@@ -576,14 +593,19 @@ pub struct SnapshotFile {
 #[derive(Debug)]
 #[must_use]
 pub struct SealedSnapshot {
-    unfinished: PathBuf,
+    unfinished: Unfinished,
     lsn: Lsn,
 }
 
 impl SnapshotFile {
     /// Begins the snapshot for `lsn`, and removes whatever a crash left of
-    /// another, or of this one.
-    pub fn create(config: &RunningConfig, lsn: Lsn) -> Result<Self> {
+    /// another, or of this one. It is synced every so many bytes, so that
+    /// nobody else waits for all of it.
+    pub fn create(
+        config: &RunningConfig,
+        lsn: Lsn,
+        sync_every: u64,
+    ) -> Result<Self> {
         for path in config.get_unfinished_snapshot_files()? {
             std::fs::remove_file(path)?;
         }
@@ -594,17 +616,18 @@ impl SnapshotFile {
             .write(true)
             .create_new(true)
             .open(&unfinished)?;
-        let crc = crc32fast::Hasher::new();
-        Ok(Self { unfinished, file, crc, len: 0, synced: 0, lsn })
+        let (crc, unfinished) =
+            (crc32fast::Hasher::new(), Unfinished(unfinished));
+        Ok(Self { unfinished, file, crc, len: 0, synced: 0, sync_every, lsn })
     }
 
     /// Writes the next piece.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        for bytes in bytes.chunks(usize::try_from(SYNC_EVERY).unwrap()) {
+        for bytes in bytes.chunks(PIECE) {
             self.file.write_all(bytes)?;
             self.crc.update(bytes);
             self.len += bytes.len() as u64;
-            if self.len - self.synced >= SYNC_EVERY {
+            if self.len - self.synced >= self.sync_every {
                 self.file.sync_data()?;
                 self.synced = self.len;
             }
@@ -634,7 +657,7 @@ impl SealedSnapshot {
     pub fn install(self, config: &RunningConfig) -> Result<()> {
         let name = format!("snap.{:016X}", self.lsn);
         let path = config.get_path().join(&name);
-        std::fs::rename(&self.unfinished, &path)?;
+        std::fs::rename(&self.unfinished.0, &path)?;
         // What lies before the snapshot is used again from now on.
         std::fs::File::open(config.get_path())?.sync_all()?;
         for old in config.get_snapshot_files()? {
