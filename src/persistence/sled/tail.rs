@@ -101,10 +101,35 @@ fn look(file: &File) -> io::Result<End> {
         }
         lsn += size;
     }
+    // A segment that is not there, and of which more than its header was synced before another commit was written.
+    if let Some(behind) = later_segments(file, &segments, lsn, lsn + SEGMENT_HEADER as i64)? {
+        return Ok(End::Damaged { at: headless(file, &segments, lsn)?, behind });
+    }
     Ok(match batch {
         Some((from, last)) if last >= end => End::CutOff { from, to: place },
         _ => End::Clean,
     })
+}
+
+/// Where the segment of an lsn lies whose header cannot be read: its messages name it, too. The file's end, if none does.
+fn headless(file: &File, segments: &BTreeMap<i64, u64>, lsn: i64) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    for offset in (0..length).step_by(SEGMENT).filter(|offset| !segments.values().any(|known| known == offset)) {
+        if message(&read(file, offset, lsn)?, SEGMENT_HEADER).is_some() {
+            return Ok(offset);
+        }
+    }
+    Ok(length)
+}
+
+/// The first commit behind the segment of an lsn that was written after `place` had been synced.
+fn later_segments(file: &File, segments: &BTreeMap<i64, u64>, lsn: i64, place: i64) -> io::Result<Option<u64>> {
+    for (next, offset) in segments.range(lsn + 1..) {
+        if let Some(behind) = later(&read(file, *offset, *next)?, SEGMENT_HEADER, place) {
+            return Ok(Some(behind));
+        }
+    }
+    Ok(None)
 }
 
 /// What a place says that cannot be read: the end of the log, a commit that was cut off, or damage.
@@ -120,10 +145,8 @@ fn unreadable(
     if let Some(behind) = later(segment, at + 1, lsn + at as i64) {
         return damaged(behind);
     }
-    for (next, offset) in segments.range(lsn + 1..) {
-        if let Some(behind) = later(&read(file, *offset, *next)?, SEGMENT_HEADER, lsn + at as i64) {
-            return damaged(behind);
-        }
+    if let Some(behind) = later_segments(file, segments, lsn, lsn + at as i64)? {
+        return damaged(behind);
     }
     let torn = header(&segment.bytes[at..]).is_some_and(|found| found.1 == segment.number && KINDS.contains(&found.0));
     Ok(match batch {
