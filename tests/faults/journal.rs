@@ -52,8 +52,8 @@ pub(crate) async fn kills(scene: &mut Scene) -> Result<()> {
         stop.send_replace(true);
         anyhow::Ok(())
     };
-    let (killed, ()) = tokio::join!(killing, world.drive(LOAD, rand::random(), stopped));
-    killed?;
+    let driving = async { anyhow::Ok(world.drive(LOAD, rand::random(), stopped).await) };
+    tokio::try_join!(killing, driving)?;
     let verdict = scene.judge(world).await?;
     scene.count("acknowledged starts", verdict.figures.starts_found as u64);
     scene.count("transactions", verdict.figures.transactions_found as u64);

@@ -24,6 +24,9 @@ const SEGMENT_HEADER: usize = 20;
 /// Room that sled leaves at the end of a segment.
 const MESSAGE_HEADER_MAX: usize = 32;
 
+/// How the name of a list of pages begins, before its lsn.
+const LIST: &str = "snap.";
+
 const CAP: u8 = 2;
 const MANIFEST: u8 = 3;
 const KINDS: std::ops::RangeInclusive<u8> = 1..=11;
@@ -46,7 +49,8 @@ pub(super) fn check(store: &Path) -> Result<(), JournalError> {
         return Ok(());
     }
     let file = disk::db_file(store)?;
-    match look(&file).map_err(|error| disk::unavailable("reading", store, &error))? {
+    let end = listed(store).and_then(|listed| look(&file, listed));
+    match end.map_err(|error| disk::unavailable("reading", store, &error))? {
         End::Clean => Ok(()),
         End::CutOff { from, to } => {
             let store = store.display();
@@ -82,10 +86,12 @@ struct Message {
     synced: i64,
 }
 
-fn look(file: &File) -> io::Result<End> {
+/// `listed`: from where a start reads the log.
+fn look(file: &File, listed: i64) -> io::Result<End> {
     let (segments, stable) = segments(file)?;
     let size = SEGMENT as i64;
-    let mut lsn = stable.max(0) / size * size;
+    // No segment behind both was freed: while the journal is open none is that a header does not tell of, and a start frees those before its list.
+    let mut lsn = stable.max(listed) / size * size;
     let mut batch: Option<(u64, i64)> = None;
     let (mut end, mut place) = (lsn, 0);
     while let Some(offset) = segments.get(&lsn) {
@@ -109,6 +115,18 @@ fn look(file: &File) -> io::Result<End> {
         Some((from, last)) if last >= end => End::CutOff { from, to: place },
         _ => End::Clean,
     })
+}
+
+/// The lsn from which a start reads the log: where the newest list of pages was begun, which names it.
+fn listed(store: &Path) -> io::Result<i64> {
+    let mut newest = 0;
+    for entry in std::fs::read_dir(store)? {
+        let name = entry?.file_name();
+        let lsn = name.to_str().and_then(|name| name.strip_prefix(LIST)).map(|lsn| i64::from_str_radix(lsn, 16));
+        // What is not finished yet has a longer name, and is no list.
+        newest = newest.max(lsn.and_then(Result::ok).unwrap_or(0));
+    }
+    Ok(newest)
 }
 
 /// Where the segment of an lsn lies whose header cannot be read: its messages name it, too. The file's end, if none does.
@@ -264,11 +282,11 @@ fn le_u32(raw: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::contract::{ManualClock, turn};
+    use crate::persistence::contract::{ManualClock, row, turn};
     use crate::persistence::sled::SledJournal;
     use crate::persistence::sled::stable::tests::{self as stable, UnderWay};
     use crate::persistence::sled::tests::config;
-    use crate::persistence::{Journal as _, StreamName};
+    use crate::persistence::{Append, Journal as _, StreamName};
     use futures_util::future::join_all;
     use std::path::PathBuf;
     use std::sync::Arc;
@@ -323,7 +341,7 @@ mod tests {
                     std::fs::remove_file(entry.path()).unwrap();
                 }
             }
-            look(&disk::db_file(&store).unwrap()).unwrap()
+            look(&disk::db_file(&store).unwrap(), listed(&store).unwrap()).unwrap()
         }
 
         fn open(&self) -> Result<Arc<SledJournal>, JournalError> {
@@ -403,7 +421,7 @@ mod tests {
             let mut torn = db.to_vec();
             torn[first + 60..first + 90].fill(0);
             std::fs::write(store.join("db"), torn).unwrap();
-            look(&disk::db_file(&store).unwrap()).unwrap()
+            look(&disk::db_file(&store).unwrap(), listed(&store).unwrap()).unwrap()
         };
         assert!(matches!(look_at(&synced), End::Damaged { .. }), "{:?}", look_at(&synced));
         assert!(matches!(look_at(&unsynced), End::CutOff { .. }), "{:?}", look_at(&unsynced));
@@ -437,6 +455,27 @@ mod tests {
         let lsn = 3 * SEGMENT as i64 + 500;
         assert_eq!(later(&segment, 20, lsn - 1), Some((9 << 20) + 500));
         assert_eq!(later(&segment, 20, lsn), None, "itself it does not prove");
+    }
+
+    /// A start frees segments of which nothing is needed, also the one in which the log was synced when the newest was begun.
+    #[tokio::test]
+    async fn a_store_whose_start_has_freed_segments_is_whole_wherever_it_ends() {
+        let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+        let config = config(directory.path());
+        let mut freed = 0;
+        for start in 0..40 {
+            let journal = SledJournal::open(&config, &clock.shared()).unwrap();
+            let token = journal.claim(&stream()).await.unwrap().token;
+            for n in 0..20 {
+                let rows = vec![row(&format!("{}", n % 3), Some(&[start; 3_000]))];
+                journal.append(&token, Append { rows, ..turn(u64::from(start) * 20 + n, b"x") }).await.unwrap();
+            }
+            drop(journal);
+            let store = disk::current(&config.path).unwrap().unwrap();
+            let (segments, stable) = segments(&disk::db_file(&store).unwrap()).unwrap();
+            freed += usize::from(!segments.contains_key(&(stable / SEGMENT as i64 * SEGMENT as i64)));
+        }
+        assert!(freed > 3, "only {freed} stores in which this could be seen");
     }
 
     #[tokio::test]
