@@ -88,8 +88,7 @@ pub(crate) async fn days_offline(scene: &mut Scene) -> Result<()> {
         }
         anyhow::Ok((longest, times))
     };
-    let (took, others) = tokio::join!(days, others);
-    let (took, (longest, commands)) = (took?, others?);
+    let (took, (longest, commands)) = tokio::try_join!(days, others)?;
     let messages = TRANSACTIONS * (READINGS + 2);
     ensure!(longest < OTHERS_WAIT, "another charger waited {longest:?} (I14)");
     let least = Duration::from_secs(((messages - BURST) / RATE).unsigned_abs());

@@ -3,7 +3,9 @@
 
 use crate::chargers::everywhere;
 use crate::disk::Disk;
-use crate::scene::{BINARY, Fleet, PATIENCE, Scene, lively, sessions, start, started, takes_a_command, until};
+use crate::scene::{
+    BINARY, Fleet, PATIENCE, Scene, lively, sessions, start, started, takes_a_command, under_load, until,
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use loadtest::fleet::{Load, World, identity};
 use loadtest::partner::{Outcome, Session};
@@ -49,11 +51,9 @@ pub(crate) async fn kills(scene: &mut Scene) -> Result<()> {
             scene.start().await?;
             scene.count("kills", 1);
         }
-        stop.send_replace(true);
-        anyhow::Ok(())
+        Ok(())
     };
-    let driving = async { anyhow::Ok(world.drive(LOAD, rand::random(), stopped).await) };
-    tokio::try_join!(killing, driving)?;
+    under_load(world.drive(LOAD, rand::random(), stopped), stop, killing).await?;
     let verdict = scene.judge(world).await?;
     scene.count("acknowledged starts", verdict.figures.starts_found as u64);
     scene.count("transactions", verdict.figures.transactions_found as u64);

@@ -3,7 +3,7 @@
 
 use crate::chargers::everywhere;
 use crate::journal::LOAD;
-use crate::scene::{FLEET, Fleet, PATIENCE, Scene, all_online, lively, sessions, started, until};
+use crate::scene::{FLEET, Fleet, PATIENCE, Scene, all_online, lively, sessions, started, under_load, until};
 use anyhow::{Context as _, Result, ensure};
 use loadtest::check::Verdict;
 use loadtest::fleet::{World, identity};
@@ -47,13 +47,14 @@ pub(crate) async fn ends_while_closing(scene: &mut Scene) -> Result<()> {
             wrong.extend(town.books_wrong().await?);
             scene.count("looks at the books", 1);
         }
-        stop.send_replace(true);
-        anyhow::Ok(())
+        Ok(())
     };
     let load = loadtest::fleet::Load { starts_per_s: 6.0, ..LOAD };
     let users = town.drive(&world, 11, stopped.clone());
-    let (ended, (), ()) = tokio::join!(ending, world.drive(load, 11, stopped), users);
-    ended?;
+    let load = async {
+        tokio::join!(world.drive(load, 11, stopped), users);
+    };
+    under_load(load, stop, ending).await?;
     ensure!(wrong.is_empty(), "the books after an end: {wrong:?}");
     scene.count("ends in a closing", scene.hits());
     scene.disarm()?;
@@ -133,11 +134,9 @@ pub(crate) async fn rolling_restart(scene: &mut Scene) -> Result<()> {
             scene.start().await?;
             scene.count("restarts", 1);
         }
-        stop.send_replace(true);
-        anyhow::Ok(())
+        Ok(())
     };
-    let (restarted, ()) = tokio::join!(restarting, world.drive(LOAD, 3, stopped));
-    restarted?;
+    under_load(world.drive(LOAD, 3, stopped), stop, restarting).await?;
     ensure!(longest < Duration::from_secs(10), "{longest:?} until it had drained");
     scene.count("milliseconds of the longest drain", u64::try_from(longest.as_millis())?.max(1));
     until("all are back (I11)", PATIENCE, async || Ok(all_online(&world))).await?;

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// The binary under test. Built with the tests it has the feature `testing`, and so the places at which it can be made to fail.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_chargeline");
@@ -297,6 +298,20 @@ impl Scene {
 
 pub(crate) fn all_online(world: &World) -> bool {
     world.chargers.iter().all(|charger| charger.view().online)
+}
+
+/// Does something under load; the load is told to stop once it is done, or has failed.
+pub(crate) async fn under_load<T>(
+    load: impl Future<Output = ()>,
+    stop: watch::Sender<bool>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let work = async {
+        let done = work.await;
+        stop.send_replace(true);
+        done
+    };
+    tokio::join!(work, load).0
 }
 
 /// Waits until it holds.
