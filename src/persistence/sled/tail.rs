@@ -88,10 +88,19 @@ struct Message {
 
 /// `listed`: from where a start reads the log.
 fn look(file: &File, listed: i64) -> io::Result<End> {
-    let (segments, stable) = segments(file)?;
+    let Log { segments, headless, stable } = survey(file)?;
     let size = SEGMENT as i64;
+    let listed = listed / size * size;
+    // One that is free has no header, so what has half of one was needed.
+    for (&lsn, &at) in headless.range(listed..) {
+        let place = lsn + SEGMENT_HEADER as i64;
+        let within = later(&read(file, at, lsn)?, SEGMENT_HEADER, place);
+        if let Some(behind) = within.map_or_else(|| later_segments(file, &segments, lsn, place), |at| Ok(Some(at)))? {
+            return Ok(End::Damaged { at, behind });
+        }
+    }
     // No segment behind both was freed: while the journal is open none is that a header does not tell of, and a start frees those before its list.
-    let mut lsn = stable.max(listed) / size * size;
+    let mut lsn = (stable / size * size).max(listed);
     let mut batch: Option<(u64, i64)> = None;
     let (mut end, mut place) = (lsn, 0);
     while let Some(offset) = segments.get(&lsn) {
@@ -109,7 +118,7 @@ fn look(file: &File, listed: i64) -> io::Result<End> {
     }
     // A segment that is not there, and of which more than its header was synced before another commit was written.
     if let Some(behind) = later_segments(file, &segments, lsn, lsn + SEGMENT_HEADER as i64)? {
-        return Ok(End::Damaged { at: headless(file, &segments, lsn)?, behind });
+        return Ok(End::Damaged { at: file.metadata()?.len(), behind });
     }
     Ok(match batch {
         Some((from, last)) if last >= end => End::CutOff { from, to: place },
@@ -127,17 +136,6 @@ fn listed(store: &Path) -> io::Result<i64> {
         newest = newest.max(lsn.and_then(Result::ok).unwrap_or(0));
     }
     Ok(newest)
-}
-
-/// Where the segment of an lsn lies whose header cannot be read: its messages name it, too. The file's end, if none does.
-fn headless(file: &File, segments: &BTreeMap<i64, u64>, lsn: i64) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    for offset in (0..length).step_by(SEGMENT).filter(|offset| !segments.values().any(|known| known == offset)) {
-        if message(&read(file, offset, lsn)?, SEGMENT_HEADER).is_some() {
-            return Ok(offset);
-        }
-    }
-    Ok(length)
 }
 
 /// The first commit behind the segment of an lsn that was written after `place` had been synced.
@@ -174,9 +172,19 @@ fn unreadable(
     })
 }
 
-/// Where each lsn begins, and up to which lsn all was stable when a header was written.
-fn segments(file: &File) -> io::Result<(BTreeMap<i64, u64>, i64)> {
-    let (mut found, mut stable) = (BTreeMap::new(), 0);
+/// What the segments' headers tell.
+#[derive(Default)]
+struct Log {
+    /// Where each lsn begins.
+    segments: BTreeMap<i64, u64>,
+    /// Where those begin whose header cannot be read; their first message names them, too.
+    headless: BTreeMap<i64, u64>,
+    /// Up to which lsn all was stable when a header was written.
+    stable: i64,
+}
+
+fn survey(file: &File) -> io::Result<Log> {
+    let mut log = Log::default();
     let length = file.metadata()?.len();
     for offset in (0..length).step_by(SEGMENT) {
         let mut raw = [0; SEGMENT_HEADER];
@@ -185,14 +193,25 @@ fn segments(file: &File) -> io::Result<(BTreeMap<i64, u64>, i64)> {
         }
         file.read_exact_at(&mut raw, offset)?;
         let (crc, rest) = raw.split_at(4);
-        if le_u32(crc) ^ u32::MAX != crc32fast::hash(rest) {
-            continue;
-        }
         let number = |raw: &[u8]| raw.try_into().map_or(0, i64::from_le_bytes) ^ i64::MAX;
-        found.insert(number(&rest[..8]), offset);
-        stable = stable.max(number(&rest[8..]));
+        if le_u32(crc) ^ u32::MAX == crc32fast::hash(rest) {
+            log.segments.insert(number(&rest[..8]), offset);
+            log.stable = log.stable.max(number(&rest[8..]));
+        } else if raw != [0; SEGMENT_HEADER]
+            && let Some(lsn) = named(file, offset)?
+        {
+            log.headless.insert(lsn, offset);
+        }
     }
-    Ok((found, stable))
+    Ok(log)
+}
+
+/// The lsn of the segment that begins there, from its first message.
+fn named(file: &File, offset: u64) -> io::Result<Option<i64>> {
+    let mut segment = read(file, offset, 0)?;
+    let first = segment.bytes.get(SEGMENT_HEADER..).and_then(header);
+    segment.number = first.map_or(0, |found| found.1);
+    Ok(message(&segment, SEGMENT_HEADER).map(|_| segment.number as i64 * SEGMENT as i64))
 }
 
 fn read(file: &File, offset: u64, lsn: i64) -> io::Result<Segment> {

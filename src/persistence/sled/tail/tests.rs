@@ -191,29 +191,34 @@ async fn a_store_whose_start_has_freed_segments_is_whole_wherever_it_ends() {
         }
         drop(journal);
         let store = disk::current(&config.path).unwrap().unwrap();
-        let (segments, stable) = segments(&disk::db_file(&store).unwrap()).unwrap();
+        let Log { segments, stable, .. } = survey(&disk::db_file(&store).unwrap()).unwrap();
         freed += usize::from(!segments.contains_key(&(stable / SEGMENT as i64 * SEGMENT as i64)));
     }
     assert!(freed > 3, "only {freed} stores in which this could be seen");
 }
 
 #[tokio::test]
-async fn a_flipped_bit_long_before_the_end_is_refused_with_its_place_too() {
+async fn a_flipped_bit_long_before_the_end_is_refused_with_its_place_and_so_is_one_in_any_header() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let config = config(directory.path());
     let journal = SledJournal::open(&config, &clock.shared()).unwrap();
     let token = journal.claim(&stream()).await.unwrap().token;
-    for after in 0..300 {
+    for after in 0..600 {
         journal.append(&token, turn(after, &[b'x'; 4_000])).await.unwrap();
     }
     drop(journal);
     let db = disk::current(&config.path).unwrap().unwrap().join("db");
-    let mut bytes = std::fs::read(&db).unwrap();
-    let (_, stable) = segments(&File::open(&db).unwrap()).unwrap();
-    let at = 200_000;
-    assert!(stable >= SEGMENT as i64, "the look at the end does not begin before it");
-    bytes[at] ^= 16;
-    std::fs::write(&db, bytes).unwrap();
-    let Err(JournalError::Corrupt { key, why }) = SledJournal::open(&config, &clock.shared()) else { panic!("opened") };
-    assert!(key.ends_with("/db") && why.starts_with("byte ") && why.contains("Restore a backup"), "{key}: {why}");
+    let bytes = std::fs::read(&db).unwrap();
+    let Log { segments, stable, .. } = survey(&File::open(&db).unwrap()).unwrap();
+    assert!(stable >= 2 * SEGMENT as i64, "the look at the end does not begin before them");
+    let headers = segments.values().map(|offset| *offset as usize + 16);
+    for at in headers.chain([200_000]) {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 16;
+        std::fs::write(&db, bytes).unwrap();
+        let Err(JournalError::Corrupt { key, why }) = SledJournal::open(&config, &clock.shared()) else {
+            panic!("opened with a bit flipped at {at}")
+        };
+        assert!(key.ends_with("/db") && why.starts_with("byte ") && why.contains("Restore a backup"), "{key}: {why}");
+    }
 }
