@@ -1,8 +1,10 @@
-//! The list of pages with which a start begins: written at a start (9 and 10 of the patches), and while others write (12).
+//! The list of pages with which a start begins: written at a start (9 and 10 of the patches), and while others write (12); a page of it
+//! becomes one of the table when it is first asked for (13).
 
-use super::{ALONE, Model, SEGMENT, copy, open, try_copy};
-use sled::Batch;
+use super::{ALONE, Model, SEGMENT, content, copy, open, try_copy};
+use sled::{Batch, Db};
 use std::path::Path;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::{fs, io, thread};
 
@@ -175,4 +177,59 @@ fn a_list_that_tells_of_more_than_there_is_is_refused() {
     fs::write(lost.join("db"), before).unwrap();
     let error = open(&lost).unwrap_err();
     assert!(matches!(error, sled::Error::Corruption { .. }), "{error}");
+}
+
+#[test]
+fn pages_that_nobody_asked_for_are_listed_as_they_were() {
+    let _alone = ALONE.read();
+    let (directory, mut model) = worked(31, 300);
+    for start in 0..4 {
+        let place = directory.path().join(format!("start-{start}"));
+        copy(&directory.path().join(if start == 0 { "store".into() } else { format!("start-{}", start - 1) }), &place);
+        model.store = open(&place).unwrap();
+        // Some are asked for and written from the second start on, and none at the first.
+        (0..start * 2).for_each(|_| model.commit());
+        let list = model.store.list_pages().unwrap();
+        model.store.use_list(list).unwrap();
+        let killed = directory.path().join(format!("killed-{start}"));
+        copy(&place, &killed);
+        model.assert_holds(&open(&killed).unwrap(), &format!("start {start}"));
+    }
+}
+
+#[test]
+fn a_page_that_many_ask_for_first_is_one_page() {
+    const THREADS: u64 = 4;
+    let _alone = ALONE.read();
+    let (directory, model) = worked(32, 200);
+    for round in 0..60 {
+        let place = directory.path().join(format!("round-{round}"));
+        copy(&directory.path().join("store"), &place);
+        let (store, begin) = (open(&place).unwrap(), Barrier::new(THREADS as usize));
+        let keys = || model.content.keys().step_by(7);
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (store, begin) = (store.clone(), &begin);
+                scope.spawn(move || {
+                    begin.wait();
+                    for key in keys() {
+                        store.insert([key, &b"/"[..], &[thread as u8]].concat(), &b"first"[..]).unwrap();
+                    }
+                });
+            }
+        });
+        let mut expected = model.content.clone();
+        for thread in 0..THREADS {
+            expected.extend(keys().map(|key| ([key, &b"/"[..], &[thread as u8]].concat(), b"first".to_vec())));
+        }
+        store.flush().unwrap();
+        for (when, found) in [("written", content(&store)), ("opened again", content(&reopened(store, &place)))] {
+            assert!(found == expected, "round {round}, {when}: {} found, {} expected", found.len(), expected.len());
+        }
+    }
+}
+
+fn reopened(store: Db, place: &Path) -> Db {
+    drop(store);
+    open(place).unwrap()
 }

@@ -140,6 +140,14 @@ pub(super) fn db_file(store: &Path) -> Result<File, JournalError> {
     File::open(&place).map_err(|e| unavailable("opening", &place, &e))
 }
 
+/// Says what will be read soon: the disk reads it meanwhile, and places that lie far from each other side by side. Only a hint.
+pub(super) fn will_read(file: &File, offset: u64, len: u64) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), rustix::fs::Advice::WillNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, offset, len);
+}
+
 /// Bytes that sled's list of its pages may take, which it writes anew at each start: 32 for a page, and pages are of 4 KiB and more but for
 /// a few. Measured: a 250th of the file.
 pub(super) fn list_bytes(store: &Path) -> Result<u64, JournalError> {

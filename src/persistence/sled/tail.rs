@@ -91,6 +91,8 @@ fn look(file: &File, listed: i64) -> io::Result<End> {
     let Log { segments, headless, stable } = survey(file)?;
     let size = SEGMENT as i64;
     let listed = listed / size * size;
+    // sled reads all of it once this is over.
+    segments.range(listed..).for_each(|(_, offset)| disk::will_read(file, *offset, SEGMENT as u64));
     // One that is free has no header, so what has half of one was needed.
     for (&lsn, &at) in headless.range(listed..) {
         let place = lsn + SEGMENT_HEADER as i64;
@@ -126,16 +128,23 @@ fn look(file: &File, listed: i64) -> io::Result<End> {
     })
 }
 
-/// The lsn from which a start reads the log: where the newest list of pages was begun, which names it.
+/// The lsn from which a start reads the log: where the newest list of pages was begun, which names it. Asks for that list, too.
 fn listed(store: &Path) -> io::Result<i64> {
-    let mut newest = 0;
+    let mut newest = (0, None);
     for entry in std::fs::read_dir(store)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
         let lsn = name.to_str().and_then(|name| name.strip_prefix(LIST)).map(|lsn| i64::from_str_radix(lsn, 16));
         // What is not finished yet has a longer name, and is no list.
-        newest = newest.max(lsn.and_then(Result::ok).unwrap_or(0));
+        if let Some(Ok(lsn)) = lsn {
+            newest = newest.max((lsn, Some(entry.path())));
+        }
     }
-    Ok(newest)
+    if let Some(list) = &newest.1 {
+        let list = File::open(list)?;
+        disk::will_read(&list, 0, list.metadata()?.len());
+    }
+    Ok(newest.0)
 }
 
 /// The first commit behind the segment of an lsn that was written after `place` had been synced.
@@ -183,14 +192,14 @@ struct Log {
     stable: i64,
 }
 
+/// Asks for all headers before it reads the first: thousands of places, one after another, are slow on a disk whose file is not in memory.
 fn survey(file: &File) -> io::Result<Log> {
     let mut log = Log::default();
     let length = file.metadata()?.len();
-    for offset in (0..length).step_by(SEGMENT) {
+    let headers = || (0..length).step_by(SEGMENT).filter(|offset| offset + SEGMENT_HEADER as u64 <= length);
+    headers().for_each(|offset| disk::will_read(file, offset, SEGMENT_HEADER as u64));
+    for offset in headers() {
         let mut raw = [0; SEGMENT_HEADER];
-        if offset + SEGMENT_HEADER as u64 > length {
-            break;
-        }
         file.read_exact_at(&mut raw, offset)?;
         let (crc, rest) = raw.split_at(4);
         let number = |raw: &[u8]| raw.try_into().map_or(0, i64::from_le_bytes) ^ i64::MAX;

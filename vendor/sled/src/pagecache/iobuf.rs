@@ -555,6 +555,7 @@ impl IoBufs {
             segments,
             last_stage: false,
             damaged: None,
+            spare: vec![],
         }
     }
 

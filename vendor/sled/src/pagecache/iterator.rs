@@ -18,6 +18,8 @@ pub struct LogIter {
     /// Chargeline: where something could not be read that lies before the end
     /// of the log; see PATCHES.md, 4.
     pub damaged: Option<LogOffset>,
+    /// Chargeline: of the segment before, for the next.
+    pub spare: Vec<u8>,
 }
 
 impl Iterator for LogIter {
@@ -38,7 +40,7 @@ impl Iterator for LogIter {
                 // the snapshot generation logic that there was
                 // no more available space for a message in the
                 // last read segment
-                self.segment_base = None;
+                self.done_with_segment();
             }
 
             if self.segment_base.is_none() {
@@ -142,7 +144,7 @@ impl Iterator for LogIter {
                 }
                 Ok(LogRead::Cap(_segment_number)) => {
                     trace!("read cap in LogIter::next");
-                    let _taken = self.segment_base.take().unwrap();
+                    self.done_with_segment();
 
                     continue;
                 }
@@ -170,6 +172,13 @@ impl Iterator for LogIter {
 }
 
 impl LogIter {
+    /// Chargeline: keeps its memory for the next segment.
+    fn done_with_segment(&mut self) {
+        if let Some(base) = self.segment_base.take() {
+            self.spare = base.buf;
+        }
+    }
+
     /// read a segment of log messages. Only call after
     /// pausing segment rewriting on the segment accountant!
     fn read_segment(&mut self) -> Result<()> {
@@ -242,7 +251,8 @@ impl LogIter {
 
         trace!("read segment header {:?}", segment_header);
 
-        let mut buf = vec![0; self.config.segment_size];
+        let mut buf = std::mem::take(&mut self.spare);
+        buf.resize(self.config.segment_size, 0);
         let size = pread_exact_or_eof(f, &mut buf, offset)?;
 
         trace!("setting stored segment buffer length to {} after read", size);
@@ -441,6 +451,7 @@ fn check_contiguity_in_unstable_tail(
         cur_lsn: None,
         last_stage: false,
         damaged: None,
+        spare: vec![],
     };
 
     // run the iterator to completion
@@ -509,5 +520,6 @@ pub fn raw_segment_iter_from(
         segments,
         last_stage: true,
         damaged: None,
+        spare: vec![],
     })
 }

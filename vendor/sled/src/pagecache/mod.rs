@@ -22,7 +22,7 @@ mod reservation;
 mod segment;
 mod snapshot;
 
-use std::{collections::BinaryHeap, ops::Deref};
+use std::{collections::BinaryHeap, mem, ops::Deref};
 
 use crate::*;
 
@@ -607,7 +607,7 @@ impl PageCache {
         // try to pull any existing snapshot off disk, and
         // apply any new data to it to "catch-up" the
         // snapshot before loading it.
-        let (snapshot, owed) = read_snapshot_or_default(&config)?;
+        let (mut snapshot, owed) = read_snapshot_or_default(&config)?;
 
         #[cfg(feature = "testing")]
         {
@@ -668,24 +668,26 @@ impl PageCache {
         let cache_capacity = config.cache_capacity;
         let lru = Lru::new(cache_capacity);
 
-        // Chargeline: each of these takes as long as there are pages, and none
-        // needs another. The log is started, which writes to its file, once
+        // Chargeline: both take as long as there are pages, and neither needs
+        // the other. The log is started, which writes to its file, once
         // what is owed to it has been paid; see PATCHES.md, 9.
-        let (paid, segments, (inner, free)) = std::thread::scope(|scope| {
+        let (paid, segments) = std::thread::scope(|scope| {
             let segments =
                 scope.spawn(|| SegmentAccountant::recover(&config, &snapshot));
-            let pages = scope.spawn(|| recover_pages(&snapshot));
             let paid = owed.pay(&config, &snapshot);
-            (paid, joined(segments), joined(pages))
+            (paid, joined(segments))
         });
         paid?;
+        let log = Log::start(config.clone(), &snapshot, segments?)?;
+        let mut pages = mem::take(&mut snapshot.pt);
+        pages.shrink_to_fit();
 
         let mut pc = Self {
-            config: config.clone(),
-            inner,
-            next_pid_to_allocate: Mutex::new(snapshot.pt.len() as PageId),
-            free: Arc::new(Mutex::new(free)),
-            log: Log::start(config, &snapshot, segments?)?,
+            config,
+            next_pid_to_allocate: Mutex::new(pages.len() as PageId),
+            free: Arc::new(Mutex::new(free_pages(&pages))),
+            inner: PageTable::new(pages),
+            log,
             lru,
             idgen_persist_mu: Arc::new(Mutex::new(())),
             idgen: Arc::new(AtomicU64::new(0)),
@@ -694,7 +696,7 @@ impl PageCache {
             listed: AtomicLsn::new(snapshot.stable_lsn.unwrap_or(0)),
         };
 
-        pc.load_kept_pages(&snapshot)?;
+        pc.load_kept_pages()?;
 
         #[cfg(feature = "testing")]
         {
@@ -2133,21 +2135,24 @@ impl PageCache {
 
     /// Chargeline: the two pages that are kept in memory as they are, which the
     /// log is needed for.
-    fn load_kept_pages(&self, snapshot: &Snapshot) -> Result<()> {
+    fn load_kept_pages(&self) -> Result<()> {
         let guard = pin();
         for pid in [META_PID, COUNTER_PID] {
-            let state = if let Some(state) =
-                snapshot.pt.get(usize::try_from(pid).unwrap())
-            {
-                state
+            let view = if let Some(view) = self.inner.get(pid, &guard) {
+                view
             } else {
                 continue;
             };
-            let mut page = recovered_page(state);
-            let base = page.cache_infos[0];
-            page.update =
-                Some(Box::new(self.pull(pid, base.lsn, base.pointer)?));
-            self.inner.insert(pid, page, &guard);
+            let base = view.cache_infos[0];
+            let page = Owned::new(Page {
+                update: Some(Box::new(
+                    self.pull(pid, base.lsn, base.pointer)?,
+                )),
+                cache_infos: view.cache_infos.clone(),
+            });
+            let old = view.entry.swap(page, SeqCst, &guard);
+            // Nobody else has seen the table yet.
+            unsafe { guard.defer_destroy(old) };
         }
 
         Ok(())
@@ -2172,21 +2177,18 @@ impl PageCache {
         // In this order: whatever lies before the position is in the table.
         let stable_lsn = self.log.stable_offset();
         let pages = self.page_count();
-        let head =
-            Snapshot { stable_lsn: Some(stable_lsn), ..Snapshot::default() };
         let mut file =
             SnapshotFile::create(&self.config, stable_lsn, LIST_SYNCED_EVERY)?;
-        file.push(&head.serialize())?;
+        file.push_head(Some(stable_lsn), None)?;
         let mut pid = 0;
         while pid < pages {
             let guard = pin();
             let end = pages.min(pid + PAGES_LISTED_AT_ONCE);
-            let mut bytes = Vec::new();
-            for pid in pid..end {
-                bytes.extend(self.page_state(pid, &guard)?.serialize());
-            }
+            let states = (pid..end)
+                .map(|pid| self.page_state(pid, &guard))
+                .collect::<Result<Vec<_>>>()?;
             drop(guard);
-            file.push(&bytes)?;
+            file.push_pages(&states)?;
             pid = end;
         }
         file.seal()
@@ -2194,6 +2196,9 @@ impl PageCache {
 
     /// Chargeline: waits until a page that is being allocated is there.
     fn page_state(&self, pid: PageId, guard: &Guard) -> Result<PageState> {
+        if let Some(state) = self.inner.untouched(pid, guard) {
+            return Ok(state.clone());
+        }
         for _ in 0..PAGE_AWAITED {
             match self.inner.get(pid, guard) {
                 Some(page) if !page.cache_infos.is_empty() => {
@@ -2222,30 +2227,23 @@ impl PageCache {
 
 /// Chargeline: waits for one of the threads of a start, with its panic if it
 /// has one.
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+pub(crate) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Chargeline: all pages of a snapshot but those two that are read at the start,
-/// and which of them are free.
-fn recover_pages(snapshot: &Snapshot) -> (PageTable, BinaryHeap<PageId>) {
-    let (pages, mut free) = (PageTable::default(), BinaryHeap::new());
-    let guard = pin();
-    for (pid, state) in (0..).zip(&snapshot.pt) {
-        if state.is_free() {
-            free.push(pid);
-        }
-        if pid != META_PID && pid != COUNTER_PID {
-            pages.insert(pid, recovered_page(state), &guard);
-        }
-    }
-    (pages, free)
+/// Chargeline: which pages of a snapshot are free.
+fn free_pages(pages: &[PageState]) -> BinaryHeap<PageId> {
+    (0..)
+        .zip(pages)
+        .filter(|(_, state)| state.is_free())
+        .map(|(pid, _)| pid)
+        .collect()
 }
 
 /// A page as a snapshot tells of it, without its content.
-fn recovered_page(state: &PageState) -> Page {
+pub(crate) fn recovered_page(state: &PageState) -> Page {
     let cache_info = |(lsn, pointer, log_size)| CacheInfo {
         lsn,
         pointer,

@@ -5,14 +5,16 @@ use std::{
     alloc::{alloc_zeroed, Layout},
     convert::TryFrom,
     mem::{align_of, size_of},
-    sync::atomic::Ordering::{Acquire, Relaxed, Release},
+    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 use crossbeam_epoch::{pin, Atomic, Guard, Owned, Shared};
 
 use crate::{
     debug_delay,
-    pagecache::{constants::MAX_PID_BITS, Page, PageView},
+    pagecache::{
+        constants::MAX_PID_BITS, recovered_page, Page, PageState, PageView,
+    },
     Measure, M,
 };
 
@@ -84,9 +86,8 @@ fn drop_iter<T>(iter: core::slice::Iter<'_, Atomic<T>>) {
     for child in iter {
         let shared_child = child.load(Relaxed, &guard);
         if shared_child.is_null() {
-            // this does not leak because the PageTable is
-            // assumed to be dense.
-            break;
+            // Chargeline: a page that was never asked for; see PATCHES.md, 13.
+            continue;
         }
         unsafe {
             drop(shared_child.into_owned());
@@ -97,16 +98,18 @@ fn drop_iter<T>(iter: core::slice::Iter<'_, Atomic<T>>) {
 /// A simple lock-free radix tree.
 pub struct PageTable {
     head: Atomic<Node1>,
-}
-
-impl Default for PageTable {
-    fn default() -> Self {
-        let head = Node1::new();
-        Self { head: Atomic::from(head) }
-    }
+    // Chargeline: what a start knew of each page. One becomes part of the tree
+    // when it is first asked for; see PATCHES.md, 13.
+    recovered: Vec<PageState>,
 }
 
 impl PageTable {
+    /// Chargeline: a table of these pages, the first of which is page 0.
+    pub(crate) fn new(recovered: Vec<PageState>) -> Self {
+        let head = Node1::new();
+        Self { head: Atomic::from(head), recovered }
+    }
+
     /// # Panics
     ///
     /// will panic if the item is not null already,
@@ -140,13 +143,33 @@ impl PageTable {
         let tip = self.traverse(pid, guard);
 
         debug_delay();
-        let res = tip.load(Acquire, guard);
+        let mut res = tip.load(Acquire, guard);
         if res.is_null() {
-            None
-        } else {
-            let page_view = PageView { read: res, entry: tip };
+            // Chargeline: whoever is first puts it there.
+            let page = recovered_page(self.recovered.get(safe_usize(pid))?);
+            res = tip
+                .compare_and_set(
+                    Shared::null(),
+                    Owned::new(page),
+                    AcqRel,
+                    guard,
+                )
+                .unwrap_or_else(|theirs| theirs.current);
+        }
 
-            Some(page_view)
+        Some(PageView { read: res, entry: tip })
+    }
+
+    /// Chargeline: what a start knew of a page that nobody asked for since.
+    pub(crate) fn untouched(
+        &self,
+        pid: PageId,
+        guard: &Guard,
+    ) -> Option<&PageState> {
+        if self.traverse(pid, guard).load(Acquire, guard).is_null() {
+            self.recovered.get(safe_usize(pid))
+        } else {
+            None
         }
     }
 

@@ -374,6 +374,16 @@ impl Segment {
         }
     }
 
+    /// Chargeline: counts a piece whose page is added with all the others.
+    fn recovery_add_size(&mut self, lsn: Lsn, size: usize) {
+        if let Segment::Active(active) = self {
+            assert_eq!(lsn, active.lsn, "two segments at one place");
+            active.rss += size;
+        } else {
+            panic!("called recovery_add_size on {:?}", self);
+        }
+    }
+
     fn lsn(&self) -> Lsn {
         match self {
             Segment::Active(Active { lsn, .. })
@@ -577,7 +587,10 @@ impl SegmentAccountant {
             );
         }
 
-        let add =
+        // Chargeline: of each segment, in order; see PATCHES.md, 9.
+        let mut pids = vec![vec![]; segments.len()];
+
+        let mut add =
             |pid, lsn: Lsn, sz, lid: LogOffset, segments: &mut Vec<Segment>| {
                 let idx = assert_usize(lid / segment_size as LogOffset);
                 trace!(
@@ -591,11 +604,11 @@ impl SegmentAccountant {
                 );
                 let segment_lsn = config.normalize(lsn);
                 segments[idx].recovery_ensure_initialized(segment_lsn);
-                segments[idx].insert_pid(
-                    pid,
+                segments[idx].recovery_add_size(
                     segment_lsn,
                     usize::try_from(sz).unwrap(),
                 );
+                pids[idx].push(pid);
             };
 
         for (pid, state) in snapshot.pt.iter().enumerate() {
@@ -622,6 +635,12 @@ impl SegmentAccountant {
                     );
                 }
                 _ => panic!("tried to recover pagestate from a {:?}", state),
+            }
+        }
+
+        for (segment, pids) in segments.iter_mut().zip(pids) {
+            if let Segment::Active(active) = segment {
+                active.pids = pids.into_iter().collect();
             }
         }
 

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use crate::{config::UNFINISHED_SNAPSHOT, *};
 
 use super::{
-    arr_to_u32, gc_blobs, pwrite_all, raw_segment_iter_from, u32_to_arr,
-    u64_to_arr, BasedBuf, DiskPtr, LogIter, LogKind, LogOffset, Lsn,
-    MessageKind,
+    arr_to_u32, constants::PAGES_LISTED_AT_ONCE, gc_blobs, joined, pwrite_all,
+    raw_segment_iter_from, u32_to_arr, u64_to_arr, BasedBuf, DiskPtr, LogIter,
+    LogKind, LogOffset, Lsn, MessageKind,
 };
 
 /// A snapshot of the state required to quickly restart
@@ -501,22 +501,36 @@ pub fn read_snapshot_or_default(
 ) -> Result<(Snapshot, Owed)> {
     // NB we want to error out if the read snapshot was corrupted.
     // We only use a default Snapshot when there is no snapshot found.
-    let last_snap = read_snapshot(config)?.unwrap_or_else(Snapshot::default);
+    let bytes = read_snapshot(config)?;
+    let mut bytes = bytes.as_slice();
+    let head = if bytes.is_empty() {
+        Snapshot::default()
+    } else {
+        Snapshot::deserialize_head(&mut bytes)?
+    };
 
-    let log_iter =
-        raw_segment_iter_from(last_snap.stable_lsn.unwrap_or(0), config)?;
+    // Chargeline: both take as long as the store is large, and neither needs
+    // the other; see PATCHES.md, 9.
+    let (log_iter, pt) = std::thread::scope(|scope| {
+        let log_iter = scope.spawn(|| {
+            raw_segment_iter_from(head.stable_lsn.unwrap_or(0), config)
+        });
+        let pt = Snapshot::deserialize_pages(bytes);
+        (joined(log_iter), pt)
+    });
+    let (log_iter, last_snap) = (log_iter?, Snapshot { pt: pt?, ..head });
 
     advance_snapshot(log_iter, last_snap, config)
 }
 
 /// Read a `Snapshot` from disk.
 /// Returns an error if the read snapshot was corrupted.
-/// Returns `Ok(Some(snapshot))` if there was nothing written.
-fn read_snapshot(config: &RunningConfig) -> Result<Option<Snapshot>> {
+/// Chargeline: gives its bytes, none if there is none.
+fn read_snapshot(config: &RunningConfig) -> Result<Vec<u8>> {
     let mut candidates = config.get_snapshot_files()?;
     if candidates.is_empty() {
         debug!("no previous snapshot found");
-        return Ok(None);
+        return Ok(vec![]);
     }
 
     candidates.sort();
@@ -545,7 +559,7 @@ fn read_snapshot(config: &RunningConfig) -> Result<Option<Snapshot>> {
         return Err(Error::corruption(None));
     }
 
-    Snapshot::deserialize(&mut buf.as_slice()).map(Some)
+    Ok(buf)
 }
 
 fn write_snapshot(config: &RunningConfig, snapshot: &Snapshot) -> Result<()> {
@@ -553,12 +567,13 @@ fn write_snapshot(config: &RunningConfig, snapshot: &Snapshot) -> Result<()> {
     let lsn = snapshot.stable_lsn.unwrap_or(0);
     // Nobody writes yet who would wait for it.
     let mut file = SnapshotFile::create(config, lsn, u64::max_value())?;
-    file.push(&snapshot.serialize())?;
+    file.push_head(snapshot.stable_lsn, snapshot.active_segment)?;
+    for pages in snapshot.pt.chunks(PAGES_LISTED_AT_ONCE as usize) {
+        file.push_pages(pages)?;
+    }
     file.seal()?.install(config)
 }
 
-/// Chargeline: bytes of a snapshot that are written at once.
-const PIECE: usize = 1 << 20;
 
 /// Chargeline: a file that goes again unless it is used: there may be no room
 /// for it.
@@ -621,16 +636,34 @@ impl SnapshotFile {
         Ok(Self { unfinished, file, crc, len: 0, synced: 0, sync_every, lsn })
     }
 
-    /// Writes the next piece.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        for bytes in bytes.chunks(PIECE) {
-            self.file.write_all(bytes)?;
-            self.crc.update(bytes);
-            self.len += bytes.len() as u64;
-            if self.len - self.synced >= self.sync_every {
-                self.file.sync_data()?;
-                self.synced = self.len;
-            }
+    /// Writes what a snapshot begins with.
+    pub fn push_head(
+        &mut self,
+        stable_lsn: Option<Lsn>,
+        active_segment: Option<LogOffset>,
+    ) -> Result<()> {
+        let head = Snapshot { stable_lsn, active_segment, pt: vec![] };
+        self.push(&head.serialize())
+    }
+
+    /// Writes the next pages.
+    pub fn push_pages(&mut self, pages: &[PageState]) -> Result<()> {
+        let len = pages.iter().map(Serialize::serialized_size).sum::<u64>();
+        let mut bytes = vec![0; usize::try_from(len).unwrap()];
+        let mut rest = bytes.as_mut_slice();
+        for page in pages {
+            page.serialize_into(&mut rest);
+        }
+        self.push(&bytes)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes)?;
+        self.crc.update(bytes);
+        self.len += bytes.len() as u64;
+        if self.len - self.synced >= self.sync_every {
+            self.file.sync_data()?;
+            self.synced = self.len;
         }
         Ok(())
     }
